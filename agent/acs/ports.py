@@ -1,0 +1,46 @@
+"""What the ACS session needs of the house and of the world."""
+
+from typing import Protocol
+
+from agent.model.credentials import RoleCredentials, SigningKeys
+from agent.model.events import Event
+
+
+class Engine(Protocol):
+    """Where facts go. The runner, seen from here."""
+
+    async def submit(self, *events: Event) -> None:
+        """Return when the events are decided and committed; only then may ECS be told "got it"."""
+        ...
+
+
+class Vault(Protocol):
+    """Keeps the values of credentials, in memory only."""
+
+    def put(self, credentials: RoleCredentials) -> None:
+        """Keep the values under their id, in place of older ones."""
+        ...
+
+    def is_missing_any(self) -> bool:
+        """Is there a saved credentials id without a value? Then ACS is asked to send credentials again."""
+        ...
+
+
+class PollEndpoints(Protocol):
+    """The ECS action DiscoverPollEndpoint, cached for 12 hours."""
+
+    async def acs_endpoint(self, instance_arn: str) -> str:
+        """The http(s) base URL of ACS. Raises TryAgain; InactiveInstance where ECS says so."""
+        ...
+
+    def forget(self) -> None:
+        """Ask afresh next time: the endpoint did not answer."""
+        ...
+
+
+class Keys(Protocol):
+    """The credentials that the agent signs with."""
+
+    async def signing_keys(self) -> SigningKeys:
+        """Current keys. Raises TryAgain where there are none."""
+        ...

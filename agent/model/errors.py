@@ -1,0 +1,57 @@
+"""Errors sorted by what the caller will do.
+
+::
+
+    AgentError              anything we expect to go wrong
+    ├── TryAgain            the same call may work later (a registry that is busy, a network that is down)
+    ├── OutcomeUnknown      the answer was lost: the call may or may not have happened
+    ├── PortTaken           the host port is in use; another may be free
+    ├── GiveUp              it will not work; the container stops with this reason
+    └── BadInput            a message or setting broke its contract; `path` says where
+"""
+
+
+class AgentError(Exception):
+    """Anything we expect to go wrong."""
+
+
+class TryAgain(AgentError):
+    """The same call may work later. `name` is the ECS word for the failure, where there is one."""
+
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class OutcomeUnknown(AgentError):
+    """The answer was lost: the call may or may not have happened."""
+
+
+class PortTaken(AgentError):
+    """A host port is in use."""
+
+    def __init__(self, port: int, text: str) -> None:
+        super().__init__(text)
+        self.port = port
+
+
+class GiveUp(AgentError):
+    """It will not work. `name` is the ECS word for the failure, such as ``CannotPullContainerError``."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+    @property
+    def reason(self) -> str:
+        """The text that ECS shows: ``Name: text``."""
+        return f"{self.name}: {self}"
+
+
+class BadInput(AgentError):
+    """A message or setting broke its contract."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        super().__init__(f"{path}: {rule}" if path else rule)
+        self.path = path
+        self.rule = rule

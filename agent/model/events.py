@@ -1,0 +1,215 @@
+"""What the engine is told. Past tense; time, chance and step numbers are fields, never calls."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from agent.model.acts import Act, ContainerAct
+from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.seen import Seen
+from agent.model.task import TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAssigned:
+    """ECS wants this task to run here. Comes from a payload message, possibly more than once."""
+
+    spec: TaskSpec
+    at: datetime
+    draw: str
+    """At least 40 random hexadecimal digits, drawn where the message was received."""
+    cause: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStopRequested:
+    """ECS wants this task stopped. The task may be unknown here."""
+
+    task: TaskArn
+    at: datetime
+    cause: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRefused:
+    """A task of a payload could not be read, or asks for what this agent does not have."""
+
+    task: TaskArn
+    reason: str
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsArrived:
+    """The values behind a credentials id are in the vault (again)."""
+
+    credentials_id: str
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePulled:
+    """The image is on the host. `digest` is empty where the registry was not asked."""
+
+    image: Image
+    at: datetime
+    digest: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCreated:
+    """Docker made the container, or had made it already."""
+
+    act: ContainerAct
+    docker_id: DockerId
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerAnswered:
+    """An act on a container was answered: start, stop, kill or inspect. `seen` is the inspect that followed.
+
+    `seen` is None where Docker knows no such container.
+    """
+
+    act: ContainerAct
+    seen: Seen | None
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRemoved:
+    """Docker has no such container any more."""
+
+    act: ContainerAct
+    at: datetime
+    cause: str = ""
+
+
+class Fault(StrEnum):
+    """What an act's failure asks the engine to do."""
+
+    TRY_AGAIN = "try_again"
+    GIVE_UP = "give_up"
+    UNKNOWN = "unknown"
+    """The answer was lost: the act may or may not have happened."""
+    PORT_TAKEN = "port_taken"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ActFailed:
+    """An act did not do what it promised. `reason` is what ECS may be told: ``Name: text``."""
+
+    act: Act
+    fault: Fault
+    reason: str
+    at: datetime
+    port: int = 0
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActBroke:
+    """A bug of ours met an act. It harms no task but its own; a pull's is that of the tasks that wait for the image."""
+
+    act: Act
+    error: str
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBroke:
+    """A bug of ours met the decision about a task."""
+
+    task: TaskArn
+    where: str
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A hint from Docker's event stream made us look at one container. Late news is harmless."""
+
+    seen: Seen
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What Docker showed under our label, applied whole. Says nothing of what moved since it was `asked` for.
+
+    `seen` holds an inspect for each entry that differed from what was known, `present` the ids of every entry, and
+    `gone` the known ids that were not listed and whose inspect said 404.
+    """
+
+    seen: tuple[Seen, ...]
+    present: frozenset[DockerId]
+    gone: frozenset[DockerId]
+    asked: Step
+    at: datetime
+    cause: str = "listing"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """It is `at` now: whatever was due before is due."""
+
+    at: datetime
+    cause: str = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerLost:
+    """Docker does not answer. A fact about Docker, never about a container."""
+
+    at: datetime
+    cause: str = "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerBack:
+    """Docker answers again. Acts are released by the listing that follows."""
+
+    at: datetime
+    cause: str = "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportsSettled:
+    """ECS has acknowledged (or refused for good) everything there was to tell of these tasks."""
+
+    tasks: frozenset[TaskArn] = field(default_factory=frozenset)
+    at: datetime = datetime.min
+    cause: str = "reporter"
+
+
+Event = (
+    TaskAssigned
+    | TaskStopRequested
+    | TaskRefused
+    | CredentialsArrived
+    | ImagePulled
+    | ContainerCreated
+    | ContainerAnswered
+    | ContainerRemoved
+    | ActFailed
+    | ActBroke
+    | TaskBroke
+    | Observed
+    | Listed
+    | DeadlinePassed
+    | DockerLost
+    | DockerBack
+    | ReportsSettled
+)

@@ -1,0 +1,35 @@
+"""Who this agent is to ECS."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What survives of a registration: the journal's second leg, kept in a file and in labels.
+
+    `agent_id` is drawn once per data directory. `instance_arn` is empty before the first registration, `client_token`
+    is kept from before a registration until its answer is saved, so that a repeated call is the same call.
+    """
+
+    agent_id: str
+    cluster: str
+    instance_arn: str = ""
+    client_token: str = ""
+    availability_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One entry of totalResources (API: Resource). Either an integer or a set of strings."""
+
+    name: str
+    integer: int | None = None
+    strings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of a container instance (API: Attribute). Most capabilities have no value."""
+
+    name: str
+    value: str = ""

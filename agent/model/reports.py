@@ -1,0 +1,42 @@
+"""What ECS is told of a task: the content of one SubmitTaskStateChange."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.model.names import NO_ID, DockerId, TaskArn
+from agent.model.status import Status
+from agent.model.task import Binding
+
+REASON_LIMIT = 1024
+"""Bytes of a task's or container's reason that ECS takes (wire protocol, SubmitTaskStateChange)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReport:
+    """One container's part of a task's report."""
+
+    name: str
+    status: Status
+    docker_id: DockerId = NO_ID
+    exit_code: int | None = None
+    reason: str = ""
+    bindings: tuple[Binding, ...] = ()
+    image_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """One change of a task. `moved` tells a change of the task itself from one of its containers alone.
+
+    `status` is the task's state when the change was decided, told even where only a container changed.
+    """
+
+    task: TaskArn
+    status: Status
+    moved: bool
+    at: datetime
+    reason: str = ""
+    containers: tuple[ContainerReport, ...] = ()
+    pull_started_at: datetime | None = None
+    pull_stopped_at: datetime | None = None
+    execution_stopped_at: datetime | None = None

@@ -1,0 +1,79 @@
+"""What Docker shows of a container of ours, free of environment, options and secrets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from agent.model.names import DockerId, TaskArn
+from agent.model.status import Status
+from agent.model.task import Binding, PortMapping
+
+
+class Phase(StrEnum):
+    """Docker's own words for where a container is (``State.Status`` of an inspect, ``State`` of a listing)."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What our labels say of a container: enough to rebuild its task when the journal is lost."""
+
+    agent: str
+    instance: str
+    task: TaskArn
+    container: str
+    family: str
+    version: str
+    essential: bool = True
+    stop_timeout: float | None = None
+    ports: tuple[PortMapping, ...] = ()
+    order: int = 0
+    count: int = 1
+    """How many containers the task has."""
+    run: int = 1
+    image: str = ""
+    digest: str = ""
+    """SHA-256 of the create body without secrets: two bodies that match are the same container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One container as an inspect shows it. Times are in UTC; None where Docker has none yet."""
+
+    docker_id: DockerId
+    name: str
+    labels: Labels
+    phase: Phase
+    exit_code: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str = ""
+    oom_killed: bool = False
+    bindings: tuple[Binding, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """How far the container has come (task-engine: a paused one runs; one that failed to start has stopped)."""
+        if self.phase in (Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING):
+            return Status.RUNNING
+        if self.phase is Phase.CREATED and not self.error:
+            return Status.CREATED
+        return Status.STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of Docker's listing: no exit code, no times."""
+
+    docker_id: DockerId
+    phase: Phase
+    task: TaskArn
+    container: str

@@ -1,0 +1,99 @@
+"""What the runner needs of the world: Docker, and a journal."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.model.acts import CreateContainer
+from agent.model.decision import Decision
+from agent.model.names import DockerId, Image
+from agent.model.seen import Seen, Summary
+from agent.model.task import Task, Tombstone
+
+
+class Containers(Protocol):
+    """Docker's containers that are ours. All methods raise TryAgain, GiveUp or OutcomeUnknown and nothing else."""
+
+    async def create(self, act: CreateContainer) -> DockerId:
+        """Create, or adopt what an earlier call made. Raises PortTaken where a leased port turns out to be in use."""
+        ...
+
+    async def start(self, docker_id: DockerId) -> None:
+        """Start; one that runs already is success. Raises PortTaken."""
+        ...
+
+    async def stop(self, docker_id: DockerId, grace: float) -> None:
+        """Signal, wait up to *grace* seconds, kill. Stopped already, or absent, is success."""
+        ...
+
+    async def kill(self, docker_id: DockerId) -> None:
+        """Kill. Not running, or absent, is success."""
+        ...
+
+    async def remove(self, reference: str, *, force: bool) -> None:
+        """Remove by id or name, with anonymous volumes. Absent is success."""
+        ...
+
+    async def inspect(self, reference: str) -> Seen | None:
+        """Look at one container by id or name. None if there is none, or it is not ours."""
+        ...
+
+    async def listing(self) -> Sequence[Summary]:
+        """All containers of ours, stopped ones too."""
+        ...
+
+
+class Images(Protocol):
+    """Docker's images."""
+
+    async def has(self, image: Image) -> bool:
+        """Is the image on the host?"""
+        ...
+
+    async def pull(self, image: Image) -> str:
+        """Fetch the image; gives its digest, or ``""``. Cancelling the job cancels the pull."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something happened to a container of ours; look at it."""
+
+    docker_id: DockerId
+    action: str
+
+
+class Hints(Protocol):
+    """Docker's event stream, filtered at Docker."""
+
+    def watch(self, opened: Callable[[], None]) -> AsyncIterator[Hint]:
+        """Call *opened* once the stream stands, then give hints. Raises TryAgain when the stream ends."""
+        ...
+
+
+class Ping(Protocol):
+    """Asks Docker whether it is there."""
+
+    async def ping(self) -> None:
+        """Return if Docker answers. Raises TryAgain."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the journal holds."""
+
+    tasks: tuple[Task, ...]
+    tombstones: tuple[Tombstone, ...]
+
+
+class Journal(Protocol):
+    """Tasks, tombstones and outgoing reports on disk."""
+
+    async def load(self) -> Saved:
+        """All rows. Raises OSError where the file cannot be read."""
+        ...
+
+    async def commit(self, decision: Decision) -> None:
+        """Write everything of *decision* in one transaction, or nothing. Raises OSError (sqlite3 errors become it)."""
+        ...
