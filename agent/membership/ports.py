@@ -29,7 +29,7 @@ class Registered:
     attributes: tuple[Attribute, ...] = ()
 
 
-class RegistrationFailure(Exception):  # noqa: N818 -- the word the outcome deserves
+class RegistrationFailure(Exception):
     """ECS did not register us. `code` is the API's error code, ``""`` for a network failure."""
 
     def __init__(self, code: str, message: str) -> None:

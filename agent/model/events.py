@@ -1,6 +1,6 @@
 """What the engine is told. Past tense; time, chance and step numbers are fields, never calls."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -189,8 +189,8 @@ class DockerBack:
 class ReportsSettled:
     """ECS has acknowledged (or refused for good) everything there was to tell of these tasks."""
 
-    tasks: frozenset[TaskArn] = field(default_factory=frozenset)
-    at: datetime = datetime.min
+    tasks: frozenset[TaskArn]
+    at: datetime
     cause: str = "reporter"
 
 
