@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.model.credentials import RoleCredentials, SigningKeys
+from agent.model.credentials import RoleCredentials
 from agent.model.events import Event
 
 
@@ -38,9 +38,12 @@ class PollEndpoints(Protocol):
         ...
 
 
-class Keys(Protocol):
-    """The credentials that the agent signs with."""
+class Signer(Protocol):
+    """Signs with the credentials of the agent."""
 
-    async def signing_keys(self) -> SigningKeys:
-        """Current keys. Raises TryAgain where there are none."""
+    async def upgrade_headers(self, url: str) -> dict[str, str]:
+        """The SigV4 headers for the GET that opens a WebSocket at *url* (http or https, query included).
+
+        Raises TryAgain where there are no credentials.
+        """
         ...
