@@ -1,41 +1,10 @@
 """What membership needs of the world."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model.identity import Attribute, Identity, Resource
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One RegisterContainerInstance request. Empty `instance_arn` registers a new instance."""
-
-    cluster: str
-    client_token: str
-    instance_arn: str
-    resources: tuple[Resource, ...]
-    attributes: tuple[Attribute, ...]
-    tags: tuple[tuple[str, str], ...] = ()
-    identity_document: str = ""
-    identity_signature: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What the agent reads of the answer."""
-
-    instance_arn: str
-    attributes: tuple[Attribute, ...] = ()
-
-
-class RegistrationFailure(Exception):
-    """ECS did not register us. `code` is the API's error code, ``""`` for a network failure."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}" if code else message)
-        self.code = code
-        self.message = message
+from agent.model.registration import Registered, Registration
 
 
 class Registry(Protocol):

@@ -7,7 +7,9 @@
     ├── OutcomeUnknown      the answer was lost: the call may or may not have happened
     ├── PortTaken           the host port is in use; another may be free
     ├── GiveUp              it will not work; the container stops with this reason
-    └── BadInput            a message or setting broke its contract; `path` says where
+    ├── BadInput            a message or setting broke its contract; `path` says where
+    ├── InactiveInstance    ECS has deregistered this container instance
+    └── Fatal               the process cannot go on; `exit_code` tells the supervisor whether a restart may help
 """
 
 
@@ -55,3 +57,19 @@ class BadInput(AgentError):
         super().__init__(f"{path}: {rule}" if path else rule)
         self.path = path
         self.rule = rule
+
+
+class InactiveInstance(AgentError):
+    """ECS has deregistered this container instance. Its tasks go on; ECS is asked again after an hour."""
+
+
+WORTH_A_RESTART = 1
+NOT_WORTH_A_RESTART = 5
+
+
+class Fatal(AgentError):
+    """The process cannot go on. Carries the exit code: 1 is worth a restart, 5 needs somebody to change something."""
+
+    def __init__(self, text: str, exit_code: int = WORTH_A_RESTART) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code

@@ -16,6 +16,8 @@ class Identity:
     instance_arn: str = ""
     client_token: str = ""
     availability_zone: str = ""
+    ec2_instance_id: str = ""
+    """The EC2 instance this was saved on, if any: a disk that wakes up on another machine is another instance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from agent.model.names import NO_ID, DockerId, TaskArn
 from agent.model.status import Status
@@ -40,3 +41,15 @@ class TaskReport:
     pull_started_at: datetime | None = None
     pull_stopped_at: datetime | None = None
     execution_stopped_at: datetime | None = None
+
+
+class Verdict(StrEnum):
+    """What ECS's answer to a report asks of us."""
+
+    SETTLED = "settled"
+    REFUSED = "refused"
+    """InvalidParameterException: never sent again."""
+    HELD = "held"
+    """ClientException, AccessDenied, ClusterNotFound: this task's reports wait, the others go on."""
+    LATER = "later"
+    """Everything else: try again, all of them."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from agent.model.events import Event
-from agent.model.reports import TaskReport
+from agent.model.reports import TaskReport, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,6 @@ class Outbox(Protocol):
     async def changed(self) -> None:
         """Return when rows have been added since the last return."""
         ...
-
-
-class Verdict(StrEnum):
-    """What ECS's answer to a report asks of us."""
-
-    SETTLED = "settled"
-    REFUSED = "refused"
-    """InvalidParameterException: never sent again."""
-    HELD = "held"
-    """ClientException, AccessDenied, ClusterNotFound: this task's reports wait, the others go on."""
-    LATER = "later"
-    """Everything else: try again, all of them."""
 
 
 class StateChanges(Protocol):
