@@ -1,0 +1,224 @@
+"""The kinds of value a setting can have: how each is read from a variable's text and from a TOML value.
+
+Every reader raises ValueError with the rule that was broken, worded to follow "must be".
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+Reader = Callable[[object], object]
+"""Takes a TOML value (or what a variable's text was read as) and gives the setting's value."""
+
+LAST_PORT = 65535
+TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+UNITS = {"ns": 1e-3, "us": 1, "µs": 1, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
+"""Microseconds in each of Go's units."""
+PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to write a value. `from_text` gives what TOML would have given; `check` judges it."""
+
+    from_text: Callable[[str], object]
+    check: Reader
+
+    def read_text(self, written: object) -> object:
+        """The value that a variable's text stands for."""
+        return self.check(self.from_text(str(written)))
+
+
+def text() -> Kind:
+    """Any text."""
+    return Kind(str.strip, lambda value: _a(str, value, "text").strip())
+
+
+def path() -> Kind:
+    """An absolute path."""
+
+    def check(value: object) -> Path:
+        given = Path(_a(str, value, "an absolute path"))
+        if not given.is_absolute():
+            raise ValueError("an absolute path")
+        return given
+
+    return Kind(str, check)
+
+
+def choice(*words: str, ignore_case: bool = False) -> Kind:
+    """One of *words*."""
+    rule = "one of " + ", ".join(words)
+
+    def check(value: object) -> str:
+        word = _a(str, value, rule)
+        word = word.lower() if ignore_case else word
+        if word not in words:
+            raise ValueError(rule)
+        return word
+
+    return Kind(str.strip, check)
+
+
+def flag() -> Kind:
+    """True or false, in the spellings of Go's ParseBool."""
+
+    def from_text(written: str) -> bool:
+        word = written.strip()
+        if word in TRUE or word in FALSE:
+            return word in TRUE
+        raise ValueError("true or false")
+
+    return Kind(from_text, lambda value: _a(bool, value, "true or false"))
+
+
+def whole_number(least: int, most: int, of: str = "") -> Kind:
+    """A whole number within bounds."""
+    rule = f"a whole number{of} from {least} to {most}"
+
+    def from_text(written: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]+", written.strip()):
+            raise ValueError(rule)
+        return int(written)
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(rule)
+        return value
+
+    return Kind(from_text, check)
+
+
+def duration(least: timedelta, least_text: str) -> Kind:
+    """A span of time as Go writes it: ``90s``, ``1h30m``, ``500ms``."""
+    rule = f"a duration such as 90s or 1h30m, at least {least_text}"
+
+    def check(value: object) -> timedelta:
+        span = parse_duration(_a(str, value, rule))
+        if span is None or span < least:
+            raise ValueError(rule)
+        return span
+
+    return Kind(str, check)
+
+
+def parse_duration(written: str) -> timedelta | None:
+    """What Go's ParseDuration makes of *written*, to the microsecond; None if it is not a duration."""
+    digits = written.lstrip("+-") if len(written) - len(written.lstrip("+-")) <= 1 else ""
+    if digits == "0":
+        return timedelta(0)
+    if not digits or PART.sub("", digits):
+        return None
+    span = timedelta(0)
+    try:
+        for amount, unit in PART.findall(digits):
+            span += timedelta(microseconds=float(amount) * UNITS[unit])
+    except OverflowError:
+        return None
+    return -span if written.startswith("-") else span
+
+
+def ports() -> Kind:
+    """A list of port numbers."""
+    rule = f"a list of ports from 0 to {LAST_PORT}, such as [22, 2375]"
+
+    def check(value: object) -> tuple[int, ...]:
+        listed = _a(list, value, rule)
+        if not all(isinstance(port, int) and not isinstance(port, bool) and 0 <= port <= LAST_PORT for port in listed):
+            raise ValueError(rule)
+        return tuple(listed)
+
+    return Kind(lambda written: _json(written, rule), check)
+
+
+def port_range() -> Kind:
+    """First and last port, as ``49153-65535``."""
+    rule = f"a first and a last port from 1 to {LAST_PORT}, such as 49153-65535"
+
+    def check(value: object) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", _a(str, value, rule))
+        if not found or not 1 <= int(found[1]) <= int(found[2]) <= LAST_PORT:
+            raise ValueError(rule)
+        return int(found[1]), int(found[2])
+
+    return Kind(str.strip, check)
+
+
+def words(*known: str) -> Kind:
+    """A list of words out of *known*."""
+    rule = "a list out of " + ", ".join(known)
+
+    def check(value: object) -> tuple[str, ...]:
+        listed = _a(list, value, rule)
+        if not all(word in known for word in listed):
+            raise ValueError(rule)
+        return tuple(listed)
+
+    return Kind(lambda written: _json(written, rule), check)
+
+
+def pairs() -> Kind:
+    """Names with a text each."""
+    rule = 'a table of texts, such as {"rack": "7"}'
+
+    def check(value: object) -> Mapping[str, str]:
+        given = _a(dict, value, rule)
+        if not all(isinstance(name, str) and isinstance(word, str) for name, word in given.items()):
+            raise ValueError(rule)
+        return MappingProxyType(dict(given))
+
+    return Kind(lambda written: _json(written, rule), check)
+
+
+def http_url() -> Kind:
+    """A host or an http(s) URL; https is meant where no scheme is given. No user, no password."""
+    rule = "a host or an http(s) URL without user, password or query, such as http://127.0.0.1:51690"
+
+    def check(value: object) -> str:
+        written = _a(str, value, rule)
+        url = written if "://" in written else f"https://{written}"
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            usable = False
+        if not usable or "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(rule)
+        return url.rstrip("/")
+
+    return Kind(str.strip, check)
+
+
+def docker_url() -> Kind:
+    """Where Docker listens."""
+    rule = "a unix:///path or tcp://host:port address"
+
+    def check(value: object) -> str:
+        written = _a(str, value, rule)
+        if not re.fullmatch(r"unix:///.+|(tcp|http|https)://[^/@]+/?", written):
+            raise ValueError(rule)
+        return written
+
+    return Kind(str.strip, check)
+
+
+def _a(kind: type[T], value: object, rule: str) -> T:
+    if not isinstance(value, kind):
+        raise ValueError(rule)  # noqa: TRY004 - one error for every broken rule
+    return value
+
+
+def _json(written: str, rule: str) -> object:
+    try:
+        return json.loads(written)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{rule}, written as JSON") from error

@@ -1,0 +1,152 @@
+"""Every setting there is: its variable, its key in ``config.toml``, what it may hold, and one line of help.
+
+The key follows from the variable: ``ECS_X_Y`` is ``ecs.x_y``, ``AWS_X_Y`` is ``aws.x_y``, and ours, ``DOCKWORKER_X_Y``,
+is ``x.y``. Defaults stand in `Settings`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agent.config import kinds
+from agent.config.kinds import Kind
+from agent.model.status import PullBehavior
+
+OWN_PREFIX = "DOCKWORKER_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row. `variables` are read in order; the first that is set counts."""
+
+    field: str
+    variables: tuple[str, ...]
+    kind: Kind
+    says: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The dotted TOML keys, one for each variable."""
+        return tuple(key_of(variable) for variable in self.variables)
+
+
+def key_of(variable: str) -> str:
+    """The TOML key that means the same as *variable*."""
+    section, _, key = variable.removeprefix(OWN_PREFIX).lower().partition("_")
+    return f"{section}.{key}"
+
+
+def _row(field: str, variables: str, kind: Kind, says: str) -> Setting:
+    return Setting(field, tuple(variables.split()), kind, says)
+
+
+SECOND = kinds.duration(timedelta(seconds=1), "1s")
+MINUTE = kinds.duration(timedelta(minutes=1), "1m")
+LOGGING_DRIVERS = (
+    *("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "logentries", "sumologic", "none"),
+    "awsfirelens",
+)
+
+SETTINGS: tuple[Setting, ...] = (
+    # who we are, and whom we talk to
+    _row("cluster", "ECS_CLUSTER", kinds.text(), "Name or ARN of the cluster to join; unset joins `default`."),
+    _row(
+        "backend_host",
+        "ECS_BACKEND_HOST",
+        kinds.http_url(),
+        "Where the ECS API is, such as http://127.0.0.1:51690; unset is Amazon ECS in the region.",
+    ),
+    _row(
+        "region",
+        "AWS_DEFAULT_REGION AWS_REGION",
+        kinds.text(),
+        "Region of every AWS service; unset asks the instance metadata.",
+    ),
+    _row("data_dir", "ECS_DATADIR", kinds.path(), "Where the journal and the identity are kept."),
+    _row("docker_host", "DOCKER_HOST", kinds.docker_url(), "Where Docker listens."),
+    _row(
+        "accept_insecure_cert",
+        "DOCKWORKER_TLS_ACCEPT_INSECURE",
+        kinds.flag(),
+        "Do not check the certificate of the ECS endpoints; for tests only.",
+    ),
+    _row(
+        "imds_endpoint",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        kinds.http_url(),
+        "Where the instance metadata service is.",
+    ),
+    _row("imds_disabled", "AWS_EC2_METADATA_DISABLED", kinds.flag(), "Do not ask for instance metadata."),
+    # what the machine offers
+    _row(
+        "reserved_memory",
+        "ECS_RESERVED_MEMORY",
+        kinds.whole_number(0, kinds.LAST_PORT, " of MiB"),
+        "Memory kept back from tasks, in MiB.",
+    ),
+    _row("reserved_ports", "ECS_RESERVED_PORTS", kinds.ports(), "TCP ports that no task may have."),
+    _row("reserved_ports_udp", "ECS_RESERVED_PORTS_UDP", kinds.ports(), "UDP ports that no task may have."),
+    _row(
+        "dynamic_host_port_range",
+        "ECS_DYNAMIC_HOST_PORT_RANGE",
+        kinds.port_range(),
+        "Host ports given to tasks that ask for any, as first-last; unset is the kernel's local port range.",
+    ),
+    _row(
+        "instance_attributes",
+        "ECS_INSTANCE_ATTRIBUTES",
+        kinds.pairs(),
+        "Attributes of the container instance, told when it is first registered.",
+    ),
+    _row("instance_tags", "ECS_CONTAINER_INSTANCE_TAGS", kinds.pairs(), "Tags of the container instance."),
+    _row(
+        "available_logging_drivers",
+        "ECS_AVAILABLE_LOGGING_DRIVERS",
+        kinds.words(*LOGGING_DRIVERS),
+        "Docker logging drivers that tasks may use.",
+    ),
+    _row(
+        "disable_privileged",
+        "ECS_DISABLE_PRIVILEGED",
+        kinds.flag(),
+        "Do not offer privileged containers.",
+    ),
+    # the life of a task
+    _row(
+        "stop_timeout",
+        "ECS_CONTAINER_STOP_TIMEOUT",
+        SECOND,
+        "From TERM to KILL, where a container names no time of its own.",
+    ),
+    _row(
+        "cleanup_wait",
+        "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION",
+        SECOND,
+        "How long the containers of a stopped task are kept.",
+    ),
+    _row(
+        "pull_behavior",
+        "ECS_IMAGE_PULL_BEHAVIOR",
+        kinds.choice(*PullBehavior),
+        "default pulls and falls back on a cached image; prefer-cached pulls only what is missing.",
+    ),
+    _row("image_pull_timeout", "ECS_IMAGE_PULL_TIMEOUT", SECOND, "How long one pull may take in all."),
+    _row(
+        "image_pull_inactivity_timeout",
+        "ECS_IMAGE_PULL_INACTIVITY_TIMEOUT",
+        MINUTE,
+        "How long a pull may stand still.",
+    ),
+    # what we say
+    _row(
+        "log_level",
+        "ECS_LOGLEVEL",
+        kinds.choice("debug", "info", "warn", "error", "crit", "none", ignore_case=True),
+        "The least serious lines to log.",
+    ),
+    _row(
+        "log_format",
+        "DOCKWORKER_LOG_FORMAT",
+        kinds.choice("console", "json"),
+        "console or json; unset is console on a terminal and json elsewhere.",
+    ),
+)
