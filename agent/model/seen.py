@@ -77,3 +77,33 @@ class Summary:
     phase: Phase
     task: TaskArn
     container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something happened to a container of ours; look at it."""
+
+    docker_id: DockerId
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What a Docker Engine says of itself and its host, as far as capabilities and resources depend on it."""
+
+    version: str
+    """The engine's version without build metadata, such as ``20.10.24``."""
+    api_version: str
+    """The newest API version that the engine speaks, such as ``1.41``."""
+    oldest_api_version: str
+    logging_drivers: tuple[str, ...] = ()
+    volume_drivers: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    """Names only: ``seccomp``, ``apparmor``, ``selinux``, ``rootless``, ``userns``."""
+    cgroup_version: str = "1"
+    memory: int = 0
+    """Bytes of the engine's host (``MemTotal``)."""
+    processors: int = 0
+    architecture: str = ""
+    operating_system: str = ""

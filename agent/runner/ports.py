@@ -1,14 +1,13 @@
 """What the runner needs of the world: Docker, and a journal."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model.acts import CreateContainer
 from agent.model.decision import Decision
 from agent.model.names import DockerId, Image
-from agent.model.seen import Seen, Summary
-from agent.model.task import Task, Tombstone
+from agent.model.saved import Saved
+from agent.model.seen import Hint, Seen, Summary
 
 
 class Containers(Protocol):
@@ -55,14 +54,6 @@ class Images(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """Something happened to a container of ours; look at it."""
-
-    docker_id: DockerId
-    action: str
-
-
 class Hints(Protocol):
     """Docker's event stream, filtered at Docker."""
 
@@ -77,14 +68,6 @@ class Ping(Protocol):
     async def ping(self) -> None:
         """Return if Docker answers. Raises TryAgain."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What the journal holds."""
-
-    tasks: tuple[Task, ...]
-    tombstones: tuple[Tombstone, ...]
 
 
 class Journal(Protocol):
