@@ -48,12 +48,13 @@ class Decision:
         forgotten = dict.fromkeys(self.forgotten) | dict.fromkeys(later.forgotten)
         stones = {t.arn: t for t in self.tombstones} | {t.arn: t for t in later.tombstones}
         buried = dict.fromkeys(self.buried) | dict.fromkeys(later.buried)
-        born_later = {t.arn for t in later.tasks} | {t.arn for t in later.tombstones}
+        written_later = {t.arn for t in later.tasks}
+        entombed_later = {t.arn for t in later.tombstones}
         return Decision(
             tasks=tuple(row for arn, row in rows.items() if arn not in later.forgotten),
-            forgotten=tuple(arn for arn in forgotten if arn in later.forgotten or arn not in born_later),
+            forgotten=tuple(arn for arn in forgotten if arn in later.forgotten or arn not in written_later),
             tombstones=tuple(stone for arn, stone in stones.items() if arn not in later.buried),
-            buried=tuple(arn for arn in buried if arn in later.buried or arn not in born_later),
+            buried=tuple(arn for arn in buried if arn in later.buried or arn not in entombed_later),
             reports=self.reports + later.reports,
             acts=self.acts + later.acts,
             moves=self.moves + later.moves,

@@ -1,35 +1,34 @@
 """What the reporter needs of the world: the outbox, and ECS."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model.events import Event
+from agent.model.names import TaskArn
 from agent.model.reports import TaskReport, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One unsent report. `call` is 0 until the row went into a call; rows of one call stay together for good."""
-
-    number: int
-    report: TaskReport
-    call: int = 0
+from agent.model.saved import OutboxRow
 
 
 class Outbox(Protocol):
     """Unsent reports, oldest first. Survives the process."""
 
-    async def unsent(self) -> tuple[OutboxRow, ...]:
-        """Every unsettled row in the order of its number."""
+    async def unsent(self, after: int = 0) -> tuple[OutboxRow, ...]:
+        """Every unsettled row with a number above *after*, in the order of the numbers. Raises OSError."""
+        ...
+
+    async def all_told(self) -> frozenset[TaskArn]:
+        """The saved tasks, buried ones too, of which nothing is unsent. Raises OSError."""
         ...
 
     async def freeze(self, numbers: Iterable[int], call: int) -> None:
-        """Bind the rows together into one call, before it is sent for the first time."""
+        """Bind the rows together into one call, before it is sent for the first time. Raises OSError."""
         ...
 
-    async def settle(self, numbers: Iterable[int]) -> None:
-        """Forget rows that ECS has acknowledged or refused for good."""
+    async def settle(self, numbers: Iterable[int]) -> frozenset[TaskArn]:
+        """Forget rows that ECS has acknowledged or refused for good; gives their tasks that have nothing unsent left.
+
+        Raises OSError.
+        """
         ...
 
     async def changed(self) -> None:
