@@ -1,0 +1,31 @@
+"""The door: finds out which command is meant before it imports anything that only another command needs."""
+
+import sys
+from collections.abc import Sequence
+
+from agent.cli.lean import without_rich
+
+
+def main() -> None:
+    """Entry point of the ``dockworker`` command."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Do what the command line says; gives the exit code. The two services start lean, the rest may draw."""
+    match arguments:
+        case ["run", *rest]:
+            with without_rich():
+                from agent.cli import run  # noqa: PLC0415 - each command imports its own world
+            return run.main(rest)
+        case ["controlplane", *rest]:
+            with without_rich():
+                from agent.cli import controlplane  # noqa: PLC0415 - likewise
+            return controlplane.main(rest)
+        case _:
+            from agent.cli import app  # noqa: PLC0415 - likewise
+            return app.main(arguments)
+
+
+if __name__ == "__main__":
+    main()

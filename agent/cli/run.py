@@ -1,0 +1,84 @@
+"""``dockworker run``: the agent, as a service runs it.
+
+Exit codes: 0 stopped on request, 1 worth a restart, 5 not worth one (a setting that is wrong stays wrong).
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from agent import daemon
+from agent.cli import logs
+from agent.cli.signals import stop_on_signals
+from agent.config.load import BadSettings, load
+from agent.config.settings import Settings
+from agent.host.notify_driver import Notify, feed_watchdog
+
+log = structlog.get_logger(__name__)
+
+CONFIG = Path("/etc/dockworker/config.toml")
+WORTH_A_RESTART = 1
+NOT_WORTH_A_RESTART = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the agent until told to stop; gives the exit code."""
+    try:
+        settings = read_settings(os.environ, _parser().parse_args(arguments).config)
+    except BadSettings as bad:
+        sys.stderr.write("dockworker: the settings cannot be used:\n")
+        sys.stderr.writelines(f"  {complaint}\n" for complaint in bad.complaints)
+        return NOT_WORTH_A_RESTART
+    logs.configure(settings.log_level, settings.log_format)
+    return asyncio.run(serve(settings, os.environ))
+
+
+def read_settings(environ: Mapping[str, str], config: Path | None) -> Settings:
+    """The settings of *environ* and the file *config*. Raises BadSettings, also for a named file that is not there."""
+    try:
+        text = (config or CONFIG).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if config:
+            raise BadSettings([f"{config}: there is no such file"]) from error
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings([f"{config or CONFIG}: cannot be read: {error}"]) from error
+    return load(environ, text)
+
+
+async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The daemon with a signal handler and a line to systemd around it; gives the exit code."""
+    if settings.not_honoured:
+        log.warning("settings_not_honoured", names=settings.not_honoured)
+    notify = Notify.from_environment(environ, os.getpid())
+    told_to_stop = asyncio.Event()
+
+    def ready(instance: str) -> None:
+        notify.ready(f"connected as {instance}")
+
+    try:
+        with stop_on_signals(told_to_stop):
+            async with asyncio.TaskGroup() as jobs:
+                watchdog = jobs.create_task(feed_watchdog(notify, told_to_stop), name="watchdog")
+                code = await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready)
+                if not told_to_stop.is_set():
+                    watchdog.cancel()
+    except Exception:
+        log.exception("daemon_broke")
+        return WORTH_A_RESTART
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dockworker run",
+        description="Run the agent until told to stop.",
+        epilog="Settings come from ECS_*, AWS_* and DOCKWORKER_* variables and the file; variables win.",
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help=f"settings in TOML (default: {CONFIG}, if there)")
+    return parser

@@ -1,0 +1,32 @@
+"""How a person or systemd ends a process: asked once it stops in order, asked twice it stops at once."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HARD = 128
+
+
+@contextmanager
+def stop_on_signals(told_to_stop: asyncio.Event) -> Iterator[None]:
+    """Set *told_to_stop* at the first SIGTERM or SIGINT; end the process at the second."""
+    loop = asyncio.get_running_loop()
+
+    def heard(number: signal.Signals) -> None:
+        if told_to_stop.is_set():
+            sys.stderr.write(f"\n{number.name} again: ended at once\n")
+            sys.stderr.flush()
+            os._exit(HARD + number)
+        told_to_stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, heard, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
