@@ -98,11 +98,13 @@ class Container:
     name: str
     known: Status = Status.NONE
     wanted: Status = Status.RUNNING
+    told: Status = Status.NONE
+    """The furthest state for which an outbox row exists."""
     run: int = 1
     """Restarts by policy begin a new run; facts about an older one are dropped."""
     doing: tuple[Doing, ...] = ()
-    unknown: bool = False
-    """True if acts in `doing` may or may not have happened: their answers were lost."""
+    lost: tuple[Doing, ...] = ()
+    """Those of `doing` that may or may not have happened: their answers were lost."""
     docker_id: DockerId = NO_ID
     exit_code: int | None = None
     reason: str = ""
@@ -128,9 +130,19 @@ class Container:
         return any(act in self.doing for act in acts)
 
     @property
+    def in_flight(self) -> tuple[Doing, ...]:
+        """Acts whose answer is on its way."""
+        return tuple(act for act in self.doing if act not in self.lost)
+
+    @property
     def may_appear(self) -> bool:
         """May Docker still bring this container to life for an act we have not heard the end of?"""
-        return self.is_doing(Doing.CREATE, Doing.START)
+        return self.is_doing(Doing.CREATE, Doing.START, Doing.INSPECT)
+
+    @property
+    def at_rest(self) -> bool:
+        """Is it certain that the container does not run and will not?"""
+        return self.known is Status.STOPPED and not self.may_appear
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +166,8 @@ class Task:
     stopped_at: datetime | None = None
     remove_at: datetime | None = None
     """When the containers of a stopped task are removed (``ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION``)."""
+    settled: bool = False
+    """True once ECS has acknowledged everything there was to tell."""
     broken: bool = False
     """True after a bug of ours met this task: it is not driven again."""
     seq: int = 0
@@ -169,6 +183,11 @@ class Task:
             if container.name == name:
                 return container
         raise KeyError(name)
+
+    @property
+    def publishes(self) -> bool:
+        """Are the ports of this task published on the host by Docker?"""
+        return self.spec.network_mode in ("", "bridge")
 
     def pairs(self) -> Iterator[tuple[ContainerSpec, Container]]:
         """Each container's spec beside its state, in the order of the task definition."""

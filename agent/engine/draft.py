@@ -1,0 +1,221 @@
+"""A decision in the making.
+
+The engine's state is never touched while an event is being decided: changes are laid over it here and swapped in last,
+so that an exception half-way leaves everything as it was.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from agent.model.acts import Act, CancelPull, ContainerAct, PullImage
+from agent.model.decision import Decision, Moved
+from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.reports import TaskReport
+from agent.model.rules import Rules
+from agent.model.status import PullBehavior, Status
+from agent.model.task import Container, Task, Tombstone
+
+Key = tuple[TaskArn, str]
+"""A container of a task."""
+
+
+class TaskIsBroken(Exception):
+    """A bug of ours met the decision about one task. The decision was not taken."""
+
+    def __init__(self, arn: TaskArn, bug: Exception) -> None:
+        super().__init__(f"{type(bug).__name__}: {bug}")
+        self.arn = arn
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """An image on its way, and who waits for it."""
+
+    waiting: frozenset[Key] = frozenset()
+    cancelling: bool = False
+
+
+@dataclass(slots=True)
+class World:
+    """Everything the engine knows. Rows first; below them what a restart may forget."""
+
+    rules: Rules
+    tasks: dict[TaskArn, Task] = field(default_factory=dict)
+    tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
+    step: Step = Step(0)  # noqa: RUF009 -- a NewType call is the value itself
+    pulls: dict[Image, Pull] = field(default_factory=dict)
+    heard: dict[Key, Step] = field(default_factory=dict)
+    """When something about a container was last decided or heard."""
+    unsure: dict[Key, Step] = field(default_factory=dict)
+    """Containers with an act of unknown outcome: they wait for a listing that was asked for later than this."""
+    strays: dict[DockerId, ContainerAct] = field(default_factory=dict)
+    """Removals of containers whose task is forgotten."""
+    released: bool = False
+    """False from the start, or from a loss of Docker, until a listing has been heard: acts are held."""
+    held_since: Step = Step(0)  # noqa: RUF009 -- likewise
+    abandoned: set[TaskArn] = field(default_factory=set)
+    """Tasks that met a bug twice: nothing is decided about them any more."""
+
+
+class Draft:
+    """What one event has changed so far. `at` is when it happened, `cause` what told us."""
+
+    def __init__(self, world: World, at: datetime, cause: str) -> None:
+        self.world = world
+        self.at = at
+        self.cause = cause
+        self.acts: list[Act] = []
+        self.released = world.released
+        self.held_since = world.held_since
+        self.unsure = world.unsure
+        self._tasks: dict[TaskArn, Task | None] = {}
+        self._tombstones: dict[TaskArn, Tombstone | None] = {}
+        self._pulls: dict[Image, Pull | None] = {}
+        self._heard: set[Key] = set()
+        self._reports: list[TaskReport] = []
+        self._moves: list[Moved] = []
+        self._afterwards: list[Callable[[World], None]] = []
+
+    @property
+    def rules(self) -> Rules:
+        """The settings that decisions depend on."""
+        return self.world.rules
+
+    def task(self, arn: TaskArn) -> Task | None:
+        """The task as this decision has it."""
+        if arn in self._tasks:
+            return self._tasks[arn]
+        return self.world.tasks.get(arn)
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks as this decision has them, in the order of their arrival."""
+        for arn, task in self.world.tasks.items():
+            if (now := self._tasks.get(arn, task)) is not None:
+                yield now
+        for arn, new in self._tasks.items():
+            if new is not None and arn not in self.world.tasks:
+                yield new
+
+    @contextmanager
+    def about(self, arn: TaskArn) -> Iterator[None]:
+        """Whatever goes wrong inside is a bug that concerns this task alone."""
+        try:
+            yield
+        except Exception as bug:
+            raise TaskIsBroken(arn, bug) from bug
+
+    def put(self, task: Task) -> None:
+        """Change a task's row."""
+        if self.task(task.arn) != task:
+            self._tasks[task.arn] = task
+
+    def forget(self, arn: TaskArn) -> None:
+        """Drop a task's row; a tombstone takes its place."""
+        self._tasks[arn] = None
+
+    def tombstone(self, arn: TaskArn) -> Tombstone | None:
+        """The tombstone of a forgotten or refused task, if there is one."""
+        if arn in self._tombstones:
+            return self._tombstones[arn]
+        return self.world.tombstones.get(arn)
+
+    def put_tombstone(self, stone: Tombstone) -> None:
+        """Set or change a tombstone."""
+        self._tombstones[stone.arn] = stone
+
+    def bury(self, arn: TaskArn) -> None:
+        """Drop a tombstone that has served its time."""
+        self._tombstones[arn] = None
+
+    def hear(self, arn: TaskArn, container: str) -> None:
+        """Note that something about a container is decided or heard now: older listings do not judge it."""
+        self._heard.add((arn, container))
+
+    def report(self, report: TaskReport) -> None:
+        """Write an outbox row."""
+        self._reports.append(report)
+
+    def moved(self, task: TaskArn, container: str, before: Status, now: Status, reason: str = "") -> None:
+        """Write a line of the task's story."""
+        self._moves.append(Moved(task, container, before, now, self.cause, self.at, reason))
+
+    def afterwards(self, change: Callable[[World], None]) -> None:
+        """Change what a restart may forget, once the event is decided."""
+        self._afterwards.append(change)
+
+    def pull(self, image: Image) -> Pull | None:
+        """The image's pull, if one is on its way."""
+        return self._pulls[image] if image in self._pulls else self.world.pulls.get(image)
+
+    def join_pull(self, image: Image, key: Key) -> None:
+        """Wait for an image; the first to wait has it fetched."""
+        pull = self.pull(image)
+        if pull is None:
+            self.acts.append(PullImage(image, prefer_cached=self.rules.pull_behavior is PullBehavior.PREFER_CACHED))
+            pull = Pull()
+        self._pulls[image] = replace(pull, waiting=pull.waiting | {key})
+
+    def leave_pull(self, image: Image, key: Key) -> None:
+        """Wait no more; the last to leave cancels the pull."""
+        pull = self.pull(image)
+        if pull is None or key not in pull.waiting:
+            return
+        waiting = pull.waiting - {key}
+        if not waiting and not pull.cancelling:
+            self.acts.append(CancelPull(image))
+        self._pulls[image] = Pull(waiting, cancelling=pull.cancelling or not waiting)
+
+    def end_pull(self, image: Image) -> frozenset[Key]:
+        """The pull has been answered; gives those who waited."""
+        pull = self.pull(image)
+        self._pulls[image] = None
+        return pull.waiting if pull else frozenset()
+
+    def is_sure(self, arn: TaskArn, container: Container) -> bool:
+        """Has a listing been heard since the last act of unknown outcome on this container?"""
+        return (arn, container.name) not in self.unsure
+
+    def hold(self) -> None:
+        """Docker is lost: no act until a listing that is asked for from now on has been heard."""
+        self.released, self.held_since = False, self.world.step
+
+    def lose(self, arn: TaskArn, container: str) -> None:
+        """Note that an act's answer was lost: the container waits for a listing that is asked for from now on."""
+        self.unsure = {**self.unsure, (arn, container): self.world.step}
+
+    def swap_in(self) -> Decision:
+        """Make the changes the engine's state, and say what they were."""
+        world = self.world
+        for arn, task in self._tasks.items():
+            if task is None:
+                world.tasks.pop(arn, None)
+            else:
+                world.tasks[arn] = task
+        for arn, stone in self._tombstones.items():
+            if stone is None:
+                world.tombstones.pop(arn, None)
+            else:
+                world.tombstones[arn] = stone
+        for image, pull in self._pulls.items():
+            if pull is None:
+                world.pulls.pop(image, None)
+            else:
+                world.pulls[image] = pull
+        world.released, world.held_since, world.unsure = self.released, self.held_since, self.unsure
+        world.heard.update(dict.fromkeys(self._heard, world.step))
+        for change in self._afterwards:
+            change(world)
+        return self._decision()
+
+    def _decision(self) -> Decision:
+        return Decision(
+            tasks=tuple(task for task in self._tasks.values() if task is not None),
+            forgotten=tuple(arn for arn, task in self._tasks.items() if task is None),
+            tombstones=tuple(stone for stone in self._tombstones.values() if stone is not None),
+            buried=tuple(arn for arn, stone in self._tombstones.items() if stone is None),
+            reports=tuple(self._reports),
+            acts=tuple(self.acts),
+            moves=tuple(self._moves),
+        )

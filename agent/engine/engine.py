@@ -1,0 +1,248 @@
+"""The only place where a task's state changes.
+
+`decide` is pure: no clock, no chance, no I/O; what it needs to know of them is in the event. It works on a draft and
+swaps it in last, so that an exception leaves the engine as it was.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import assert_never
+
+from agent.engine import deadlines, lifecycle, listing, outcomes, reasons, reports
+from agent.engine.draft import Draft, TaskIsBroken, World
+from agent.model.acts import ContainerAct, PullImage
+from agent.model.decision import Decision
+from agent.model.events import (
+    ActBroke,
+    ActFailed,
+    ContainerAnswered,
+    ContainerCreated,
+    ContainerRemoved,
+    CredentialsArrived,
+    DeadlinePassed,
+    DockerBack,
+    DockerLost,
+    Event,
+    ImagePulled,
+    Listed,
+    Observed,
+    ReportsSettled,
+    TaskAssigned,
+    TaskBroke,
+    TaskRefused,
+    TaskStopRequested,
+)
+from agent.model.names import DockerId, Step, TaskArn
+from agent.model.reports import TaskReport
+from agent.model.rules import Rules
+from agent.model.seen import Summary
+from agent.model.status import Doing, Status
+from agent.model.task import Container, Task, Tombstone
+
+
+class Engine:
+    """Decides what becomes of tasks. Starts from the rows of the journal; every act in them has an unknown outcome."""
+
+    def __init__(self, rules: Rules, tasks: Iterable[Task] = (), tombstones: Iterable[Tombstone] = ()) -> None:
+        self._world = World(rules)
+        for task in tasks:
+            containers = tuple(replace(c, lost=c.doing) for c in task.containers)
+            self._world.tasks[task.arn] = replace(task, containers=containers)
+        self._world.tombstones = {stone.arn: stone for stone in tombstones}
+
+    @property
+    def step(self) -> Step:
+        """How many events have been decided. A listing carries the step at which it was asked for."""
+        return self._world.step
+
+    @property
+    def tasks(self) -> Mapping[TaskArn, Task]:
+        """The rows as they are now; not to be changed."""
+        return MappingProxyType(self._world.tasks)
+
+    def next_deadline(self) -> datetime | None:
+        """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
+        return deadlines.next_of(self._world)
+
+    def to_inspect(self, listed: Iterable[Summary]) -> frozenset[DockerId]:
+        """Which containers must be looked at to make a `Listed` of this listing."""
+        return listing.to_inspect(self._world, listed)
+
+    def decide(self, event: Event) -> Decision:
+        """Say what *event* makes of the tasks it concerns.
+
+        Raises TaskIsBroken if a bug met the decision about one task, and anything else for a bug that concerns none;
+        either way nothing has changed.
+        """
+        self._world.step = Step(self._world.step + 1)
+        draft = Draft(self._world, event.at, event.cause)
+        touched = self._hear(draft, event)
+        for arn in sorted(touched):
+            task = draft.task(arn)
+            if task is not None and arn not in self._world.abandoned:
+                with draft.about(arn):
+                    lifecycle.drive(draft, task)
+                    deadlines.tidy(draft, arn)
+        return draft.swap_in()
+
+    def _hear(self, draft: Draft, event: Event) -> set[TaskArn]:  # noqa: C901, PLR0911 -- one case an event
+        match event:
+            case TaskAssigned() | TaskStopRequested() | TaskRefused():
+                with draft.about(event.spec.arn if isinstance(event, TaskAssigned) else event.task):
+                    return _hear_ecs(draft, event)
+            case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed() | ImagePulled():
+                return _hear_outcome(draft, event)
+            case Observed():
+                return _observe(draft, event)
+            case Listed():
+                listing.hear(draft, event)
+                return {task.arn for task in draft.tasks()}
+            case DeadlinePassed():
+                return deadlines.pass_all(draft)
+            case DockerLost():
+                draft.hold()
+                return set()
+            case ActBroke():
+                return _break_by_act(draft, event)
+            case TaskBroke():
+                return _break(draft, event.task, event.where)
+            case ReportsSettled():
+                return _settle(draft, event)
+            case CredentialsArrived() | DockerBack():
+                return set()
+            case _:
+                assert_never(event)
+
+
+def _hear_ecs(draft: Draft, event: TaskAssigned | TaskStopRequested | TaskRefused) -> set[TaskArn]:
+    match event:
+        case TaskAssigned():
+            return _assign(draft, event)
+        case TaskStopRequested():
+            return _ask_to_stop(draft, event)
+        case TaskRefused():
+            return _refuse(draft, event)
+
+
+def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
+    arn = event.spec.arn
+    known = draft.task(arn)
+    if known is not None:
+        if known.spec.rebuilt:
+            draft.put(listing.fill_in(known, event.spec))
+            return {arn}
+        return set()
+    if draft.tombstone(arn) is not None:
+        return set()
+    draft.put(
+        Task(
+            spec=event.spec,
+            containers=tuple(Container(name=spec.name) for spec in event.spec.containers),
+            arrived=event.at,
+            admitted=event.at,
+            draw=event.draw,
+            seq=event.seq,
+        ),
+    )
+    draft.moved(arn, "", Status.NONE, Status.NONE, "assigned")
+    return {arn}
+
+
+def _ask_to_stop(draft: Draft, event: TaskStopRequested) -> set[TaskArn]:
+    task = draft.task(event.task)
+    if task is not None:
+        draft.put(replace(task, wanted=Status.STOPPED, seq=max(task.seq, event.seq)))
+        return {task.arn}
+    if draft.tombstone(event.task) is None:
+        draft.put_tombstone(Tombstone(event.task, event.at))
+        draft.report(TaskReport(event.task, Status.STOPPED, moved=True, at=event.at))
+        draft.moved(event.task, "", Status.NONE, Status.STOPPED, "stop of a task that is unknown here")
+    return set()
+
+
+def _refuse(draft: Draft, event: TaskRefused) -> set[TaskArn]:
+    if draft.task(event.task) is None and draft.tombstone(event.task) is None:
+        draft.put_tombstone(Tombstone(event.task, event.at, refused=True))
+        reason = reports.cut(event.reason)
+        draft.report(TaskReport(event.task, Status.STOPPED, moved=True, at=event.at, reason=reason))
+        draft.moved(event.task, "", Status.NONE, Status.STOPPED, reason)
+    return set()
+
+
+def _hear_outcome(
+    draft: Draft, event: ContainerCreated | ContainerAnswered | ContainerRemoved | ActFailed | ImagePulled
+) -> set[TaskArn]:
+    match event:
+        case ImagePulled():
+            return outcomes.pulled(draft, event)
+        case ActFailed():
+            return outcomes.failed(draft, event)
+        case _:
+            if event.act.task in draft.world.abandoned:
+                return set()
+            with draft.about(event.act.task):
+                match event:
+                    case ContainerCreated():
+                        return outcomes.created(draft, event)
+                    case ContainerAnswered():
+                        return outcomes.answered(draft, event)
+                    case ContainerRemoved():
+                        return outcomes.removed(draft, event)
+
+
+def _observe(draft: Draft, event: Observed) -> set[TaskArn]:
+    arn = event.seen.labels.task
+    task = draft.task(arn)
+    if task is None or arn in draft.world.abandoned:
+        return set()  # the next listing decides whether this is a stray or a task to rebuild
+    with draft.about(arn):
+        draft.put(listing.look(draft, task, event.seen))
+    return {arn}
+
+
+def _settle(draft: Draft, event: ReportsSettled) -> set[TaskArn]:
+    for arn in event.tasks:
+        stone, task = draft.tombstone(arn), draft.task(arn)
+        if stone is not None and stone.until is None:
+            draft.put_tombstone(replace(stone, until=event.at + deadlines.TOMBSTONE_KEPT))
+        if task is not None and task.told is Status.STOPPED:
+            draft.put(replace(task, settled=True))
+    return set()
+
+
+def _break_by_act(draft: Draft, event: ActBroke) -> set[TaskArn]:
+    match event.act:
+        case PullImage(image=image):
+            broken = {arn for arn, _ in draft.end_pull(image)}
+            for arn in broken:
+                if (task := draft.task(arn)) is not None:
+                    draft.put(_without_pull(task))
+        case ContainerAct(task=arn):
+            broken = {arn}
+            outcomes.lose(draft, event.act)
+        case _:
+            raise RuntimeError(f"{type(event.act).__name__} broke: {event.error}")
+    return {arn for task in broken for arn in _break(draft, task, event.error)}
+
+
+def _without_pull(task: Task) -> Task:
+    for container in task.containers:
+        if container.is_doing(Doing.PULL):
+            task = task.having(replace(container, doing=(), lost=()))
+    return task
+
+
+def _break(draft: Draft, arn: TaskArn, where: str) -> set[TaskArn]:
+    task = draft.task(arn)
+    if task is None:
+        return set()
+    if task.broken:
+        draft.afterwards(lambda world: world.abandoned.add(arn))
+        return set()
+    draft.put(replace(task, broken=True, wanted=Status.STOPPED, reason=task.reason or reasons.broken(where)))
+    return {arn}
+
+
+__all__ = ["Engine", "TaskIsBroken"]

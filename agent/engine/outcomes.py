@@ -1,0 +1,236 @@
+"""What the answer to an act makes of a task."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from agent.engine import facts, reasons
+from agent.engine.draft import Draft, Key, World
+from agent.engine.leases import ATTEMPTS
+from agent.model.acts import (
+    DOING,
+    CancelPull,
+    ContainerAct,
+    CreateContainer,
+    KillContainer,
+    ListContainers,
+    PullImage,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from agent.model.events import (
+    ActFailed,
+    ContainerAnswered,
+    ContainerCreated,
+    ContainerRemoved,
+    Fault,
+    ImagePulled,
+)
+from agent.model.names import DockerId, Image, TaskArn
+from agent.model.status import Doing, Status
+from agent.model.task import Container, Task
+
+TRIES = 5
+"""How often an act that fails for a while is tried before it is given up. Stops, kills and removals never are."""
+
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=1)
+
+
+def created(draft: Draft, event: ContainerCreated) -> set[TaskArn]:
+    """Docker made the container."""
+    task, container = _meant(draft, event.act)
+    if task is None or container is None:
+        return set()
+    container = _answered(draft, event.act, container)
+    container = replace(container, docker_id=event.docker_id, created_at=event.at, tries=0)
+    return _put(draft, task, replace(container, known=max(container.known, Status.CREATED)))
+
+
+def answered(draft: Draft, event: ContainerAnswered) -> set[TaskArn]:
+    """A start, stop, kill or inspect was answered, and Docker was looked at afterwards."""
+    task, container = _meant(draft, event.act)
+    if task is None or container is None:
+        return set()
+    before = container.known
+    container = _answered(draft, event.act, container)
+    if event.seen is None:
+        reason = reasons.NEVER_ANSWERED if not container.docker_id else reasons.VANISHED
+        if container.wanted is Status.STOPPED and not container.docker_id:
+            reason = ""
+        container = replace(facts.vanished(container, reason), removed=True)
+        return _put(draft, task, container)
+    container = facts.apply(container, event.seen)
+    if _came_to_nothing(event.act, container) and before is not Status.STOPPED:
+        container = replace(container, wake_at=draft.at + FIRST_WAIT)
+    return _put(draft, task, container)
+
+
+def _came_to_nothing(act: ContainerAct, container: Container) -> bool:
+    """Did Docker say yes to a start or a stop and yet show nothing of it? Asking again at once would only spin."""
+    if isinstance(act, StopContainer | KillContainer):
+        return container.known is Status.RUNNING or container.is_doing(Doing.START)
+    return isinstance(act, StartContainer) and container.known is Status.CREATED
+
+
+def removed(draft: Draft, event: ContainerRemoved) -> set[TaskArn]:
+    """Docker has no such container any more."""
+    if isinstance(event.act, RemoveContainer):
+        docker_id = event.act.docker_id
+        draft.afterwards(lambda world: _let_go(world, docker_id))
+    task, container = _meant(draft, event.act)
+    if task is None or container is None:
+        return set()
+    return _put(draft, task, replace(_answered(draft, event.act, container), removed=True))
+
+
+def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
+    """An image is there: all who waited for it go on."""
+    return _after_pull(
+        draft,
+        draft.end_pull(event.image),
+        lambda c: replace(c, known=Status.PULLED, tries=0, pull_reason="", image_digest=event.digest),
+    )
+
+
+def failed(draft: Draft, event: ActFailed) -> set[TaskArn]:
+    """An act did not do what it promised."""
+    match event.act:
+        case PullImage(image=image):
+            return _pull_failed(draft, event, image)
+        case CancelPull() | ListContainers():
+            return set()
+        case ContainerAct() as act:
+            if isinstance(act, RemoveContainer):
+                docker_id = act.docker_id
+                draft.afterwards(lambda world: _let_go(world, docker_id))
+            return _act_failed(draft, event, act)
+
+
+def _let_go(world: World, stray: DockerId) -> None:
+    world.strays.pop(stray, None)
+
+
+def _pull_failed(draft: Draft, event: ActFailed, image: Image) -> set[TaskArn]:
+    waiting = draft.end_pull(image)
+    if event.fault is Fault.CANCELLED:
+        return _after_pull(draft, waiting, lambda c: c)
+
+    def fail(container: Container) -> Container:
+        if event.fault is not Fault.GIVE_UP and container.tries + 1 < TRIES:
+            return replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
+        return replace(container, known=Status.PULLED, tries=0, pull_reason=event.reason)
+
+    return _after_pull(draft, waiting, fail)
+
+
+def _after_pull(draft: Draft, waiting: frozenset[Key], change: Callable[[Container], Container]) -> set[TaskArn]:
+    touched: set[TaskArn] = set()
+    for arn, name in sorted(waiting):
+        task = draft.task(arn)
+        if task is None or Doing.PULL not in task[name].doing:
+            continue
+        container = change(replace(task[name], doing=(), lost=()))
+        if container.known is Status.PULLED:
+            task = replace(task, pull_stopped_at=draft.at)
+        touched |= _put(draft, task, container)
+    return touched
+
+
+def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskArn]:
+    task, container = _meant(draft, act)
+    if task is None or container is None:
+        return set()
+    if event.fault is Fault.UNKNOWN:
+        return lose(draft, act)
+    container = _answered(draft, act, container)
+    if event.fault is Fault.PORT_TAKEN:
+        container = _other_ports(container, event.port)
+    elif _is_worth_another_try(event.fault, act, container):
+        container = replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
+    elif container.known is not Status.STOPPED:
+        container = _given_up(act, container, event.reason)
+    return _put(draft, task, container)
+
+
+def _is_worth_another_try(fault: Fault, act: ContainerAct, container: Container) -> bool:
+    if isinstance(act, RemoveContainer):
+        return True
+    if container.at_rest:
+        return False
+    if isinstance(act, StopContainer | KillContainer):
+        return True
+    return fault is Fault.TRY_AGAIN and container.tries + 1 < TRIES
+
+
+def _given_up(act: ContainerAct, container: Container, reason: str) -> Container:
+    missing_image = isinstance(act, CreateContainer) and "no such image" in reason.lower()
+    reason = container.pull_reason if missing_image and container.pull_reason else reason
+    return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=container.reason or reason)
+
+
+def _other_ports(container: Container, port: int) -> Container:
+    mine = [lease for lease in container.leases if lease.host_port == port]
+    fixed = any(not lease.chosen for lease in mine) or not mine
+    if container.known is Status.STOPPED:
+        return container
+    if fixed or container.leases_tried + 1 >= ATTEMPTS:
+        reason = container.reason or reasons.port_taken(port)
+        return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=reason)
+    # Docker keeps a container's ports from its creation on: another port is another run, made from the image again.
+    run = container.run + 1 if container.docker_id else container.run
+    return replace(
+        container,
+        known=Status.PULLED,
+        run=run,
+        docker_id=type(container.docker_id)(""),
+        leases=(),
+        leases_tried=container.leases_tried + 1,
+    )
+
+
+def lose(draft: Draft, act: ContainerAct) -> set[TaskArn]:
+    """Nobody can say what became of an act."""
+    task, container = _meant(draft, act)
+    if task is None or container is None:
+        return set()
+    word = DOING[type(act)]
+    if word not in container.in_flight:
+        return set()
+    draft.lose(task.arn, container.name)
+    draft.acts.append(ListContainers())
+    return _put(draft, task, replace(container, lost=(*container.lost, word)))
+
+
+def _meant(draft: Draft, act: ContainerAct) -> tuple[Task | None, Container | None]:
+    task = draft.task(act.task)
+    if task is None:
+        return None, None
+    container = next((c for c in task.containers if c.name == act.container), None)
+    if container is None or container.run != act.run:
+        return task, None
+    return task, container
+
+
+def _answered(draft: Draft, act: ContainerAct, container: Container) -> Container:
+    draft.hear(act.task, act.container)
+    word = DOING[type(act)]
+    return replace(
+        container,
+        doing=tuple(d for d in container.doing if d is not word),
+        lost=tuple(d for d in container.lost if d is not word),
+    )
+
+
+def _put(draft: Draft, task: Task, container: Container) -> set[TaskArn]:
+    before = task[container.name]
+    draft.hear(task.arn, container.name)
+    if before.known != container.known:
+        draft.moved(task.arn, container.name, before.known, container.known, container.reason)
+    draft.put(task.having(container))
+    return {task.arn}
+
+
+def _wait(tries: int) -> timedelta:
+    return min(FIRST_WAIT * float(2 ** min(tries, 10)), LONGEST_WAIT)

@@ -1,0 +1,58 @@
+"""What ECS is told, and when: each change of a task and of a container exactly once.
+
+A container is called STOPPED only when it is certain that it does not run and will not (`Container.at_rest`).
+"""
+
+from dataclasses import replace
+
+from agent.engine.draft import Draft
+from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
+from agent.model.status import Status
+from agent.model.task import Container, Task
+
+
+def tell(draft: Draft, task: Task) -> Task:
+    """Write an outbox row for what ECS does not know yet; gives the task with what is now told."""
+    news = tuple(c for c in task.containers if _tellable(c) > c.told)
+    moved = task.known in (Status.RUNNING, Status.STOPPED) and task.known > task.told
+    if not news and not moved:
+        return task
+    draft.report(
+        TaskReport(
+            task=task.arn,
+            status=task.known,
+            moved=moved,
+            at=draft.at,
+            reason=cut(task.reason),
+            containers=tuple(_container(c) for c in news),
+            pull_started_at=task.pull_started_at,
+            pull_stopped_at=task.pull_stopped_at,
+            execution_stopped_at=task.execution_stopped_at,
+        ),
+    )
+    for container in news:
+        task = task.having(replace(container, told=_tellable(container)))
+    return replace(task, told=task.known) if moved else task
+
+
+def cut(reason: str) -> str:
+    """*reason* in at most 1024 bytes, never splitting a character."""
+    return reason.encode()[:REASON_LIMIT].decode(errors="ignore")
+
+
+def _tellable(container: Container) -> Status:
+    if container.at_rest:
+        return Status.STOPPED
+    return Status.RUNNING if container.known is Status.RUNNING else Status.NONE
+
+
+def _container(container: Container) -> ContainerReport:
+    return ContainerReport(
+        name=container.name,
+        status=_tellable(container),
+        docker_id=container.docker_id,
+        exit_code=container.exit_code if container.at_rest else None,
+        reason=cut(container.reason),
+        bindings=container.bindings,
+        image_digest=container.image_digest,
+    )
