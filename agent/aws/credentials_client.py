@@ -1,0 +1,115 @@
+"""The keys that the agent itself signs with, from botocore's chain of places.
+
+Environment, shared files, container credentials, instance metadata: botocore knows them all and blocks, so it works
+in a thread. No botocore *client* is made, except by botocore itself for a profile that assumes a role.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+from structlog import get_logger
+
+from agent.aws.signing import signed_headers
+from agent.model.clock import Clock, utc_now
+from agent.model.credentials import SigningKeys
+from agent.model.errors import TryAgain
+
+log = get_logger()
+
+NO_CREDENTIALS = "NoCredentialProviders"
+NOWHERE = (
+    "there are no AWS credentials: neither in the environment, nor in the shared files, nor from a container or "
+    "instance role"
+)
+KEPT_FOR = 5.0
+"""Seconds for which an answer is used without asking botocore, which renews keys minutes before they expire."""
+READ_AGAIN_AFTER = 300.0
+"""Seconds after which keys that do not expire are looked for afresh: somebody may have changed the file."""
+PATIENCE = 30.0
+
+
+class Keys(Protocol):
+    """Where a client gets its keys from."""
+
+    async def keys(self) -> SigningKeys:
+        """Keys that are valid now. Raises TryAgain where there are none."""
+        ...
+
+    def forget(self) -> None:
+        """The keys were refused: look for them afresh next time."""
+        ...
+
+
+class CredentialsClient:
+    """Finds keys, keeps them, renews them before they expire. One search at a time."""
+
+    def __init__(
+        self, *, monotonic: Callable[[], float] = time.monotonic, open_session: Callable[[], Session] = Session
+    ) -> None:
+        self._monotonic = monotonic
+        self._open_session = open_session
+        self._one_search = asyncio.Lock()
+        self._found: Credentials | None = None
+        self._found_at = 0.0
+        self._kept: SigningKeys | None = None
+        self._kept_at = 0.0
+
+    async def keys(self) -> SigningKeys:
+        """Keys that are valid now. Raises TryAgain where there are none."""
+        async with self._one_search:
+            now = self._monotonic()
+            if self._kept is not None and now - self._kept_at < KEPT_FOR:
+                return self._kept
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    self._kept = await asyncio.to_thread(self._search, now)
+            except TimeoutError as error:
+                raise TryAgain("the search for AWS credentials takes too long", NO_CREDENTIALS) from error
+            except BotoCoreError as error:
+                raise TryAgain(f"cannot read AWS credentials: {error}", NO_CREDENTIALS) from error
+            self._kept_at = now
+            return self._kept
+
+    def forget(self) -> None:
+        """The keys were refused: look for them afresh next time."""
+        self._found = self._kept = None
+
+    def _search(self, now: float) -> SigningKeys:
+        if self._is_worn(now):
+            self._found = self._open_session().get_credentials()
+            self._found_at = now
+            if self._found is not None:
+                log.info("aws_credentials_found", method=self._found.method)
+        frozen = None if self._found is None else self._found.get_frozen_credentials()
+        if frozen is None or not frozen.access_key or not frozen.secret_key:
+            self._found = None
+            raise TryAgain(NOWHERE, NO_CREDENTIALS)
+        return SigningKeys(frozen.access_key, frozen.secret_key, frozen.token or "")
+
+    def _is_worn(self, now: float) -> bool:
+        if self._found is None:
+            return True
+        return not isinstance(self._found, RefreshableCredentials) and now - self._found_at >= READ_AGAIN_AFTER
+
+
+class UpgradeSigner:
+    """Signs the requests that open WebSockets to ACS and TCS."""
+
+    def __init__(self, keys: Keys, region: str, clock: Clock = utc_now) -> None:
+        self._keys = keys
+        self._region = region
+        self._clock = clock
+
+    async def upgrade_headers(self, url: str) -> dict[str, str]:
+        """The headers to add to a GET of *url* (http or https, query included). Raises TryAgain without keys.
+
+        Signed are the host, the date and the session token, and the hash of an empty body; no header of the
+        WebSocket, and no ``X-Amz-Content-Sha256`` (wire protocol, SigV4 of the upgrade request).
+        """
+        keys = await self._keys.keys()
+        return signed_headers("GET", url, {}, b"", keys=keys, region=self._region, now=self._clock())

@@ -1,0 +1,198 @@
+"""Calls the ECS API: JSON 1.1, signed, repeated as AWS's own clients repeat.
+
+Foreign errors end here: callers meet EcsError, RegistrationFailure, TryAgain or a verdict. Answers are never logged,
+and neither are headers.
+"""
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+from botocore.loaders import Loader
+from structlog import get_logger
+
+from agent.aws.credentials_client import Keys
+from agent.aws.endpoints import regional_endpoint
+from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
+from agent.aws.retry import ONCE, STANDARD, wait_after
+from agent.aws.signing import signed_headers
+from agent.config.proxies import proxy_for
+from agent.model.clock import Clock, utc_now
+from agent.model.errors import TryAgain
+from agent.model.registration import Registered, Registration, RegistrationFailure
+from agent.model.reports import TaskReport, Verdict
+from agent.wire import ecs
+from agent.wire.aws_errors import ERROR_HEADER, read_error
+
+log = get_logger()
+
+TIMEOUT = aiohttp.ClientTimeout(total=42, sock_connect=30)
+"""Seconds for a whole round trip and for a connection (wire protocol, Transport)."""
+SUCCESS = range(200, 300)
+
+A = TypeVar("A", bound=ecs.Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class EcsSettings:
+    """Which ECS to talk to. `endpoint` is a base URL; empty means Amazon's for the region."""
+
+    region: str
+    user_agent: str
+    endpoint: str = ""
+
+
+class EcsClient:
+    """The actions of the ECS API that an agent calls. `heard` is called whenever ECS has answered with success."""
+
+    def __init__(  # noqa: PLR0913  time, chance and news are handed in so that tests can hold them
+        self,
+        settings: EcsSettings,
+        session: aiohttp.ClientSession,
+        keys: Keys,
+        *,
+        clock: Clock = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+        environ: Mapping[str, str] = os.environ,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._url = (settings.endpoint or _amazon(settings.region)).rstrip("/") + "/"
+        self._session = session
+        self._keys = keys
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+        self._proxy = proxy_for(self._url, environ)
+        self._heard = heard
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: EcsSettings, keys: Keys, *, heard: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[Self]:
+        """A client with connections of its own.
+
+        The session does not read the environment (aiohttp's ``trust_env``): that would send passwords of ``.netrc``
+        in place of signatures, and proxy loopback addresses. The proxy variables are read here instead.
+        """
+        async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield cls(settings, session, keys, heard=heard)
+
+    @property
+    def url(self) -> str:
+        """The base URL of the ECS API in use."""
+        return self._url
+
+    async def register(self, registration: Registration) -> Registered:
+        """Register or re-register this container instance. Raises RegistrationFailure."""
+        try:
+            answer = await self._ask(ecs.to_register(registration), ecs.RegisterContainerInstanceAnswer)
+        except (EcsError, TryAgain) as error:
+            raise _registration_failure(error) from error
+        return ecs.to_registered(answer)
+
+    async def create_cluster(self, name: str) -> str:
+        """Create the cluster called *name*; one that is there is success. Raises RegistrationFailure."""
+        try:
+            answer = await self._ask(ecs.CreateCluster(name), ecs.CreateClusterAnswer)
+        except (EcsError, TryAgain) as error:
+            raise _registration_failure(error) from error
+        return answer.cluster.cluster_name
+
+    async def discover(self, cluster: str, instance_arn: str) -> ecs.DiscoverPollEndpointAnswer:
+        """Ask where ACS and TCS are. Raises EcsError; TryAgain without keys."""
+        request = ecs.DiscoverPollEndpoint(cluster, instance_arn, zone_id="")
+        return await self._ask(request, ecs.DiscoverPollEndpointAnswer)
+
+    async def submit(self, report: TaskReport, cluster: str) -> Verdict:
+        """Tell ECS one change of a task, once: the outbox repeats. Any success will do, whatever it says."""
+        try:
+            await self._call("SubmitTaskStateChange", ecs.to_state_change(report, cluster), ONCE)
+        except EcsError as error:
+            verdict = verdict_on(error)
+            log.warning("report_not_taken", task=report.task, verdict=verdict.value, error=str(error))
+            return verdict
+        except TryAgain as error:
+            log.warning("report_not_sent", task=report.task, error=str(error))
+            return Verdict.LATER
+        return Verdict.SETTLED
+
+    async def _ask(self, request: ecs.Request, answer: type[A]) -> A:
+        body = await self._call(type(request).__name__, request, STANDARD)
+        try:
+            return msgspec.json.decode(body, type=answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise EcsError("", f"cannot read the answer to {type(request).__name__}: {error}", SUCCESS.start) from error
+
+    async def _call(self, action: str, request: ecs.Request, attempts: int) -> bytes:
+        body = msgspec.json.encode(request)
+        invocation = str(uuid.uuid4())
+        for attempt in range(1, attempts + 1):
+            try:
+                return await self._once(action, body, f"attempt={attempt}; max={attempts}", invocation)
+            except EcsError as error:
+                wait = wait_after(attempt, attempts, error, self._draw())
+                if wait is None:
+                    raise
+                log.info("ecs_call_retried", action=action, attempt=attempt, wait=round(wait, 3), error=str(error))
+            await self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _once(self, action: str, body: bytes, attempt: str, invocation: str) -> bytes:
+        keys = await self._keys.keys()
+        named = {"Content-Type": ecs.CONTENT_TYPE, "X-Amz-Target": ecs.TARGET_PREFIX + action}
+        headers = signed_headers(
+            "POST", self._url, named, body, keys=keys, region=self._settings.region, now=self._clock()
+        )
+        # Not signed: proxies may rewrite the first, and the last two differ between repeats of one call.
+        headers["User-Agent"] = self._settings.user_agent
+        headers["Amz-Sdk-Invocation-Id"] = invocation
+        headers["Amz-Sdk-Request"] = attempt
+        try:
+            async with self._session.post(
+                self._url, data=body, headers=headers, proxy=self._proxy, allow_redirects=False, timeout=TIMEOUT
+            ) as response:
+                answer = await response.read()
+                status, header = response.status, response.headers.get(ERROR_HEADER, "")
+        except TimeoutError as error:
+            raise EcsError("", f"ECS at {self._url} did not answer {action} in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise EcsError("", f"cannot reach ECS at {self._url} for {action}: {error}") from error
+        if status in SUCCESS:
+            self._heard()
+            return answer
+        code, message = read_error(status, header, answer)
+        if code in REFUSED_KEYS:
+            self._keys.forget()
+        raise EcsError(code, message, status)
+
+
+class TaskReports:
+    """SubmitTaskStateChange for one cluster: what the reporter needs of ECS."""
+
+    def __init__(self, ecs_client: EcsClient, cluster: str) -> None:
+        self._ecs = ecs_client
+        self._cluster = cluster
+
+    async def submit(self, report: TaskReport) -> Verdict:
+        """Tell ECS. Failures are verdicts; never raises for what the network or ECS did."""
+        return await self._ecs.submit(report, self._cluster)
+
+
+def _registration_failure(error: EcsError | TryAgain) -> RegistrationFailure:
+    if isinstance(error, EcsError):
+        return RegistrationFailure(error.code, error.message)
+    return RegistrationFailure("", str(error))
+
+
+def _amazon(region: str) -> str:
+    return regional_endpoint(region, Loader().load_data("partitions")["partitions"])

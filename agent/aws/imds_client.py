@@ -1,0 +1,182 @@
+"""Instance metadata of EC2, by its second version (a token first).
+
+A machine that has none must start at once: connections get a quarter of a second, and once nobody has answered,
+nobody is asked again. On EC2 itself that would be wrong, because the network may come up after us; whoever knows the
+machine to be an EC2 instance sets `patience`. Absence is never an error: every question has an empty answer.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+import msgspec
+from structlog import get_logger
+
+log = get_logger()
+
+IPV4 = "http://169.254.169.254"
+IPV6 = "http://[fd00:ec2::254]"
+TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=0.25, sock_read=0.5)
+TOKEN_SECONDS = "300"  # noqa: S105  how long a token lives, not a token
+TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
+TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a header's name
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
+OK, UNAUTHORIZED, NOT_FOUND = 200, 401, 404
+NO_TOKENS_HERE = frozenset({403, 404, 405})
+"""Answers of a service that knows only the first version, or offers tokens to nobody."""
+
+DOCUMENT = "dynamic/instance-identity/document"
+SIGNATURE = "dynamic/instance-identity/signature"
+
+
+@dataclass(frozen=True, slots=True)
+class ImdsSettings:
+    """Where instance metadata is. `patience` is how many seconds a question may be repeated for."""
+
+    endpoint: str = IPV4
+    disabled: bool = False
+    patience: float = 0.0
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], patience: float = 0.0) -> Self:
+        """What the ``AWS_EC2_METADATA_*`` variables say, with the meaning that AWS's own clients give them."""
+        modern = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6"
+        endpoint = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or (IPV6 if modern else IPV4)
+        return cls(endpoint.rstrip("/"), environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true", patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Where the primary network interface is. Empty outside of a VPC."""
+
+    mac: str = ""
+    vpc_id: str = ""
+    subnet_id: str = ""
+
+
+class Unanswered(Exception):  # noqa: N818  not an error by itself: most machines have no metadata
+    """The service did not answer, or not with what was asked for. `again` if another try makes sense."""
+
+    def __init__(self, text: str, *, again: bool = True) -> None:
+        super().__init__(text)
+        self.again = again
+
+
+class _Document(msgspec.Struct, frozen=True, rename="camel"):
+    region: str = ""
+    availability_zone: str = ""
+    instance_id: str = ""
+
+
+class ImdsClient:
+    """Asks the instance metadata service. Never through a proxy; answers ``""`` where there is nothing to know."""
+
+    def __init__(
+        self,
+        settings: ImdsSettings,
+        session: aiohttp.ClientSession,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._token = ""
+        self._token_until = 0.0
+        self._absent = settings.disabled
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: ImdsSettings) -> AsyncIterator[Self]:
+        """A client with connections of its own."""
+        async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield cls(settings, session)
+
+    async def identity_document(self) -> tuple[str, str]:
+        """The signed document that proves which instance this is, and its signature, both verbatim."""
+        document = await self.get(DOCUMENT)
+        return (document, await self.get(SIGNATURE)) if document else ("", "")
+
+    async def instance_id(self) -> str:
+        """The EC2 instance's id."""
+        return await self.get("meta-data/instance-id")
+
+    async def region(self) -> str:
+        """The region that the machine is in."""
+        document = await self.get(DOCUMENT)
+        try:
+            said = msgspec.json.decode(document, type=_Document).region if document else ""
+        except msgspec.DecodeError as error:
+            log.warning("identity_document_unreadable", error=str(error))
+            said = ""
+        return said or await self.get("meta-data/placement/region")
+
+    async def availability_zone(self) -> str:
+        """The name of the availability zone, such as ``us-east-1a``."""
+        return await self.get("meta-data/placement/availability-zone")
+
+    async def interface(self) -> Interface:
+        """The primary network interface, its VPC and its subnet."""
+        mac = await self.get("meta-data/mac")
+        if not mac:
+            return Interface()
+        path = f"meta-data/network/interfaces/macs/{mac}"
+        return Interface(mac, await self.get(f"{path}/vpc-id"), await self.get(f"{path}/subnet-id"))
+
+    async def get(self, path: str) -> str:
+        """The text at *path* under ``/latest/``; ``""`` if there is none, or no service."""
+        give_up_at, wait = self._monotonic() + self._settings.patience, FIRST_WAIT
+        while not self._absent:
+            try:
+                return await self._ask(path)
+            except Unanswered as error:
+                if not error.again or self._monotonic() + wait > give_up_at:
+                    log.info("instance_metadata_missing", path=path, error=str(error))
+                    return ""
+            await self._sleep(wait)
+            wait = min(LONGEST_WAIT, wait * 2)
+        return ""
+
+    async def _ask(self, path: str) -> str:
+        token = await self._valid_token()
+        status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
+        if status == UNAUTHORIZED:
+            self._token_until = 0.0
+            token = await self._valid_token()
+            status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
+        if status == OK:
+            return text.strip()
+        raise Unanswered(f"{path} answered with status {status}", again=status != NOT_FOUND)
+
+    async def _valid_token(self) -> str:
+        if self._monotonic() < self._token_until:
+            return self._token
+        asked_at = self._monotonic()
+        try:
+            status, text, lifetime = await self._send("PUT", "api/token", {TTL_HEADER: TOKEN_SECONDS})
+        except Unanswered:
+            # Without patience, nobody at the address means nobody will ever be.
+            self._absent = self._settings.patience <= 0
+            raise
+        if status == OK:
+            self._token = text.strip()
+        elif status in NO_TOKENS_HERE:
+            self._token = ""
+        else:
+            raise Unanswered(f"no token: status {status}")
+        self._token_until = asked_at + (float(lifetime) if lifetime.isdigit() else float(TOKEN_SECONDS))
+        return self._token
+
+    async def _send(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str, str]:
+        url = f"{self._settings.endpoint}/latest/{path}"
+        try:
+            async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
+                return response.status, await response.text(), response.headers.get(TTL_HEADER, "")
+        except (aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
+            raise Unanswered(f"no instance metadata at {self._settings.endpoint}: {error!r}") from error

@@ -1,0 +1,204 @@
+"""The ECS actions that an agent calls, as JSON 1.1 (wire protocol, ECS JSON 1.1 API).
+
+Fields without a default are always sent, empty or not; a field at its default is left out. Answers hold only what an
+agent reads. Names are the API's, in camel case on the wire.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from agent.model.identity import Attribute, Resource
+from agent.model.registration import Registered, Registration
+from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A body that we send."""
+
+
+class Answer(msgspec.Struct, frozen=True, rename="camel"):
+    """A body that ECS sends; null equals absent, unknown fields are ignored."""
+
+
+class WireAttribute(Request, frozen=True):
+    """API: Attribute. Without a value for a bare capability."""
+
+    name: str
+    value: str | None = None
+
+
+class WireResource(Request, frozen=True):
+    """API: Resource. An integer that is 0 is left out, a set that is empty is not."""
+
+    name: str
+    type: str
+    integer_value: int | None = None
+    string_set_value: tuple[str, ...] | None = None
+
+
+class WireTag(Request, frozen=True):
+    """API: Tag."""
+
+    key: str
+    value: str
+
+
+class RegisterContainerInstance(Request, frozen=True):
+    """API: RegisterContainerInstance. `clientToken` is in the agents' own model of the API, not in the public one."""
+
+    cluster: str
+    client_token: str
+    instance_identity_document: str
+    instance_identity_document_signature: str
+    attributes: tuple[WireAttribute, ...]
+    total_resources: tuple[WireResource, ...]
+    container_instance_arn: str = ""
+    tags: tuple[WireTag, ...] = ()
+
+
+class RegisteredInstance(Answer, frozen=True):
+    """API: ContainerInstance, as far as an agent reads it."""
+
+    container_instance_arn: str | None = None
+    attributes: tuple[WireAttribute, ...] | None = None
+
+
+class RegisterContainerInstanceAnswer(Answer, frozen=True):
+    """The answer to RegisterContainerInstance."""
+
+    container_instance: RegisteredInstance
+
+
+class CreateCluster(Request, frozen=True):
+    """API: CreateCluster."""
+
+    cluster_name: str
+
+
+class CreatedCluster(Answer, frozen=True):
+    """API: Cluster, as far as an agent reads it."""
+
+    cluster_name: str
+
+
+class CreateClusterAnswer(Answer, frozen=True):
+    """The answer to CreateCluster."""
+
+    cluster: CreatedCluster
+
+
+class DiscoverPollEndpoint(Request, frozen=True):
+    """API: DiscoverPollEndpoint. The zone is sent even though it is empty, as ECS's own agent does."""
+
+    cluster: str
+    container_instance: str
+    zone_id: str
+
+
+class DiscoverPollEndpointAnswer(Answer, frozen=True):
+    """Where ACS and TCS are. Each may be absent."""
+
+    endpoint: str | None = None
+    telemetry_endpoint: str | None = None
+
+
+class WireBinding(Request, frozen=True):
+    """API: NetworkBinding."""
+
+    bind_ip: str = msgspec.field(name="bindIP")
+    container_port: int
+    host_port: int
+    protocol: str
+
+
+class ContainerStateChange(Request, frozen=True):
+    """API: ContainerStateChange. `imageDigest` is left out where it is not known."""
+
+    container_name: str
+    status: str
+    network_bindings: tuple[WireBinding, ...]
+    runtime_id: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    image_digest: str = ""
+
+
+class SubmitTaskStateChange(Request, frozen=True):
+    """API: SubmitTaskStateChange, for a task's state. Times are seconds since 1970, exact to a millisecond."""
+
+    cluster: str
+    task: str
+    status: str
+    reason: str
+    containers: tuple[ContainerStateChange, ...] = ()
+    pull_started_at: float | None = None
+    pull_stopped_at: float | None = None
+    execution_stopped_at: float | None = None
+
+
+def to_register(asked: Registration) -> RegisterContainerInstance:
+    """The request for *asked*. `platformDevices` and `versionInfo` are not sent."""
+    return RegisterContainerInstance(
+        cluster=asked.cluster,
+        client_token=asked.client_token,
+        instance_identity_document=asked.identity_document,
+        instance_identity_document_signature=asked.identity_signature,
+        attributes=tuple(WireAttribute(a.name, a.value or None) for a in asked.attributes),
+        total_resources=tuple(_resource(r) for r in asked.resources),
+        container_instance_arn=asked.instance_arn,
+        tags=tuple(WireTag(key, value) for key, value in asked.tags),
+    )
+
+
+def to_registered(answer: RegisterContainerInstanceAnswer) -> Registered:
+    """What the agent reads of the answer; an ARN that is missing is ``""``."""
+    instance = answer.container_instance
+    attributes = tuple(Attribute(a.name, a.value or "") for a in instance.attributes or ())
+    return Registered(instance.container_instance_arn or "", attributes)
+
+
+def to_state_change(report: TaskReport, cluster: str) -> SubmitTaskStateChange:
+    """The request for *report*. The same report gives the same bytes, whenever it is sent."""
+    return SubmitTaskStateChange(
+        cluster=cluster,
+        task=report.task,
+        status=report.status.told,
+        reason=cut(report.reason),
+        containers=tuple(_container(c) for c in report.containers),
+        pull_started_at=_seconds(report.pull_started_at),
+        pull_stopped_at=_seconds(report.pull_stopped_at),
+        execution_stopped_at=_seconds(report.execution_stopped_at),
+    )
+
+
+def cut(reason: str, limit: int = REASON_LIMIT) -> str:
+    """*reason* in at most *limit* bytes of UTF-8, cut between characters."""
+    return reason.encode(errors="replace")[:limit].decode(errors="ignore")
+
+
+def _resource(resource: Resource) -> WireResource:
+    if resource.strings is not None:
+        return WireResource(resource.name, "STRINGSET", string_set_value=resource.strings)
+    return WireResource(resource.name, "INTEGER", integer_value=resource.integer or None)
+
+
+def _container(report: ContainerReport) -> ContainerStateChange:
+    return ContainerStateChange(
+        container_name=report.name,
+        status=report.status.told,
+        network_bindings=tuple(
+            WireBinding(b.bind_ip, b.container_port, b.host_port, b.transport.value) for b in report.bindings
+        ),
+        runtime_id=report.docker_id,
+        exit_code=report.exit_code,
+        reason=cut(report.reason),
+        image_digest=report.image_digest,
+    )
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else round(at.timestamp(), 3)
