@@ -3,14 +3,17 @@
 All reads and writes of a file go through its one thread, in the order in which they were asked for, and nobody holds
 a cursor across an await. WAL with ``synchronous=FULL``: what was committed survives the loss of power. The file's
 form is numbered (``PRAGMA user_version``); a step that older programs could not live with raises `min_reader`.
+
+What the disk says (full, busy, not allowed, broken) is an OSError. What only a mistake of ours can cause (wrong SQL,
+a constraint, a closed connection) stays a `sqlite3.Error`: it is a bug, and trying again would not help.
 """
 
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +22,7 @@ from typing import Self, TypeVar
 T = TypeVar("T")
 
 OWNER_ONLY = 0o600
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Unreadable(OSError):
@@ -34,7 +38,10 @@ class Step:
 
 
 class Database:
-    """A file and its thread. Methods raise OSError for whatever SQLite or the disk says."""
+    """A file and its thread. Methods raise OSError for what the disk says, Unreadable where the file is damaged.
+
+    A job that is cancelled while it waits for `write` does not learn whether the change was made.
+    """
 
     def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor, path: Path) -> None:
         self._connection = connection
@@ -49,18 +56,19 @@ class Database:
         Raises Unreadable for a damaged file or one from a later program; OSError for what the disk says.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"db-{path.stem}")
-        loop = asyncio.get_running_loop()
+        opening = thread.submit(_open, path, steps)
         try:
-            connection = await loop.run_in_executor(thread, _open, path, steps)
-            try:
-                yield cls(connection, thread, path)
-            finally:
-                await loop.run_in_executor(thread, connection.close)
+            connection = await asyncio.wrap_future(opening)
+            yield cls(connection, thread, path)
         finally:
+            # The thread closes what it opened, after all that was asked of it, even if nobody waits for it any more.
+            closing = thread.submit(_close, opening)
+            thread.shutdown(wait=False)
+            await asyncio.shield(asyncio.wrap_future(closing))
             thread.shutdown(wait=True)
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *change* in one transaction: all of it is on the disk when this returns, or none."""
+        """Run *change* in one transaction: all of it is on the disk when this returns, or none if it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, change)
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -68,31 +76,34 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, question)
 
     def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
+        connection = self._connection
+        with _in_words(f"cannot write {self.path}"):
             try:
-                result = change(self._connection)
+                connection.execute("BEGIN IMMEDIATE")
+                result = change(connection)
+                connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+                    with suppress(sqlite3.Error):  # the first error tells more
+                        connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise OSError(f"cannot write {self.path}: {error}") from error
-        else:
             return result
 
     def _read(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        try:
+        with _in_words(f"cannot read {self.path}"):
             return question(self._connection)
-        except sqlite3.Error as error:
-            raise OSError(f"cannot read {self.path}: {error}") from error
 
 
 def set_aside(path: Path, now: datetime) -> Path:
-    """Move a file that cannot be used out of the way, with its date; nothing is deleted. Gives its new name."""
-    aside = path.with_name(f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}")
+    """Move a file that cannot be used out of the way, with its date; nothing is deleted. Gives its new name.
+
+    The write-ahead log goes first: left behind, SQLite would play it into the file that is made next.
+    """
+    name = f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}"
+    aside, count = path.with_name(name), 1
+    while any(aside.with_name(aside.name + suffix).exists() for suffix in ("-wal", "-shm", "")):
+        count += 1
+        aside = path.with_name(f"{name}-{count}")
     for suffix in ("-wal", "-shm", ""):
         part = path.with_name(path.name + suffix)
         if part.exists():
@@ -100,41 +111,95 @@ def set_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def _open(path: Path, steps: Sequence[Step]) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
-    path.chmod(OWNER_ONLY)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+@contextmanager
+def _in_words(attempt: str) -> Iterator[None]:
+    """Turn what the disk says through SQLite into an OSError; a bug goes on as it is."""
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        _bring_up(connection, steps)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise OSError(f"cannot open {path}: {error}") from error
-        raise Unreadable(f"{path} is damaged: {error}") from error
-    except Unreadable:
-        connection.close()
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the high bits are details of the low
+        if code in DAMAGE:
+            raise Unreadable(f"{attempt}: the file is damaged: {error}") from error
+        if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
+            raise OSError(f"{attempt}: {error}") from error
         raise
-    return connection
 
 
-def _bring_up(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+def _open(path: Path, steps: Sequence[Step]) -> sqlite3.Connection:
+    _make(path)
+    with _in_words(f"cannot open {path}"):
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            _check(connection, path)
+            _bring_up(connection, steps, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _close(opening: Future[sqlite3.Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise Unreadable(f"cannot open {path}: the file is damaged: {verdict}")
+
+
+def _make(path: Path) -> None:
+    """See that *path* exists, is the owner's alone, and that its folder remembers it after a loss of power."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, OWNER_ONLY))
+    path.chmod(OWNER_ONLY)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _bring_up(connection: sqlite3.Connection, steps: Sequence[Step], path: Path) -> None:
     form = connection.execute("PRAGMA user_version").fetchone()[0]
     if form > len(steps):
-        needed = connection.execute("SELECT min_reader FROM form").fetchone()[0]
-        if needed > len(steps):
-            raise Unreadable(f"the file has form {form} and needs a program that knows form {needed}")
+        _check_newer(connection, form, len(steps), path)
         return
     for number, step in enumerate(steps[form:], start=form + 1):
         connection.execute("BEGIN IMMEDIATE")
-        for statement in step.sql.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
+        for statement in statements(step.sql):
+            connection.execute(statement)
         connection.execute("CREATE TABLE IF NOT EXISTS form (min_reader INTEGER NOT NULL)")
         newest = max([step.min_reader, *(row[0] for row in connection.execute("SELECT min_reader FROM form"))])
         connection.execute("DELETE FROM form")
         connection.execute("INSERT INTO form VALUES (?)", (newest,))
         connection.execute(f"PRAGMA user_version={number:d}")
         connection.execute("COMMIT")
+
+
+def _check_newer(connection: sqlite3.Connection, form: int, known: int, path: Path) -> None:
+    """Refuse a file of a later form unless it says that a program that knows *known* steps may use it."""
+    has_form = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'form'").fetchone()[0]
+    needed = connection.execute("SELECT max(min_reader) FROM form").fetchone()[0] if has_form else None
+    if needed is None:
+        raise Unreadable(f"cannot open {path}: it has form {form}, says of no reader, and this program knows {known}")
+    if needed > known:
+        raise Unreadable(f"cannot open {path}: it has form {form} and needs a program that knows form {needed}")
+
+
+def statements(sql: str) -> Iterator[str]:
+    """The statements of a script, one by one: SQLite's own `executescript` would end the transaction first.
+
+    A statement ends with a line that ends in a semicolon, outside of strings, comments and trigger bodies.
+    """
+    pending = ""
+    for line in sql.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+    if pending.strip():
+        yield pending

@@ -1,0 +1,78 @@
+"""The agent's journal: tasks, tombstones and unsent reports in ``agent.db``.
+
+The runner commits here before anything happens; the reporter empties the outbox. Both see their own half only.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from agent.model.decision import Decision
+from agent.model.names import TaskArn
+from agent.model.saved import OutboxRow, Saved
+from agent.store import outbox, tasks
+from agent.store.db import Database
+from agent.store.schema import STEPS
+
+FILE_NAME = "agent.db"
+"""What the journal is called in the data directory."""
+
+
+class Journal:
+    """What was decided and what is still to be told. Methods raise OSError; Unreadable where a row makes no sense."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._added = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path) -> AsyncIterator[Self]:
+        """Open the file, or make it. Raises Unreadable for one that is damaged or too new; it can be set aside."""
+        async with Database.open(path, STEPS) as database:
+            yield cls(database)
+
+    async def load(self) -> Saved:
+        """All tasks and tombstones."""
+        return await self._database.read(tasks.load)
+
+    async def commit(self, decision: Decision) -> None:
+        """Write everything of *decision* in one transaction, or nothing. On the disk when this returns."""
+        if decision.changes_nothing:
+            return
+
+        def change(connection: sqlite3.Connection) -> None:
+            tasks.write(connection, decision)
+            outbox.append(connection, decision.reports)
+
+        try:
+            await self._database.write(change)
+        finally:  # a cancelled commit may have been made: better to look in vain than not to look
+            if decision.reports:
+                self._added.set()
+
+    async def unsent(self, after: int = 0) -> tuple[OutboxRow, ...]:
+        """Every unsettled row with a number above *after*, in the order of the numbers."""
+        return await self._database.read(lambda connection: outbox.unsent(connection, after))
+
+    async def all_told(self) -> frozenset[TaskArn]:
+        """The saved tasks, buried ones too, of which nothing is unsent."""
+        return await self._database.read(tasks.all_told)
+
+    async def freeze(self, numbers: Iterable[int], call: int) -> None:
+        """Bind the rows together into one call."""
+        bound = tuple(numbers)
+        await self._database.write(lambda connection: outbox.freeze(connection, bound, call))
+
+    async def settle(self, numbers: Iterable[int]) -> frozenset[TaskArn]:
+        """Forget rows; gives their tasks that have nothing unsent left."""
+        done = tuple(numbers)
+        return await self._database.write(lambda connection: outbox.settle(connection, done))
+
+    async def changed(self) -> None:
+        """Return when rows have been added since the last return. For one listener."""
+        await self._added.wait()
+        self._added.clear()

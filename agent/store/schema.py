@@ -1,0 +1,29 @@
+"""The form of the journal's file, ``agent.db``.
+
+A row is one JSON document (see rows.py): a new field needs no new form. Columns beside it exist only where a query
+asks for them. A change of form is a new Step at the end; those above are never edited again.
+"""
+
+from agent.store.db import Step
+
+STEPS = (
+    Step(
+        """
+        CREATE TABLE tasks (
+            arn TEXT PRIMARY KEY,
+            row TEXT NOT NULL           -- model.task.Task
+        );
+        CREATE TABLE tombstones (
+            arn TEXT PRIMARY KEY,
+            row TEXT NOT NULL           -- model.task.Tombstone
+        );
+        CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used twice: calls are named by it
+            task TEXT NOT NULL,
+            call INTEGER NOT NULL DEFAULT 0,            -- 0 until the row went into a call
+            report TEXT NOT NULL                        -- model.reports.TaskReport
+        );
+        CREATE INDEX outbox_by_task ON outbox (task);
+        """
+    ),
+)

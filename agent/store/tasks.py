@@ -1,0 +1,56 @@
+"""Tasks and tombstones on disk. Functions run on the database's thread, inside its transaction."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from agent.model.decision import Decision
+from agent.model.errors import BadInput
+from agent.model.names import TaskArn
+from agent.model.saved import Saved
+from agent.store import rows
+from agent.store.db import Unreadable
+
+V = TypeVar("V")
+
+
+def write(connection: sqlite3.Connection, decision: Decision) -> None:
+    """Forget, then write: a task that is named for both stays."""
+    connection.executemany("DELETE FROM tasks WHERE arn = ?", [(arn,) for arn in decision.forgotten])
+    connection.executemany("DELETE FROM tombstones WHERE arn = ?", [(arn,) for arn in decision.buried])
+    connection.executemany(
+        "INSERT INTO tasks (arn, row) VALUES (?, ?) ON CONFLICT (arn) DO UPDATE SET row = excluded.row",
+        [(task.arn, rows.text_of(task)) for task in decision.tasks],
+    )
+    connection.executemany(
+        "INSERT INTO tombstones (arn, row) VALUES (?, ?) ON CONFLICT (arn) DO UPDATE SET row = excluded.row",
+        [(stone.arn, rows.text_of(stone)) for stone in decision.tombstones],
+    )
+
+
+def load(connection: sqlite3.Connection) -> Saved:
+    """All rows, in the order in which they were first written. Raises Unreadable for a row that makes no sense."""
+    tasks = connection.execute("SELECT arn, row FROM tasks ORDER BY rowid")
+    tombstones = connection.execute("SELECT arn, row FROM tombstones ORDER BY rowid")
+    return Saved(
+        tasks=tuple(decoded(rows.task_from, row, f"tasks, {arn}") for arn, row in tasks),
+        tombstones=tuple(decoded(rows.tombstone_from, row, f"tombstones, {arn}") for arn, row in tombstones),
+    )
+
+
+def all_told(connection: sqlite3.Connection) -> frozenset[TaskArn]:
+    """The tasks and tombstones of which the outbox holds nothing."""
+    return frozenset(
+        TaskArn(arn)
+        for (arn,) in connection.execute(
+            "SELECT arn FROM tasks UNION SELECT arn FROM tombstones EXCEPT SELECT task FROM outbox"
+        )
+    )
+
+
+def decoded(decode: Callable[[str], V], row: str, place: str) -> V:
+    """What *row* stands for. Raises Unreadable with the *place* of a row that makes no sense."""
+    try:
+        return decode(row)
+    except BadInput as error:
+        raise Unreadable(f"cannot read a row of {place}: {error}") from error
