@@ -8,6 +8,7 @@ from agent.model.decision import Decision
 from agent.model.names import DockerId, Image
 from agent.model.saved import Saved
 from agent.model.seen import Hint, Seen, Summary
+from agent.model.task import Lease
 
 
 class Containers(Protocol):
@@ -39,6 +40,14 @@ class Containers(Protocol):
 
     async def listing(self) -> Sequence[Summary]:
         """All containers of ours, stopped ones too."""
+        ...
+
+
+class Probe(Protocol):
+    """Looks whether host ports are free."""
+
+    async def check(self, leases: Sequence[Lease]) -> None:
+        """Return if every chosen port can be bound now. Raises PortTaken; a fixed port is left to Docker's verdict."""
         ...
 
 

@@ -1,0 +1,130 @@
+"""The one road: decide, commit, perform.
+
+Events that wait are drained together, decided in order, and committed in one transaction; only then do those who
+brought them hear "saved", and only then does Docker hear of the acts. While the journal cannot be written, the decision
+is kept and grows, and nothing leaves but stops and kills: a full disk never keeps a container from being stopped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from agent.engine.draft import TaskIsBroken
+from agent.engine.engine import Engine
+from agent.model.acts import Act, KillContainer, StopContainer
+from agent.model.clock import Clock
+from agent.model.decision import Decision
+from agent.model.events import ActBroke, DeadlinePassed, Event, TaskBroke
+from agent.runner import story
+from agent.runner.perform import Performer
+from agent.runner.ports import Journal
+
+log = structlog.get_logger()
+
+TRY_COMMIT_AGAIN = 1.0
+"""Seconds between attempts to write a journal that cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    events: tuple[Event, ...]
+    saved: asyncio.Future[None]
+
+
+class Runner:
+    """Owns the inbox, and every act that is in flight."""
+
+    def __init__(self, engine: Engine, journal: Journal, *, clock: Clock, after_commit: Callable[[], None]) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._after_commit = after_commit
+        self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._kept = Decision()
+        self._unsaved: list[asyncio.Future[None]] = []
+
+    async def submit(self, *events: Event) -> None:
+        """Return when *events* are decided and committed."""
+        saved = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait(_Waiting(events, saved))
+        await saved
+
+    def post(self, *events: Event) -> None:
+        """Have *events* decided, without waiting for it."""
+        self._inbox.put_nowait(_Waiting(events, asyncio.get_running_loop().create_future()))
+
+    async def run(self, performer: Performer) -> None:
+        """Run for ever. A bug that belongs to no task ends it."""
+        async with asyncio.TaskGroup() as jobs:
+            while True:
+                for waiting in await self._drain():
+                    self._unsaved.append(waiting.saved)
+                    for event in waiting.events:
+                        self._kept = self._kept.then(self._decide(event))
+                if await self._commit():
+                    acts, self._kept = self._kept.acts, Decision()
+                    self._tell_saved()
+                else:
+                    acts = tuple(act for act in self._kept.acts if isinstance(act, StopContainer | KillContainer))
+                    self._kept = replace(self._kept, acts=tuple(a for a in self._kept.acts if a not in acts))
+                for act in acts:
+                    jobs.create_task(self._do(performer, act), name=type(act).__name__)
+
+    async def _drain(self) -> list[_Waiting]:
+        deadline = self._engine.next_deadline()
+        delay = None if deadline is None else max(0.0, (deadline - self._clock()).total_seconds())
+        if not self._kept.changes_nothing:
+            delay = TRY_COMMIT_AGAIN if delay is None else min(delay, TRY_COMMIT_AGAIN)
+        batch = []
+        try:
+            async with asyncio.timeout(delay):
+                batch.append(await self._inbox.get())
+        except TimeoutError:
+            if deadline is not None and deadline <= (now := self._clock()):
+                batch.append(_Waiting((DeadlinePassed(now),), asyncio.get_running_loop().create_future()))
+        while not self._inbox.empty():
+            batch.append(self._inbox.get_nowait())
+        return batch
+
+    def _decide(self, event: Event) -> Decision:
+        decision = Decision()
+        while True:
+            try:
+                latest = self._engine.decide(event)
+            except TaskIsBroken as bug:
+                log.exception("task_broke", task=story.short(bug.arn), cause=event.cause)
+                broke = TaskBroke(bug.arn, str(bug), event.at, event.cause)
+                if isinstance(event, TaskBroke):
+                    return decision
+                decision = decision.then(self._decide(broke))
+                continue
+            story.tell(event, latest)
+            return decision.then(latest)
+
+    async def _commit(self) -> bool:
+        if self._kept.changes_nothing:
+            return True
+        try:
+            await self._journal.commit(self._kept)
+        except OSError as error:
+            log.error("journal_not_written", error=str(error), kept_tasks=len(self._kept.tasks))  # noqa: TRY400
+            return False
+        self._after_commit()
+        return True
+
+    def _tell_saved(self) -> None:
+        for saved in self._unsaved:
+            if not saved.done():
+                saved.set_result(None)
+        self._unsaved.clear()
+
+    async def _do(self, performer: Performer, act: Act) -> None:
+        try:
+            outcome = await performer.perform(act)
+        except Exception as bug:
+            log.exception("act_broke", act=type(act).__name__)
+            outcome = ActBroke(act, f"{type(bug).__name__}: {bug}", self._clock(), "bug")
+        if outcome is not None:
+            self.post(outcome)

@@ -1,0 +1,161 @@
+"""Doing what was decided, and saying how it went.
+
+Every act has exactly one outcome, and every expected failure is one. What is not expected is a bug, and the caller
+makes an `ActBroke` of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from agent.model.acts import (
+    Act,
+    CancelPull,
+    ContainerAct,
+    CreateContainer,
+    InspectContainer,
+    KillContainer,
+    ListContainers,
+    PullImage,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from agent.model.clock import Clock
+from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
+from agent.model.events import (
+    ActFailed,
+    ContainerAnswered,
+    ContainerCreated,
+    ContainerRemoved,
+    Event,
+    Fault,
+    ImagePulled,
+)
+from agent.model.names import Image
+from agent.model.seen import Phase, Seen
+from agent.runner.ports import Containers, Images, Probe
+
+NAME_APPEARS_WITHIN = 2.0
+"""Seconds for which Docker may have reserved a name whose container it does not show yet."""
+
+LOOK_EVERY = 0.1
+
+
+class Performer:
+    """Knows how each act is done. `list_soon` asks for a listing; `pause` waits for some seconds."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        images: Images,
+        probe: Probe,
+        *,
+        clock: Clock,
+        list_soon: Callable[[], None],
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._containers = containers
+        self._images = images
+        self._probe = probe
+        self._clock = clock
+        self._list_soon = list_soon
+        self._pause = pause
+        self._pulls: dict[Image, asyncio.Timeout] = {}
+
+    async def perform(self, act: Act) -> Event | None:
+        """Do *act*; gives its outcome, or None for an act that has none of its own."""
+        try:
+            match act:
+                case PullImage():
+                    return await self._pull(act)
+                case CancelPull():
+                    self._cancel(act.image)
+                case ListContainers():
+                    self._list_soon()
+                case ContainerAct():
+                    return await self._on_container(act)
+        except TryAgain as error:
+            return self._failed(act, Fault.TRY_AGAIN, f"{error.name}: {error}" if error.name else str(error))
+        except OutcomeUnknown as error:
+            return self._failed(act, Fault.UNKNOWN, str(error))
+        except PortTaken as error:
+            return self._failed(act, Fault.PORT_TAKEN, str(error), error.port)
+        except GiveUp as error:
+            return self._failed(act, Fault.GIVE_UP, error.reason)
+        return None
+
+    async def _on_container(self, act: ContainerAct) -> Event:
+        match act:
+            case CreateContainer():
+                if not act.again:
+                    await self._probe.check(act.leases)
+                return ContainerCreated(act, await self._containers.create(act), self._clock(), "docker")
+            case StartContainer():
+                return await self._start(act)
+            case StopContainer(docker_id=docker_id):
+                await self._containers.stop(docker_id, self._seconds_to(act.kill_at))
+                return await self._look(act, docker_id)
+            case KillContainer(docker_id=docker_id):
+                await self._containers.kill(docker_id)
+                return await self._look(act, docker_id)
+            case InspectContainer():
+                return await self._ask(act)
+            case RemoveContainer():
+                await self._containers.remove(act.docker_id or act.name, force=act.force)
+                return ContainerRemoved(act, self._clock(), "docker")
+            case _:
+                raise TypeError(f"there is no such act as {act!r}")
+
+    async def _start(self, act: StartContainer) -> Event:
+        if act.again:
+            seen = await self._containers.inspect(act.docker_id)
+            if seen is None or _has_run(seen):
+                return ContainerAnswered(act, seen, self._clock(), "docker")
+        await self._containers.start(act.docker_id)
+        return await self._look(act, act.docker_id)
+
+    async def _look(self, act: ContainerAct, reference: str) -> ContainerAnswered:
+        try:
+            seen = await self._containers.inspect(reference)
+        except TryAgain as error:
+            raise OutcomeUnknown(f"the act was answered, the look at its result was not: {error}") from error
+        return ContainerAnswered(act, seen, self._clock(), "docker")
+
+    async def _ask(self, act: InspectContainer) -> ContainerAnswered:
+        waited = 0.0
+        answer = await self._look(act, act.docker_id or act.name)
+        while answer.seen is None and not act.docker_id and waited < NAME_APPEARS_WITHIN:
+            await self._pause(LOOK_EVERY)
+            waited += LOOK_EVERY
+            answer = await self._look(act, act.name)
+        return answer
+
+    async def _pull(self, act: PullImage) -> Event:
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._pulls[act.image] = limit
+                if act.prefer_cached and await self._images.has(act.image):
+                    return ImagePulled(act.image, self._clock(), cause="cache")
+                digest = await self._images.pull(act.image)
+                return ImagePulled(act.image, self._clock(), digest, "registry")
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return self._failed(act, Fault.CANCELLED, "nobody waits for the image any more")
+        finally:
+            self._pulls.pop(act.image, None)
+
+    def _cancel(self, image: Image) -> None:
+        if (limit := self._pulls.get(image)) is not None:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    def _seconds_to(self, when: datetime) -> float:
+        return max(0.0, (when - self._clock()).total_seconds())
+
+    def _failed(self, act: Act, fault: Fault, reason: str, port: int = 0) -> ActFailed:
+        return ActFailed(act, fault, reason, self._clock(), port, "docker")
+
+
+def _has_run(seen: Seen) -> bool:
+    return seen.started_at is not None or seen.phase is not Phase.CREATED

@@ -1,0 +1,44 @@
+"""One line in the log for each decision that changed something."""
+
+import structlog
+
+from agent.model.acts import Act, ContainerAct, PullImage
+from agent.model.decision import Decision, Moved
+from agent.model.events import Event
+from agent.model.names import TaskArn, task_id
+
+log = structlog.get_logger()
+
+
+def short(arn: TaskArn) -> str:
+    """The first eight digits of a task's id: enough to find it in a log."""
+    return task_id(arn)[:8]
+
+
+def tell(event: Event, decision: Decision) -> None:
+    """Write what *event* came to, if it came to anything."""
+    if not (decision.moves or decision.acts):
+        return
+    log.info(
+        "decided",
+        heard=type(event).__name__,
+        cause=event.cause,
+        moves=[_move(move) for move in decision.moves],
+        acts=[_act(act) for act in decision.acts],
+    )
+
+
+def _move(move: Moved) -> str:
+    who = f"{short(move.task)}/{move.container}" if move.container else short(move.task)
+    went = f"{who} {move.before.name}->{move.now.name}"
+    return f"{went} ({move.reason})" if move.reason else went
+
+
+def _act(act: Act) -> str:
+    match act:
+        case ContainerAct():
+            return f"{type(act).__name__} {short(act.task)}/{act.container}"
+        case PullImage():
+            return f"PullImage {act.image}"
+        case _:
+            return type(act).__name__

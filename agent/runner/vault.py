@@ -1,0 +1,37 @@
+"""The values of credentials, in memory only.
+
+Rows, events and logs carry ids. What has an id here but no value was saved by an earlier process: ACS is asked to send
+it again.
+"""
+
+from collections.abc import Callable, Iterable
+
+from agent.model.credentials import RoleCredentials
+
+
+class Vault:
+    """Credentials by their id. `saved_ids` gives the ids that the rows of live tasks carry."""
+
+    def __init__(self, saved_ids: Callable[[], Iterable[str]]) -> None:
+        self._saved_ids = saved_ids
+        self._values: dict[str, RoleCredentials] = {}
+
+    def put(self, credentials: RoleCredentials) -> None:
+        """Keep the values under their id, in place of older ones."""
+        self._values[credentials.credentials_id] = credentials
+
+    def get(self, credentials_id: str) -> RoleCredentials | None:
+        """The values behind an id; None until they arrive."""
+        return self._values.get(credentials_id)
+
+    def is_missing_any(self) -> bool:
+        """Is there a saved id without a value?"""
+        return any(known not in self._values for known in self._saved_ids())
+
+    def keep_only(self, ids: Iterable[str]) -> None:
+        """Drop what no live task uses any more."""
+        wanted = set(ids)
+        self._values = {known: value for known, value in self._values.items() if known in wanted}
+
+    def __repr__(self) -> str:
+        return f"Vault({len(self._values)} credentials)"

@@ -1,0 +1,131 @@
+"""Watching Docker: hints from its event stream, and listings as the truth.
+
+The stream is opened first, then a listing is taken: at the start, after every reconnect, after an act whose outcome was
+lost, and every 20 seconds as the safety net.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from agent.engine.engine import Engine
+from agent.model.clock import Clock
+from agent.model.errors import AgentError
+from agent.model.events import DockerBack, DockerLost, Listed, Observed
+from agent.model.names import DockerId
+from agent.model.seen import Hint, Seen
+from agent.model.status import Doing
+from agent.runner.loop import Runner
+from agent.runner.ports import Containers, Hints
+
+log = structlog.get_logger()
+
+LIST_EVERY = 20.0
+FIRST_RETRY, LONGEST_RETRY = 0.25, 10.0
+LOOKS_AT_ONCE = 10
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+class Watcher:
+    """Tells the runner what Docker shows."""
+
+    def __init__(
+        self, engine: Engine, runner: Runner, containers: Containers, hints: Hints, *, clock: Clock, pause: Pause
+    ) -> None:
+        self._engine = engine
+        self._runner = runner
+        self._containers = containers
+        self._hints = hints
+        self._clock = clock
+        self._pause = pause
+        self._list_now = asyncio.Event()
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._is_open = asyncio.Event()
+
+    def list_soon(self) -> None:
+        """Have a listing taken: the outcome of some act was lost."""
+        self._list_now.set()
+
+    async def run(self) -> None:
+        """Run for ever."""
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(self._follow(jobs), name="docker-events")
+            jobs.create_task(self._list_for_ever(), name="docker-listing")
+
+    async def _follow(self, jobs: asyncio.TaskGroup) -> None:
+        retry = FIRST_RETRY
+        while True:
+            try:
+                async for hint in self._hints.watch(self._opened):
+                    retry = FIRST_RETRY
+                    jobs.create_task(self._look_at(hint), name="docker-look")
+            except AgentError as error:
+                if self._is_open.is_set():
+                    log.warning("docker_lost", error=str(error))
+                    self._is_open.clear()
+                    self._runner.post(DockerLost(self._clock()))
+                else:
+                    log.warning("docker_unreachable", error=str(error), next_try_in=retry)
+            await self._pause(retry)
+            retry = min(retry * 2, LONGEST_RETRY)
+
+    def _opened(self) -> None:
+        log.info("docker_events_followed")
+        self._is_open.set()
+        self._runner.post(DockerBack(self._clock()))
+        self._list_now.set()
+
+    async def _look_at(self, hint: Hint) -> None:
+        if hint.action == "start" and self._is_starting(hint.docker_id):
+            return  # the start's own answer brings the look with it
+        async with self._looks:
+            try:
+                seen = await self._containers.inspect(hint.docker_id)
+            except AgentError as error:
+                log.warning("docker_look_failed", container=hint.docker_id[:12], error=str(error))
+                self._list_now.set()
+                return
+        if seen is None:
+            self._list_now.set()
+        else:
+            self._runner.post(Observed(seen, self._clock(), f"docker {hint.action}"))
+
+    def _is_starting(self, docker_id: DockerId) -> bool:
+        rows = (c for task in self._engine.tasks.values() for c in task.containers)
+        return any(c.docker_id == docker_id and Doing.START in c.in_flight for c in rows)
+
+    async def _list_for_ever(self) -> None:
+        while True:
+            await self._is_open.wait()
+            self._list_now.clear()
+            try:
+                await self._list()
+            except AgentError as error:
+                log.warning("docker_listing_failed", error=str(error))
+                await self._pause(1.0)
+                continue
+            try:
+                async with asyncio.timeout(LIST_EVERY):
+                    await self._list_now.wait()
+            except TimeoutError:
+                self._list_now.set()
+
+    async def _list(self) -> None:
+        asked = self._engine.step
+        listed = await self._containers.listing()
+        wanted = sorted(self._engine.to_inspect(listed))
+        present = frozenset(summary.docker_id for summary in listed)
+        looks = await asyncio.gather(*(self._look(docker_id) for docker_id in wanted))
+        seen: Sequence[Seen] = [look for look in looks if isinstance(look, Seen)]
+        gone = frozenset(i for i, look in zip(wanted, looks, strict=True) if look is None and i not in present)
+        await self._runner.submit(Listed(tuple(seen), present, gone, asked, self._clock()))
+
+    async def _look(self, docker_id: DockerId) -> Seen | AgentError | None:
+        async with self._looks:
+            try:
+                return await self._containers.inspect(docker_id)
+            except AgentError as error:  # a look that failed means nothing
+                log.warning("docker_look_failed", container=docker_id[:12], error=str(error))
+                return error
