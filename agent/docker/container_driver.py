@@ -1,0 +1,183 @@
+"""Docker's containers that are ours: create, start, stop, kill, remove, look."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from aiodocker.exceptions import DockerError
+
+from agent.docker import inspected, labels, reasons, translate
+from agent.docker.engine_driver import DockerEngine, Lost
+from agent.model.acts import CreateContainer
+from agent.model.errors import AgentError, GiveUp, OutcomeUnknown, PortTaken, TryAgain
+from agent.model.identity import Identity
+from agent.model.names import DockerId
+from agent.model.seen import Phase, Seen, Summary
+
+_NOT_FOUND, _CONFLICT = 404, 409
+
+# Seconds in which ECS users know Docker to answer (task engine, time-outs of Docker calls).
+_CREATE, _START, _STOP_BUFFER, _KILL = 240.0, 180.0, 120.0, 120.0
+_REMOVE, _INSPECT, _LIST = 300.0, 30.0, 60.0
+
+_NAMELESS = 2.0
+"""Seconds for which Docker may have a name reserved for a container that it does not show yet."""
+_LOOK_AGAIN = 0.1
+_CREATIONS = 3
+
+
+class ContainerDriver:
+    """Containers whose labels say that they are *owner*'s. Fulfils the runner's `Containers`.
+
+    `owner` is asked each time: the ARN of the instance becomes known late.
+    """
+
+    def __init__(self, engine: DockerEngine, owner: Callable[[], Identity], *, ipv6_bindings: bool = False) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._ipv6_bindings = ipv6_bindings
+
+    async def create(self, act: CreateContainer) -> DockerId:
+        """Create, or adopt what an earlier call made. An image that is not there is a GiveUp."""
+        body = translate.create_body(act)
+        digest = translate.digest(body)
+        owner = self._owner()
+        labelled = translate.labelled(body, labels.write(labels.of_act(act, owner, digest), owner.cluster))
+        if act.again and (made := await self._adopt(act, digest)):
+            return made
+        for _ in range(_CREATIONS):
+            try:
+                return await self._create(act.name, labelled)
+            except DockerError as error:
+                refusal = reasons.scrubbed(error.message, translate.private_in(body), translate.public_in(body))
+                if error.status != _CONFLICT or act.name not in error.message:
+                    raise reasons.of_making(reasons.CANNOT_CREATE, error.status, refusal) from error
+            if made := await self._adopt(act, digest):
+                return made
+        raise TryAgain(refusal, reasons.CANNOT_CREATE)
+
+    async def start(self, docker_id: DockerId) -> None:
+        """Start; one that runs already is success. Raises PortTaken."""
+        try:
+            async with self._engine.call(_START) as client:
+                await client.containers.container(docker_id).start()
+        except DockerError as error:
+            raise await self._why_not_started(docker_id, error) from error
+
+    async def stop(self, docker_id: DockerId, grace: float) -> None:
+        """Signal, wait up to *grace* seconds, kill. Docker counts whole seconds: a started one counts."""
+        seconds = max(0, math.ceil(grace))
+        try:
+            async with self._engine.call(seconds + _STOP_BUFFER) as client:
+                await client.containers.container(docker_id).stop(t=seconds)
+        except DockerError as error:
+            if error.status != _NOT_FOUND:
+                raise reasons.of_ending(reasons.CANNOT_STOP, error.status, error.message) from error
+
+    async def kill(self, docker_id: DockerId) -> None:
+        """Kill. Not running, or absent, is success."""
+        try:
+            async with self._engine.call(_KILL) as client:
+                await client.containers.container(docker_id).kill(signal="SIGKILL")
+        except DockerError as error:
+            if error.status not in (_NOT_FOUND, _CONFLICT):  # 409: it does not run
+                raise reasons.of_ending(reasons.CANNOT_STOP, error.status, error.message) from error
+
+    async def remove(self, reference: str, *, force: bool) -> None:
+        """Remove by id or name, with anonymous volumes. Absent is success, and so is a removal of somebody else's."""
+        try:
+            async with self._engine.call(_REMOVE) as client:
+                await client.containers.container(quote(reference, safe="")).delete(v=True, force=force)
+        except DockerError as error:
+            if error.status == _CONFLICT and "already in progress" in error.message:
+                await self._wait_until_gone(reference)
+            elif error.status != _NOT_FOUND:
+                raise reasons.of_ending(reasons.CANNOT_REMOVE, error.status, error.message) from error
+
+    async def inspect(self, reference: str) -> Seen | None:
+        """Look at one container by id or name. None if there is none, or it is not ours. Raises TryAgain."""
+        raw = await self._raw(reference, TryAgain)
+        return self._seen(raw) if raw is not None else None
+
+    async def listing(self) -> list[Summary]:
+        """All containers of ours, stopped ones too. Raises TryAgain."""
+        try:
+            async with self._engine.call(_LIST, TryAgain) as client:
+                found = await client.containers.list(all="true", filters=json.dumps({"label": [labels.AGENT]}))
+        except DockerError as error:
+            raise TryAgain(f"cannot list containers: {error.message}") from error
+        owner = self._owner()
+        entries = ({"Id": entry["Id"], "State": entry["State"], "Labels": entry["Labels"]} for entry in found)
+        return [ours for entry in entries if (ours := inspected.summary(entry, owner)) is not None]
+
+    async def _create(self, name: str, body: translate.Body) -> DockerId:
+        async with self._engine.call(_CREATE) as client:
+            return DockerId((await client.containers.create(body, name=name)).id)
+
+    async def _adopt(self, act: CreateContainer, digest: str) -> DockerId | None:
+        """The container that holds the act's name, if it is the one asked for.
+
+        None where the name is free: nobody held it, or what held it was ours, never ran and is removed.
+        Raises GiveUp where the name stays held.
+        """
+        raw = await self._holder(act.name)
+        if raw is None:
+            return None
+        holder = self._seen(raw)
+        held_by = str(raw.get("Id", ""))[:12]
+        if holder is None:
+            text = f"the name {act.name} is held by container {held_by}, which this agent did not make"
+            raise GiveUp(reasons.CANNOT_CREATE, text)
+        if labels.are_of(holder.labels, act, digest) and holder.phase is not Phase.DEAD:
+            return holder.docker_id
+        if holder.phase not in (Phase.CREATED, Phase.DEAD):
+            text = f"the name {act.name} is held by container {held_by} of {holder.labels.task}, which has run already"
+            raise GiveUp(reasons.CANNOT_CREATE, text)
+        await self.remove(holder.docker_id, force=False)
+        return None
+
+    async def _holder(self, name: str) -> dict[str, Any] | None:
+        """Inspect by name. Docker reserves a name before the container exists: a 404 counts only after two seconds."""
+        clock = asyncio.get_running_loop()
+        until = clock.time() + _NAMELESS
+        while True:
+            raw = await self._raw(name, OutcomeUnknown)
+            if raw is not None and raw.get("State", {}).get("Status") != Phase.REMOVING:
+                return raw
+            if clock.time() >= until:
+                return None
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _wait_until_gone(self, reference: str) -> None:
+        clock = asyncio.get_running_loop()
+        until = clock.time() + _REMOVE
+        while clock.time() < until:
+            if await self._raw(reference, OutcomeUnknown) is None:
+                return
+            await asyncio.sleep(_LOOK_AGAIN)
+        raise OutcomeUnknown(f"Docker did not remove {reference} within {_REMOVE:g} s")
+
+    async def _why_not_started(self, docker_id: DockerId, error: DockerError) -> AgentError:
+        raw = await self._raw(docker_id, OutcomeUnknown)
+        if raw is None:  # then there is nothing of it that could stand in the text
+            return reasons.of_making(reasons.CANNOT_START, error.status, error.message)
+        held = inspected.held(raw)
+        text = held.scrubbed(error.message)
+        port = reasons.taken_port(text, held.published)
+        return PortTaken(port, text) if port else reasons.of_making(reasons.CANNOT_START, error.status, text)
+
+    async def _raw(self, reference: str, lost: Lost) -> dict[str, Any] | None:
+        """Docker's inspect as it comes, or None for a 404."""
+        try:
+            async with self._engine.call(_INSPECT, lost) as client:
+                return await client.containers.container(quote(reference, safe="")).show()
+        except DockerError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise lost(f"cannot inspect {reference}: {error.message}") from error
+
+    def _seen(self, raw: dict[str, Any]) -> Seen | None:
+        return inspected.seen(raw, self._owner(), with_ipv6=self._ipv6_bindings)

@@ -1,0 +1,59 @@
+"""Docker's event stream, filtered at Docker: only containers with our label, only what changes where they stand."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiodocker.exceptions import DockerError
+
+from agent.docker import labels
+from agent.docker.engine_driver import DockerEngine
+from agent.model.errors import TryAgain
+from agent.model.identity import Identity
+from agent.model.names import DockerId
+from agent.model.seen import Hint
+
+_ACTIONS = ("create", "start", "die", "destroy")
+"""`exec_*` never: health checks would flood the stream. `stop`, `kill` and `oom` tell nothing that `die` does not."""
+_FILTERS = json.dumps({"type": ["container"], "label": [labels.AGENT], "event": _ACTIONS})
+_OPENING = 30.0
+
+
+class EventDriver:
+    """Hints about *owner*'s containers. Fulfils the runner's `Hints`."""
+
+    def __init__(self, engine: DockerEngine, owner: Callable[[], Identity]) -> None:
+        self._engine = engine
+        self._owner = owner
+
+    async def watch(self, opened: Callable[[], None]) -> AsyncIterator[Hint]:
+        """Call *opened* once the stream stands, then give hints. Raises TryAgain when the stream ends.
+
+        Nothing that happens after *opened* was called is missed. A stream may be silent for ever: whether Docker is
+        still there is for `ping` to ask.
+        """
+        self._engine.forget_version()
+        try:
+            async with AsyncExitStack() as stack:
+                stream = self._engine.stream("GET", "events", {"filters": _FILTERS}, lost=TryAgain)
+                async with asyncio.timeout(_OPENING):
+                    events = await stack.enter_async_context(stream)
+                opened()
+                async for event in events:
+                    if (hint := self._hint(event)) is not None:
+                        yield hint
+        except TimeoutError as error:
+            raise TryAgain(f"Docker did not open its event stream within {_OPENING:g} s") from error
+        except DockerError as error:
+            raise TryAgain(f"Docker refused its event stream: {error.message}") from error
+        raise TryAgain("Docker's event stream ended")
+
+    def _hint(self, event: dict[str, Any]) -> Hint | None:
+        actor = event.get("Actor") or {}
+        docker_id = actor.get("ID")
+        theirs = labels.read(actor.get("Attributes") or {})
+        if not docker_id or theirs is None or not labels.are_ours(theirs, self._owner()):
+            return None
+        return Hint(docker_id=DockerId(docker_id), action=str(event.get("Action", "")))
