@@ -8,6 +8,7 @@ is kept and grows, and nothing leaves but stops and kills: a full disk never kee
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
@@ -18,13 +19,20 @@ from agent.model.clock import Clock
 from agent.model.decision import Decision
 from agent.model.events import ActBroke, DeadlinePassed, Event, TaskBroke
 from agent.runner import story
-from agent.runner.perform import Performer
 from agent.runner.ports import Journal
 
 log = structlog.get_logger()
 
 TRY_COMMIT_AGAIN = 1.0
 """Seconds between attempts to write a journal that cannot be written."""
+
+
+class Performs(Protocol):
+    """Does acts: the Performer, or whoever stands for it."""
+
+    async def perform(self, act: Act) -> Event | None:
+        """Do *act*; gives its outcome, or None for an act that has none of its own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Runner:
         """Have *events* decided, without waiting for it."""
         self._inbox.put_nowait(_Waiting(events, asyncio.get_running_loop().create_future()))
 
-    async def run(self, performer: Performer) -> None:
+    async def run(self, performer: Performs) -> None:
         """Run for ever. A bug that belongs to no task ends it."""
         async with asyncio.TaskGroup() as jobs:
             while True:
@@ -120,7 +128,7 @@ class Runner:
                 saved.set_result(None)
         self._unsaved.clear()
 
-    async def _do(self, performer: Performer, act: Act) -> None:
+    async def _do(self, performer: Performs, act: Act) -> None:
         try:
             outcome = await performer.perform(act)
         except Exception as bug:

@@ -1,0 +1,222 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.engine.engine import Engine
+from agent.model.acts import (
+    Act,
+    CreateContainer,
+    ListContainers,
+    PullImage,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from agent.model.decision import Decision
+from agent.model.events import (
+    ActBroke,
+    ContainerAnswered,
+    ContainerCreated,
+    Event,
+    ImagePulled,
+    Listed,
+    TaskAssigned,
+    TaskStopRequested,
+)
+from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.rules import Rules
+from agent.model.saved import Saved
+from agent.model.seen import Labels, Phase, Seen
+from agent.model.status import Status
+from agent.model.task import ContainerSpec, TaskSpec
+from agent.runner.loop import Runner
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+ARN = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef")
+SPEC = TaskSpec(ARN, "web", "1", (ContainerSpec("app", Image("app:1"), essential=True),))
+ASSIGNED = TaskAssigned(SPEC, T0, "0" * 40)
+LISTED = Listed((), frozenset(), frozenset(), Step(0), T0)
+
+
+class GatedJournal:
+    """Commits when the gate is open, and fails with the error that it was given, if any."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: OSError | None = None
+        self.commits: list[Decision] = []
+
+    async def load(self) -> Saved:
+        return Saved((), ())
+
+    async def commit(self, decision: Decision) -> None:
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        self.commits.append(decision)
+
+
+class Script:
+    """Performs acts by a function, and remembers them."""
+
+    def __init__(self, answer: Callable[[Act], Event | None]) -> None:
+        self.acts: list[Act] = []
+        self.changed = asyncio.Condition()
+        self._answer = answer
+
+    async def perform(self, act: Act) -> Event | None:
+        async with self.changed:
+            self.acts.append(act)
+            self.changed.notify_all()
+        return self._answer(act)
+
+    async def until(self, kind: type[Act]) -> Act:
+        async with asyncio.timeout(5), self.changed:
+            await self.changed.wait_for(lambda: any(isinstance(act, kind) for act in self.acts))
+        return next(act for act in self.acts if isinstance(act, kind))
+
+
+def seen(phase: Phase) -> Seen:
+    labels = Labels("agent", "instance", ARN, "app", "web", "1")
+    return Seen(DockerId("c1"), "name", labels, phase, started_at=T0)
+
+
+def obliging(act: Act) -> Event | None:
+    match act:
+        case PullImage(image=image):
+            return ImagePulled(image, T0)
+        case CreateContainer():
+            return ContainerCreated(act, DockerId("c1"), T0)
+        case StartContainer():
+            return ContainerAnswered(act, seen(Phase.RUNNING), T0)
+        case StopContainer():
+            return ContainerAnswered(act, seen(Phase.EXITED), T0)
+        case _:
+            return None
+
+
+Story = Callable[[Runner, Engine, GatedJournal, Script], Awaitable[None]]
+
+
+def play(
+    story: Callable[[Runner, Engine, GatedJournal, Script], Awaitable[None]],
+    answer: Callable[[Act], Event | None] = obliging,
+) -> None:
+    async def whole() -> None:
+        engine, journal, script = Engine(Rules()), GatedJournal(), Script(answer)
+        runner = Runner(engine, journal, clock=lambda: T0, after_commit=lambda: None)
+        running = asyncio.create_task(runner.run(script))
+        try:
+            await story(runner, engine, journal, script)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+def test_nobody_hears_saved_and_docker_hears_nothing_before_the_commit() -> None:
+    async def story(runner: Runner, _engine: Engine, journal: GatedJournal, script: Script) -> None:
+        await runner.submit(LISTED)
+        journal.gate.clear()
+        waiting = asyncio.ensure_future(runner.submit(ASSIGNED))
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        assert not script.acts
+
+        journal.gate.set()
+        await waiting
+        await script.until(PullImage)
+        assert journal.commits[0].tasks[0].arn == ARN
+
+    play(story)
+
+
+def test_a_task_goes_all_the_way_and_each_change_is_committed_once() -> None:
+    async def story(runner: Runner, engine: Engine, journal: GatedJournal, script: Script) -> None:
+        await runner.submit(LISTED, ASSIGNED)
+        await script.until(StartContainer)
+        await runner.submit(TaskStopRequested(ARN, T0))
+        await script.until(StopContainer)
+        while engine.tasks[ARN].known is not Status.STOPPED:
+            await runner.submit()
+
+        told = [report.status for decision in journal.commits for report in decision.reports]
+        assert told == [Status.RUNNING, Status.STOPPED]
+
+    play(story)
+
+
+def test_while_the_journal_cannot_be_written_only_stops_leave() -> None:
+    async def story(runner: Runner, _engine: Engine, journal: GatedJournal, script: Script) -> None:
+        await runner.submit(LISTED, ASSIGNED)
+        await script.until(StartContainer)
+        other = TaskSpec(TaskArn(ARN[:-1] + "e"), "web", "1", SPEC.containers)
+
+        journal.error = OSError("no space left on device")
+        runner.post(TaskAssigned(other, T0, "1" * 40), TaskStopRequested(ARN, T0))
+        await script.until(StopContainer)
+        assert [act for act in script.acts if isinstance(act, PullImage)] == script.acts[:1]
+
+        journal.error = None
+        async with asyncio.timeout(5), script.changed:
+            await script.changed.wait_for(lambda: sum(isinstance(act, PullImage) for act in script.acts) == 2)
+        assert sum(isinstance(act, StopContainer) for act in script.acts) == 1
+        committed = {task.arn for decision in journal.commits for task in decision.tasks}
+        assert committed == {ARN, other.arn}
+
+    play(story)
+
+
+def test_an_exception_in_an_act_stops_its_own_task_only() -> None:
+    other = TaskSpec(TaskArn(ARN[:-1] + "e"), "web", "1", (ContainerSpec("app", Image("other:1"), essential=True),))
+
+    def breaking(act: Act) -> Event | None:
+        if isinstance(act, CreateContainer) and act.task == ARN:
+            raise ZeroDivisionError("boom")
+        return obliging(act)
+
+    async def story(runner: Runner, engine: Engine, _journal: GatedJournal, _script: Script) -> None:
+        await runner.submit(LISTED, ASSIGNED, TaskAssigned(other, T0, "1" * 40))
+        async with asyncio.timeout(5):
+            while not (engine.tasks[ARN].broken and engine.tasks[other.arn].known is Status.RUNNING):
+                await runner.submit()
+        assert "ZeroDivisionError: boom" in engine.tasks[ARN].reason
+
+    play(story, breaking)
+
+
+def test_a_bug_that_belongs_to_no_task_ends_the_runner() -> None:
+    async def whole() -> None:
+        runner = Runner(Engine(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda: None)
+        running = asyncio.ensure_future(runner.run(Script(obliging)))
+        runner.post(ActBroke(ListContainers(), "boom", T0))
+        async with asyncio.timeout(5):
+            with pytest.raises(ExceptionGroup) as raised:
+                await running
+        assert "boom" in str(raised.value.exceptions[0])
+
+    asyncio.run(whole())
+
+
+def test_deadlines_pass_when_nothing_else_happens() -> None:
+    async def whole() -> None:
+        now = T0
+        engine, journal = Engine(Rules(cleanup_wait=timedelta(seconds=0.01))), GatedJournal()
+        script = Script(obliging)
+        runner = Runner(engine, journal, clock=lambda: now, after_commit=lambda: None)
+        running = asyncio.create_task(runner.run(script))
+        await runner.submit(LISTED, ASSIGNED)
+        await script.until(StartContainer)
+        await runner.submit(TaskStopRequested(ARN, T0))
+        await script.until(StopContainer)
+        now = T0 + timedelta(minutes=1)
+        await runner.submit()
+        await script.until(RemoveContainer)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(whole())
