@@ -58,12 +58,16 @@ class Interface:
     subnet_id: str = ""
 
 
-class Unanswered(Exception):  # noqa: N818  not an error by itself: most machines have no metadata
-    """The service did not answer, or not with what was asked for. `again` if another try makes sense."""
+class Unanswered(Exception):
+    """The service did not answer, or not with what was asked for. Not an error by itself: most machines have none.
 
-    def __init__(self, text: str, *, again: bool = True) -> None:
+    `again` if another try makes sense; `reached` if somebody took the connection.
+    """
+
+    def __init__(self, text: str, *, again: bool = True, reached: bool = True) -> None:
         super().__init__(text)
         self.again = again
+        self.reached = reached
 
 
 class _Document(msgspec.Struct, frozen=True, rename="camel"):
@@ -101,11 +105,11 @@ class ImdsClient:
     async def identity_document(self) -> tuple[str, str]:
         """The signed document that proves which instance this is, and its signature, both verbatim."""
         document = await self.get(DOCUMENT)
-        return (document, await self.get(SIGNATURE)) if document else ("", "")
+        return (document, await self.get(SIGNATURE)) if document.strip() else ("", "")
 
     async def instance_id(self) -> str:
         """The EC2 instance's id."""
-        return await self.get("meta-data/instance-id")
+        return await self._line("instance-id")
 
     async def region(self) -> str:
         """The region that the machine is in."""
@@ -115,22 +119,22 @@ class ImdsClient:
         except msgspec.DecodeError as error:
             log.warning("identity_document_unreadable", error=str(error))
             said = ""
-        return said or await self.get("meta-data/placement/region")
+        return said or await self._line("placement/region")
 
     async def availability_zone(self) -> str:
         """The name of the availability zone, such as ``us-east-1a``."""
-        return await self.get("meta-data/placement/availability-zone")
+        return await self._line("placement/availability-zone")
 
     async def interface(self) -> Interface:
         """The primary network interface, its VPC and its subnet."""
-        mac = await self.get("meta-data/mac")
+        mac = await self._line("mac")
         if not mac:
             return Interface()
-        path = f"meta-data/network/interfaces/macs/{mac}"
-        return Interface(mac, await self.get(f"{path}/vpc-id"), await self.get(f"{path}/subnet-id"))
+        path = f"network/interfaces/macs/{mac}"
+        return Interface(mac, await self._line(f"{path}/vpc-id"), await self._line(f"{path}/subnet-id"))
 
     async def get(self, path: str) -> str:
-        """The text at *path* under ``/latest/``; ``""`` if there is none, or no service."""
+        """The text at *path* under ``/latest/``, verbatim; ``""`` if there is none, or no service."""
         give_up_at, wait = self._monotonic() + self._settings.patience, FIRST_WAIT
         while not self._absent:
             try:
@@ -143,6 +147,9 @@ class ImdsClient:
             wait = min(LONGEST_WAIT, wait * 2)
         return ""
 
+    async def _line(self, path: str) -> str:
+        return (await self.get(f"meta-data/{path}")).strip()
+
     async def _ask(self, path: str) -> str:
         token = await self._valid_token()
         status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
@@ -151,7 +158,7 @@ class ImdsClient:
             token = await self._valid_token()
             status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
         if status == OK:
-            return text.strip()
+            return text
         raise Unanswered(f"{path} answered with status {status}", again=status != NOT_FOUND)
 
     async def _valid_token(self) -> str:
@@ -160,10 +167,12 @@ class ImdsClient:
         asked_at = self._monotonic()
         try:
             status, text, lifetime = await self._send("PUT", "api/token", {TTL_HEADER: TOKEN_SECONDS})
-        except Unanswered:
-            # Without patience, nobody at the address means nobody will ever be.
-            self._absent = self._settings.patience <= 0
-            raise
+        except Unanswered as error:
+            if not error.reached:
+                # Without patience, nobody at the address means nobody will ever be.
+                self._absent = self._settings.patience <= 0
+                raise
+            status, text, lifetime = min(NO_TOKENS_HERE), "", ""  # a hop too many: the first version may get through
         if status == OK:
             self._token = text.strip()
         elif status in NO_TOKENS_HERE:
@@ -178,5 +187,9 @@ class ImdsClient:
         try:
             async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
                 return response.status, await response.text(), response.headers.get(TTL_HEADER, "")
+        except aiohttp.ClientConnectorError as error:
+            raise Unanswered(f"nobody at {self._settings.endpoint}: {error!r}", reached=False) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Unanswered(f"nobody at {self._settings.endpoint} within a moment", reached=False) from error
         except (aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
-            raise Unanswered(f"no instance metadata at {self._settings.endpoint}: {error!r}") from error
+            raise Unanswered(f"no answer from {self._settings.endpoint}: {error!r}") from error

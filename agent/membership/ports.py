@@ -23,16 +23,16 @@ class IdentityFile(Protocol):
     """The atomically written file beside the journal."""
 
     async def read(self) -> Identity | None:
-        """The saved identity, or None. A file that cannot be read is set aside."""
+        """The saved identity, or None. A file that cannot be understood is set aside. Raises OSError."""
         ...
 
     async def write(self, identity: Identity) -> None:
-        """Replace the saved identity; returns when it is on the disk."""
+        """Replace the saved identity; returns when it is on the disk. Raises OSError."""
         ...
 
 
 class HostFacts(Protocol):
-    """What this machine has to offer."""
+    """What this machine has to offer. Methods raise AgentError."""
 
     async def resources(self) -> Sequence[Resource]:
         """totalResources: CPU, MEMORY, PORTS, PORTS_UDP."""
@@ -40,4 +40,16 @@ class HostFacts(Protocol):
 
     async def attributes(self) -> Sequence[Attribute]:
         """Capabilities and host attributes, without the operator's own."""
+        ...
+
+
+class InstanceMetadata(Protocol):
+    """What the cloud says of this machine. Answers are empty where there is no cloud; nothing is raised."""
+
+    async def identity_document(self) -> tuple[str, str]:
+        """The signed document that proves which instance this is, and its signature."""
+        ...
+
+    async def instance_id(self) -> str:
+        """The EC2 instance's id."""
         ...

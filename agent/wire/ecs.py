@@ -92,7 +92,7 @@ class CreateClusterAnswer(Answer, frozen=True):
 
 
 class DiscoverPollEndpoint(Request, frozen=True):
-    """API: DiscoverPollEndpoint. The zone is sent even though it is empty, as ECS's own agent does."""
+    """API: DiscoverPollEndpoint. The zone is sent even though it is empty."""
 
     cluster: str
     container_instance: str

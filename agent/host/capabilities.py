@@ -1,0 +1,151 @@
+"""What we can do, in the attributes by which ECS chooses instances for tasks.
+
+An attribute is a promise: ECS sends tasks that need it. So only what works today is promised. The table below is the
+whole truth, and a capability that comes to work is a line that moves from WITHHELD to the function above it.
+
+======================================================  ==============================================================
+promised                                                when
+======================================================  ==============================================================
+``com.amazonaws.ecs.capability.docker-remote-api.*``    the engine speaks the version, or a later one (see VERSIONS)
+``com.amazonaws.ecs.capability.logging-driver.*``       the operator lists the driver and the engine has it
+``com.amazonaws.ecs.capability.privileged-container``   unless ``ECS_DISABLE_PRIVILEGED``
+``com.amazonaws.ecs.capability.selinux``, ``apparmor``  the operator says so and the engine has it
+======================================================  ==============================================================
+
+Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point and stop
+timeouts need no attribute.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.host.resources import Machine
+from agent.model.identity import Attribute
+
+OLD = "com.amazonaws.ecs.capability."
+NEW = "ecs.capability."
+
+VERSIONS = tuple((1, minor) for minor in range(17, 33) if minor not in (26, 27, 31))
+"""Docker API versions that ECS knows as attributes. It limits how many an instance has, hence the gaps and the end."""
+ALL_IMPLIED_FROM = (1, 24)
+"""An engine that no longer answers versions below this still does what they did, and tasks ask for them by name."""
+
+DRIVERS = {
+    "json-file": (1, 18),
+    "syslog": (1, 18),
+    "journald": (1, 19),
+    "none": (1, 19),
+    "gelf": (1, 20),
+    "fluentd": (1, 20),
+    "awslogs": (1, 21),
+    "splunk": (1, 22),
+    "logentries": (1, 25),
+    "sumologic": (1, 29),
+}
+"""Log drivers that ECS knows, and the Docker API version since which."""
+IN_EVERY_ENGINE = "none"
+"""Not in the engine's list of drivers, because it is none."""
+
+WITHHELD = {
+    OLD + "task-iam-role": "no credentials endpoint",
+    OLD + "task-iam-role-network-host": "no credentials endpoint",
+    OLD + "ecr-auth": "no registry logins",
+    OLD + "logging-driver.awsfirelens": "no log router",
+    NEW + "execution-role-ecr-pull": "no registry logins",
+    NEW + "ecr-endpoint": "no registry logins",
+    NEW + "private-registry-authentication.secretsmanager": "no registry logins",
+    NEW + "execution-role-awslogs": "no credentials endpoint",
+    NEW + "secrets.ssm.environment-variables": "no secrets",
+    NEW + "secrets.asm.environment-variables": "no secrets",
+    NEW + "secrets.ssm.bootstrap.log-driver": "no secrets",
+    NEW + "secrets.asm.bootstrap.log-driver": "no secrets",
+    NEW + "env-files.s3": "no environment files",
+    NEW + "container-ordering": "no dependencies between containers",
+    NEW + "container-health-check": "no health reports",
+    NEW + "container-restart-policy": "no restarts by policy",
+    NEW + "full-sync": "no task manifest",
+    NEW + "network.container-port-range": "no port ranges",
+    NEW + "task-cpu-mem-limit": "no limits for a whole task",
+    NEW + "increased-task-cpu-limit": "no limits for a whole task",
+    NEW + "task-eni": "no awsvpc network",
+    NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task",
+    NEW + "docker-plugin.local": "no volumes",
+    NEW + "efs": "no volumes",
+    NEW + "execute-command": "no exec sessions",
+    NEW + "firelens.fluentd": "no log router",
+    NEW + "firelens.fluentbit": "no log router",
+    NEW + "gpu-driver-version": "no GPUs",
+    NEW + "external": "no on-premises registration",
+    NEW + "ipv6-only": "not tried on such a host",
+}
+"""Capabilities that ECS's own agent has and we do not promise, and what is missing."""
+
+PLAIN_VALUE = re.compile(r"[\w.@/: -]{1,128}", re.ASCII)
+"""What ECS takes as the value of an attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOffer:
+    """What the Docker Engine says of itself. `security` holds names such as ``apparmor`` and ``selinux``."""
+
+    api_version: str
+    min_api_version: str
+    log_drivers: frozenset[str] = frozenset()
+    security: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the operator wants to promise."""
+
+    log_drivers: tuple[str, ...] = ("json-file", "none")
+    privileged: bool = True
+    selinux: bool = False
+    apparmor: bool = False
+
+
+def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes) -> tuple[Attribute, ...]:
+    """Capabilities and facts of the host, without the operator's own attributes."""
+    promised = [Attribute(OLD + name) for name in _promised(engine, wishes)]
+    return (
+        *promised,
+        Attribute("ecs.os-type", "linux"),
+        Attribute("ecs.os-family", "LINUX"),
+        Attribute("ecs.os-type-detailed", _detailed(machine)),
+    )
+
+
+def api_versions(engine: EngineOffer) -> tuple[tuple[int, int], ...]:
+    """The versions to promise: those the engine answers, and all lower ones once it has outgrown the oldest."""
+    lowest, highest = _version(engine.min_api_version), _version(engine.api_version)
+    if lowest >= ALL_IMPLIED_FROM:
+        lowest = VERSIONS[0]
+    return tuple(version for version in VERSIONS if lowest <= version <= highest)
+
+
+def _promised(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
+    if wishes.privileged:
+        yield "privileged-container"
+    versions = api_versions(engine)
+    yield from (f"docker-remote-api.{major}.{minor}" for major, minor in versions)
+    for driver in dict.fromkeys(wishes.log_drivers):
+        known_since = DRIVERS.get(driver)
+        has_it = driver in engine.log_drivers or driver == IN_EVERY_ENGINE
+        if known_since is not None and has_it and _version(engine.api_version) >= known_since:
+            yield f"logging-driver.{driver}"
+    if wishes.selinux and "selinux" in engine.security:
+        yield "selinux"
+    if wishes.apparmor and "apparmor" in engine.security:
+        yield "apparmor"
+
+
+def _detailed(machine: Machine) -> str:
+    """Such as ``debian_12``. ECS must give the value back as it was sent, so an odd one is not sent at all."""
+    text = "_".join(part for part in (machine.os_id, machine.os_version) if part)
+    return text if PLAIN_VALUE.fullmatch(text) else "LINUX"
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

@@ -1,0 +1,89 @@
+"""Reads what this machine has."""
+
+import asyncio
+import platform
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import psutil
+from structlog import get_logger
+
+from agent.host.capabilities import EngineOffer, Wishes, attributes
+from agent.host.resources import Machine, Reservations, total_resources
+from agent.model.identity import Attribute, Resource
+
+log = get_logger()
+
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+USUAL_RANGE = (32768, 60999)
+VENDOR = Path("/sys/class/dmi/id/sys_vendor")
+
+
+class HostFacts:
+    """What this machine has to offer, read afresh each time: memory and affinity can change while we run."""
+
+    def __init__(
+        self,
+        reservations: Reservations,
+        wishes: Wishes,
+        engine: Callable[[], Awaitable[EngineOffer]],
+        read: Callable[[], Machine] | None = None,
+    ) -> None:
+        self._reservations = reservations
+        self._wishes = wishes
+        self._engine = engine
+        self._read = read or read_machine
+
+    async def resources(self) -> Sequence[Resource]:
+        """totalResources: CPU, MEMORY, PORTS, PORTS_UDP. Raises Fatal where too much memory is reserved."""
+        return total_resources(await asyncio.to_thread(self._read), self._reservations)
+
+    async def attributes(self) -> Sequence[Attribute]:
+        """Capabilities and host attributes, without the operator's own. Raises what asking the engine raises."""
+        return attributes(await asyncio.to_thread(self._read), await self._engine(), self._wishes)
+
+
+def read_machine() -> Machine:
+    """Look at the machine. What cannot be read is left at its default; memory and processors always can."""
+    os_id, os_version = _release()
+    return Machine(
+        cpus=len(psutil.Process().cpu_affinity()),
+        memory=psutil.virtual_memory().total,
+        os_id=os_id,
+        os_version=os_version,
+        addresses=_addresses(),
+        port_range=read_port_range(PORT_RANGE),
+        is_ec2=_vendor().startswith("Amazon EC2"),
+    )
+
+
+def read_port_range(path: Path) -> tuple[int, int]:
+    """From which ports the kernel serves outgoing connections; its usual range where *path* does not say."""
+    try:
+        first, last = (int(part) for part in path.read_text().split())
+    except (OSError, ValueError) as error:
+        log.warning("port_range_unreadable", path=str(path), error=str(error))
+        return USUAL_RANGE
+    return first, last
+
+
+def _release() -> tuple[str, str]:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError as error:
+        log.info("os_release_missing", error=str(error))
+        return "", ""
+    return release.get("ID", ""), release.get("VERSION_ID", "")
+
+
+def _addresses() -> frozenset[str]:
+    found = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}
+    return frozenset(found | {socket.gethostname()})
+
+
+def _vendor() -> str:
+    try:
+        return VENDOR.read_text()
+    except OSError:  # containers and virtual machines without firmware tables have none
+        return ""

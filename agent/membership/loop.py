@@ -1,0 +1,163 @@
+"""Joins the cluster: finds out who we are, registers, remembers the answer.
+
+The token of a first registration is on the disk before the call leaves, so a call whose answer was lost is the same
+call when it is made again, and ECS makes one instance of both.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from structlog import get_logger
+
+from agent.membership.backoff import BUDGET, Backoff
+from agent.membership.decisions import (
+    Draws,
+    MembershipSettings,
+    Offer,
+    Reaction,
+    check_echo,
+    exit_for,
+    is_refusal,
+    reaction,
+    recall,
+    registered,
+    registration,
+)
+from agent.membership.ports import HostFacts, IdentityFile, InstanceMetadata, Registry
+from agent.model.errors import AgentError, Fatal
+from agent.model.identity import Identity
+from agent.model.registration import Registered, Registration, RegistrationFailure
+
+log = get_logger()
+
+
+def draw_identity() -> Draws:
+    """Names for a new installation."""
+    return Draws(agent_id=uuid.uuid4().hex, client_token=str(uuid.uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Time and chance."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+    draw_identity: Callable[[], Draws] = draw_identity
+
+
+class Membership:
+    """This machine's place in its cluster."""
+
+    def __init__(
+        self,
+        settings: MembershipSettings,
+        *,
+        registry: Registry,
+        file: IdentityFile,
+        host: HostFacts,
+        metadata: InstanceMetadata,
+        edge: Edge | None = None,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._file = file
+        self._host = host
+        self._metadata = metadata
+        self._edge = edge or Edge()
+
+    async def recall(self) -> Identity:
+        """Who we are, on the disk before this returns. Registers nothing. Raises Fatal."""
+        draws = self._edge.draw_identity()
+        try:
+            saved = await self._file.read()
+            identity = recall(saved, self._settings, await self._metadata.instance_id(), draws)
+            if saved is not None and saved.agent_id != identity.agent_id:
+                log.warning("identity_of_another_machine", was=saved.ec2_instance_id, now=identity.ec2_instance_id)
+            if identity != saved:
+                await self._file.write(identity)
+        except OSError as error:
+            raise Fatal(f"cannot keep the identity in {self._settings.identity_path}: {error}") from error
+        return identity
+
+    async def join(self, identity: Identity | None = None) -> Identity:
+        """Register, or register again. Gives the identity with its instance ARN. Raises Fatal.
+
+        *identity* is what `recall` gave, if it has been called already.
+        """
+        identity = identity or await self.recall()
+        asked, answer = await self._register(identity)
+        try:
+            check_echo(asked, answer, self._settings)
+        except Fatal:
+            await self._drop_token(identity)
+            raise
+        now = registered(identity, answer)
+        log.info(
+            "instance_registered", instance=now.instance_arn, cluster=now.cluster, again=bool(identity.instance_arn)
+        )
+        await self._remember(now, identity)
+        return now
+
+    async def _register(self, identity: Identity) -> tuple[Registration, Registered]:
+        backoff, may_create = Backoff(), True
+        token = self._edge.draw_identity().client_token
+        while True:
+            began = self._edge.monotonic()
+            asked = registration(identity, self._settings, await self._offer(), token)
+            try:
+                return asked, await self._registry.register(asked)
+            except RegistrationFailure as failure:
+                match reaction(failure, self._settings, may_create=may_create):
+                    case Reaction.CREATE_CLUSTER:
+                        may_create = False
+                        await self._create_cluster(identity)
+                        continue
+                    case Reaction.EXIT:
+                        if is_refusal(failure, identity):
+                            await self._drop_token(identity)
+                        raise exit_for(failure, identity, self._settings) from failure
+                    case Reaction.WAIT:
+                        if backoff.is_spent:
+                            raise exit_for(failure, identity, self._settings) from failure
+                        wait = backoff.wait(self._edge.draw())
+                        log.warning("registration_delayed", error=str(failure), wait=round(wait, 1), budget=BUDGET)
+            await self._edge.sleep(wait)
+            backoff = backoff.after(self._edge.monotonic() - began)
+
+    async def _offer(self) -> Offer:
+        try:
+            resources, attributes = await self._host.resources(), await self._host.attributes()
+        except Fatal:
+            raise
+        except AgentError as error:
+            raise Fatal(f"cannot find out what this machine offers: {error}") from error
+        document, signature = await self._metadata.identity_document()
+        return Offer(resources, attributes, document, signature)
+
+    async def _create_cluster(self, identity: Identity) -> None:
+        try:
+            name = await self._registry.create_cluster(identity.cluster)
+        except RegistrationFailure as failure:
+            # Registering is tried once more all the same: somebody else may have made it meanwhile.
+            log.warning("cluster_not_created", cluster=identity.cluster, error=str(failure))
+        else:
+            log.info("cluster_created", cluster=name)
+
+    async def _drop_token(self, identity: Identity) -> None:
+        """ECS said no: what is asked for next time, after somebody changed something, is another call."""
+        if not identity.instance_arn:
+            await self._remember(replace(identity, client_token=""), identity)
+
+    async def _remember(self, now: Identity, before: Identity) -> None:
+        """Save *now*. A disk that refuses ends nothing: the token that is saved leads to the same instance again."""
+        if now == before:
+            return
+        try:
+            await self._file.write(now)
+        except OSError as error:
+            log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))
