@@ -1,0 +1,203 @@
+"""One WebSocket to ACS.
+
+What aiohttp leaves open is settled here: why a handshake was refused (its error hides the body, and ECS says there that
+an instance is inactive), and whether the peer ended the connection in good order or it broke.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+import aiohttp
+import structlog
+from aiohttp import WSCloseCode, WSMsgType
+from yarl import URL
+
+from agent.acs.settings import AcsSettings
+from agent.config.proxies import proxy_for
+from agent.model.errors import AgentError
+
+DIAL_TIMEOUT = 30.0
+READ_DEADLINE = 180.0
+WRITE_DEADLINE = 180.0
+CLOSE_TIMEOUT = 30.0
+"""Seconds that the peer has to answer our close frame. The reference waits without end."""
+DROP_TIMEOUT = 5.0
+MESSAGE_LIMIT = 64 * 1024 * 1024
+"""Bytes of one message. The reference has no limit; a payload is a few KiB."""
+BODY_LIMIT = 1024
+"""Bytes of a refused handshake's body that are looked at, as in the reference."""
+SWITCHING_PROTOCOLS = 101
+
+CLEAN_CODES = frozenset({1000, 1001, 1011})
+"""Close codes by which a server asks for another connection at once."""
+
+log = structlog.get_logger()
+
+
+class CannotConnect(AgentError):
+    """There is no connection. The text holds the answer's body, where there was an answer."""
+
+
+class ConnectionEnded(AgentError):
+    """The connection is over. `clean` if the peer ended it in good order: a code of `CLEAN_CODES`, or a bare FIN."""
+
+    def __init__(self, why: str, *, clean: bool = False) -> None:
+        super().__init__(why)
+        self.clean = clean
+
+
+class CannotSend(AgentError):
+    """The message did not leave. Why the connection is over is for `receive` to say: the peer may have closed it."""
+
+
+class Connection:
+    """An open WebSocket. One job receives; any may send. Leave it with `drop`."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, handshake: "_Handshake"
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._transport = handshake.transport
+        self._lost = handshake.lost
+        self._closing: asyncio.Event | None = None
+
+    async def receive(self) -> str | bytes:
+        """The next message. Pings are answered on the way and do not count. Raises ConnectionEnded."""
+        try:
+            async with asyncio.timeout(READ_DEADLINE):
+                message = await self._socket.receive()
+        except TimeoutError:
+            raise ConnectionEnded(f"nothing was read for {READ_DEADLINE:.0f} seconds") from None
+        except (aiohttp.ClientError, OSError) as error:  # the answer to a ping did not leave
+            raise ConnectionEnded(f"cannot answer a ping: {error}") from error
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            content: str | bytes = message.data
+            return content
+        if message.type is WSMsgType.CLOSE:
+            await self._answer_close(int(message.data))
+            raise closed_with(int(message.data), str(message.extra or ""))
+        if message.type is WSMsgType.ERROR:
+            raise ConnectionEnded(f"the protocol was broken: {message.data}")
+        raise await self._end()
+
+    async def send(self, text: str) -> None:
+        """Send one text message. Raises CannotSend, and ConnectionEnded where the peer takes nothing any more."""
+        try:
+            async with asyncio.timeout(WRITE_DEADLINE):
+                await self._socket.send_str(text)
+        except TimeoutError:
+            raise ConnectionEnded(f"nothing could be written for {WRITE_DEADLINE:.0f} seconds") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise CannotSend(str(error)) from error
+
+    async def close(self, code: int, reason: str) -> None:
+        """Send a close frame and wait, within bounds, for the peer's; `receive` then tells how that went.
+
+        What arrives meanwhile is dropped: it cannot be acknowledged any more.
+        """
+        self._closing = asyncio.Event()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            log.warning("acs_close_not_answered", code=code)
+        finally:
+            self._closing.set()
+
+    async def drop(self) -> None:
+        """Close the TCP connection without a close frame."""
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._transport.abort()  # a peer that reads nothing would hold up an orderly end
+        try:
+            async with asyncio.timeout(DROP_TIMEOUT):
+                await self._session.close()
+                await self._socket.close()
+        except TimeoutError:
+            log.warning("acs_socket_lingered", seconds=DROP_TIMEOUT)
+
+    async def _answer_close(self, code: int) -> None:
+        """Echo the close frame, if it had a code to echo; a frame without one is no clean end anyhow."""
+        if not code:
+            return
+        try:
+            async with asyncio.timeout(DROP_TIMEOUT):
+                await self._socket.close(code=code)
+        except TimeoutError:
+            log.warning("acs_close_not_echoed", code=code)
+
+    async def _end(self) -> ConnectionEnded:
+        """Why aiohttp says no more than "closed": our own close, a FIN, or a connection that broke."""
+        if self._closing is not None:
+            await self._closing.wait()
+            code = self._socket.close_code or 0
+            if code != WSCloseCode.ABNORMAL_CLOSURE:
+                return closed_with(code, "in answer to ours")
+            hung_up = isinstance(self._socket.exception(), aiohttp.EofStream)
+            return ConnectionEnded("the peer did not answer our close", clean=hung_up)
+        error = self._lost.exception() if self._lost is not None and self._lost.done() else None
+        return ConnectionEnded(f"the connection broke: {error}") if error else ConnectionEnded("hung up", clean=True)
+
+
+def closed_with(code: int, reason: str) -> ConnectionEnded:
+    """What a close frame of the peer's means."""
+    return ConnectionEnded(f"closed by the peer with {code or 'no code'} {reason}".rstrip(), clean=code in CLEAN_CODES)
+
+
+async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> Connection:
+    """Open a WebSocket at *url* (http or https) with the signed *headers*. Raises CannotConnect."""
+    handshake = _Handshake()
+    session = aiohttp.ClientSession(
+        middlewares=(handshake,),
+        timeout=aiohttp.ClientTimeout(total=None),  # the handshake has its bound below, the connection has none
+        skip_auto_headers=("Accept", "Accept-Encoding"),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": settings.user_agent},
+    )
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT):
+            socket = await session.ws_connect(
+                URL(url, encoded=True),
+                headers=dict(headers),
+                proxy=proxy_for(url, os.environ),
+                ssl=not settings.accept_insecure_cert,
+                autoclose=False,
+                max_msg_size=MESSAGE_LIMIT,
+            )
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        await session.close()
+        raise CannotConnect(f"cannot connect to {URL(url).host}: {type(error).__name__} {error}") from error
+    except BaseException:
+        await session.close()
+        raise
+    return Connection(session, socket, handshake)
+
+
+class _Handshake:
+    """Watches the handshake: reads the body of a refusal, and holds on to what aiohttp hides of the connection."""
+
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[None] | None = None
+        self.transport: asyncio.Transport | None = None
+
+    async def __call__(self, request: aiohttp.ClientRequest, call: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        answer = await call(request)
+        if answer.status != SWITCHING_PROTOCOLS:
+            body = await _beginning(answer.content)
+            answer.close()
+            raise aiohttp.ClientError(f"the handshake was answered {answer.status}: {body.decode(errors='replace')}")
+        connection = answer.connection
+        if connection is not None and connection.protocol is not None:
+            self.transport = connection.transport
+            self.lost = connection.protocol.closed
+        if self.lost is not None:
+            self.lost.add_done_callback(asyncio.Future.exception)  # an end that nobody asks about is no accident
+        return answer
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    try:
+        return await content.readexactly(BODY_LIMIT)
+    except asyncio.IncompleteReadError as whole:
+        return whole.partial

@@ -1,0 +1,189 @@
+"""What a frame from ACS comes to: facts for the engine, values for the vault, answers for ECS. Pure.
+
+Nothing here sends, saves or logs: `received` says what is to be done, and loop.py does it in the order that the
+protocol wants: values into the vault, facts to the engine, and only after the commit the acknowledgements. No answer
+is the only "no" that ECS understands: it sends the message again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from traceback import extract_tb
+
+import msgspec
+
+from agent.model.credentials import RoleCredentials
+from agent.model.errors import BadInput
+from agent.model.events import CredentialsArrived, Event, TaskAssigned, TaskRefused, TaskStopRequested
+from agent.model.names import TaskArn
+from agent.wire import acs, acs_spec
+
+Draw = Callable[[], str]
+"""Gives at least 40 random hexadecimal digits, other ones each time."""
+
+REFUSED = "UnrecogniedTaskError: Error loading task - "
+"""How ECS knows the reason of a task that could not be read, spelling included ("wire protocol", PayloadMessage)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the log."""
+
+    event: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one frame came to. `replies` leave at once, `acks` after the events are committed, in this order."""
+
+    events: tuple[Event, ...] = ()
+    credentials: tuple[RoleCredentials, ...] = ()
+    replies: tuple[acs.Frame, ...] = ()
+    acks: tuple[acs.Frame, ...] = ()
+    notes: tuple[Note, ...] = ()
+    understood: bool = True
+    """True for a frame that keeps the connection alive: any that could be read, served or not."""
+
+    @property
+    def wants_a_stop(self) -> bool:
+        """Is a task to be stopped? Then nothing may hold the events back, not even a disk that is full."""
+        return any(isinstance(event, TaskStopRequested) for event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one task of a payload came to; `event` is None where not even its name could be read."""
+
+    event: TaskStopRequested | TaskAssigned | TaskRefused | None
+    roles: tuple[RoleCredentials, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        return isinstance(self.event, TaskStopRequested | TaskAssigned)
+
+
+def received(frame: bytes | str, now: datetime, draw: Draw) -> Heard:
+    """What *frame*, received *now*, comes to. Never raises for what a server may send."""
+    try:
+        message = acs.decode(frame)
+    except BadInput as bad:
+        return Heard(notes=(Note("acs_frame_dropped", {"error": str(bad)}, warning=True),), understood=False)
+    match message:
+        case acs.HeartbeatMessage():
+            return Heard(replies=(acs.HeartbeatAckRequest(message.message_id),))
+        case acs.PayloadMessage():
+            return _payload(message, now, draw)
+        case acs.IAMRoleCredentialsMessage():
+            return _credentials(message, now)
+        case _:
+            return Heard(notes=(_noted(message),))
+
+
+def _noted(message: acs.Frame | acs.Unserved) -> Note:
+    """What the log says of a message that nobody serves."""
+    match message:
+        case acs.Unserved():
+            fields = {"type": message.type, "message_id": message.message_id}
+            return Note("acs_message_not_supported", fields, warning=True)
+        case acs.Said():
+            return Note("acs_message_noted", {"type": type(message).__name__, "message": message.message})
+        case _:
+            return Note("acs_message_noted", {"type": type(message).__name__})
+
+
+def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
+    required = (
+        ("messageId", message.message_id),
+        ("clusterArn", message.cluster_arn),
+        ("containerInstanceArn", message.container_instance_arn),
+    )
+    for name, value in required:
+        if not value:
+            return _dropped(message.message_id, f"{name}: must not be empty")
+    cause = message.message_id or ""
+    tasks = [_task(raw, now, draw, cause, message.seq_num or 0) for raw in message.tasks or ()]
+    stops = tuple(t.event for t in tasks if isinstance(t.event, TaskStopRequested))
+    others = tuple(t.event for t in tasks if t.event is not None and not isinstance(t.event, TaskStopRequested))
+    roles = tuple(role for t in tasks if t.is_good for role in t.roles)
+    fields = {"message_id": cause, "tasks": len(tasks), "seq": message.seq_num}
+    return Heard(
+        events=stops + others,
+        credentials=roles,
+        acks=_acks(message, roles) if all(t.is_good for t in tasks) else (),
+        notes=(Note("acs_payload_received", fields), *(note for t in tasks for note in t.notes)),
+    )
+
+
+def _acks(message: acs.PayloadMessage, roles: tuple[RoleCredentials, ...]) -> tuple[acs.Frame, ...]:
+    saved = acs.AckRequest(message.cluster_arn, message.container_instance_arn, message.message_id)
+    return saved, *(_role_ack(message.message_id, role.credentials_id, role.expiration or None) for role in roles)
+
+
+def _role_ack(message_id: str | None, credentials_id: str, expiration: str | None) -> acs.Frame:
+    return acs.IAMRoleCredentialsAckRequest(message_id, expiration, credentials_id)
+
+
+def _task(raw: msgspec.Raw, now: datetime, draw: Draw, cause: str, seq: int) -> _Read:
+    """Read one task; nothing that is wrong with it, nor a bug that it brings out, reaches its neighbours."""
+    try:
+        arn = acs_spec.read_arn(raw)
+    except BadInput as bad:
+        fields = {"message_id": cause, "error": str(bad)}
+        return _Read(None, notes=(Note("acs_task_without_name_dropped", fields, warning=True),))
+    try:
+        if acs_spec.is_stop(raw):
+            return _Read(TaskStopRequested(arn, now, cause, seq), roles=_roles_of_a_stop(raw))
+        spec, roles = acs_spec.read_spec(raw), acs_spec.read_roles(raw)
+        return _Read(TaskAssigned(spec, now, draw(), cause, seq), roles)
+    except BadInput as bad:
+        return _refused(arn, str(bad), now, cause)
+    except Exception as bug:  # noqa: BLE001  a bug in reading one task must not take the others' messages with it
+        return _refused(arn, f"the agent failed to read it ({_where(bug)})", now, cause)
+
+
+def _refused(arn: TaskArn, why: str, now: datetime, cause: str) -> _Read:
+    fields = {"task": arn, "message_id": cause, "error": why}
+    return _Read(TaskRefused(arn, REFUSED + why, now, cause), notes=(Note("acs_task_refused", fields, warning=True),))
+
+
+def _roles_of_a_stop(raw: msgspec.Raw) -> tuple[RoleCredentials, ...]:
+    """The roles that come with a stop. They are a courtesy: a stop is obeyed whatever else the task says."""
+    try:
+        return acs_spec.read_roles(raw)
+    except BadInput:
+        return ()
+
+
+def _where(bug: Exception) -> str:
+    """The kind of a bug and the line it was met on. Not its text, which may hold what the task holds."""
+    line = extract_tb(bug.__traceback__)[-1]
+    return f"{type(bug).__name__} in {line.name}, line {line.lineno}"
+
+
+def _credentials(message: acs.IAMRoleCredentialsMessage, now: datetime) -> Heard:
+    if not message.message_id:
+        return _dropped(None, "messageId: must not be empty")
+    if not message.task_arn:
+        return _dropped(message.message_id, "taskArn: must not be empty")
+    if message.role_type not in (acs_spec.TASK_ROLE, acs_spec.EXECUTION_ROLE):
+        return _dropped(message.message_id, f"roleType: must be {acs_spec.TASK_ROLE} or {acs_spec.EXECUTION_ROLE}")
+    try:
+        role = acs_spec.role_credentials(message.role_credentials, message.role_type, "roleCredentials")
+    except BadInput as bad:
+        return _dropped(message.message_id, str(bad))
+    if role is None or message.role_credentials is None:
+        return _dropped(message.message_id, "roleCredentials: is missing")
+    return Heard(
+        events=(CredentialsArrived(role.credentials_id, now, message.message_id),),
+        credentials=(role,),
+        acks=(_role_ack(message.message_id, role.credentials_id, message.role_credentials.expiration),),
+        notes=(Note("acs_credentials_received", {"message_id": message.message_id, "task": message.task_arn}),),
+    )
+
+
+def _dropped(message_id: str | None, error: str) -> Heard:
+    fields = {"message_id": message_id, "error": error}
+    return Heard(notes=(Note("acs_message_dropped", fields, warning=True),))
