@@ -4,21 +4,13 @@ The fields hold values that have been checked; `reference.py` says which variabl
 `load.py` reads them. Defaults stand here and nowhere else.
 """
 
-import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from agent.model.status import PullBehavior
-
-OWN_PORTS = frozenset({51678, 51679})
-"""Introspection, and credentials with task metadata: never handed to a task, whatever is reserved beside them."""
-
-HTTPS_PORT = 443
-HTTP_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +49,3 @@ class Settings:
 
     not_honoured: tuple[str, ...] = ()
     """Settings that were given and that the reference agent knows, but this one does not act on yet."""
-
-    def reserved_tcp(self, own_addresses: Collection[str] = ()) -> frozenset[int]:
-        """TCP ports that no task may have: what is reserved, our own, and those of a control plane on this machine.
-
-        *own_addresses* are the addresses of this machine beside the loopback ones.
-        """
-        return frozenset(self.reserved_ports) | OWN_PORTS | self._control_plane_ports(own_addresses)
-
-    def _control_plane_ports(self, own_addresses: Collection[str]) -> frozenset[int]:
-        if not self.backend_host:
-            return frozenset()
-        backend = urlsplit(self.backend_host)
-        host = backend.hostname or ""
-        if not (_is_loopback(host) or host in own_addresses):
-            return frozenset()
-        return frozenset({backend.port or (HTTP_PORT if backend.scheme == "http" else HTTPS_PORT)})
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -26,7 +26,7 @@ class Notify:
     address: str = ""
     watchdog: timedelta | None = None
     """After this long without a sign of life systemd kills the service; None if it does not watch."""
-    _is_ready: bool = False
+    is_ready: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], pid: int) -> "Notify":
@@ -41,12 +41,12 @@ class Notify:
 
     def ready(self, status: str) -> None:
         """Start-up is over; *status* shows in ``systemctl status``."""
-        self._is_ready = True
+        self.is_ready = True
         self._send("READY=1", f"STATUS={status}")
 
     def alive(self) -> None:
         """The event loop turns. Before `ready` this also asks for more time to start: ECS may be out of reach."""
-        if self._is_ready or self.watchdog is None:
+        if self.is_ready or self.watchdog is None:
             self._send("WATCHDOG=1")
         else:
             self._send("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={self.watchdog // timedelta(microseconds=1)}")
@@ -61,7 +61,7 @@ class Notify:
         where = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
-                line.setblocking(False)  # a full queue must not stop the loop that we vouch for
+                line.settimeout(0)  # a full queue must not stop the loop that we vouch for
                 line.sendto("\n".join(lines).encode(), where)
         except OSError as error:
             log.warning("systemd_not_told", message=lines[0], error=os.strerror(error.errno or 0))

@@ -1,0 +1,28 @@
+# Everything a person does with this repository. `make` alone lists it.
+.PHONY: help dev demo down test lock
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+DOCKWORKER := .venv/bin/dockworker
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+dev: ## all of ECS on this machine, with a sample task; stays until Ctrl-C
+	@packaging/bootstrap
+	@packaging/engine up
+	@$(DOCKWORKER) dev --data .dockworker --sample
+
+demo: ## the same, from start to end: runs a task, shows its log, cleans up
+	@packaging/demo
+
+down: ## stop the tasks that `make dev` left running, and an engine it started
+	@packaging/bootstrap
+	@$(DOCKWORKER) dev --data .dockworker --stop
+	@packaging/engine down
+
+test: ## set up, start an engine, check form and types, run every test
+	@packaging/check
+
+lock: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
+	@packaging/lock

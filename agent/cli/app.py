@@ -1,0 +1,81 @@
+"""The commands that people type: typer reads them, and lists the services that read their own arguments."""
+
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from agent.cli import dev as dev_command
+from agent.cli.dev import Options, Purpose
+from agent.cli.listen import parse_address
+
+app = typer.Typer(
+    name="dockworker",
+    help="Amazon ECS on your own machine: an agent for any ECS, and an ECS control plane to go with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+REST = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that *arguments* name; gives the exit code."""
+    try:
+        code = app(args=list(arguments), prog_name="dockworker", standalone_mode=False)
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.exceptions.Abort:
+        return 1
+    return int(code or 0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dockworker {metadata.version('dockworker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dockworker(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings=REST)
+def run() -> None:
+    """Run the agent, as a service does. See: dockworker run --help."""
+
+
+@app.command(context_settings=REST)
+def controlplane() -> None:
+    """Serve the ECS API on this machine. See: dockworker controlplane --help."""
+
+
+@app.command()
+def dev(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is kept.")] = Path(".dockworker"),
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the ECS API is.")] = "127.0.0.1:51690",
+    region: Annotated[str, typer.Option(help="The region it says it is in.")] = "us-east-1",
+    account: Annotated[str, typer.Option(help="The account id.")] = "123456789012",
+    sample: Annotated[bool, typer.Option("--sample", help="Run a sample task.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Run a sample task to its end, show its log, clean up.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the tasks that were left running.")] = False,
+    stop_line: Annotated[str, typer.Option(hidden=True, help="The line that stops the tasks, if not --stop.")] = "",
+) -> int:
+    """Run the agent and the control plane in one process, with nothing to set up. Stays until Ctrl-C."""
+    if sum((sample, demo, stop)) > 1:
+        raise click.UsageError("only one of --sample, --demo and --stop makes sense")
+    try:
+        address = parse_address(listen)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from error
+    purpose = Purpose.SAMPLE if sample else Purpose.DEMO if demo else Purpose.STOP if stop else Purpose.STAY
+    return dev_command.main(Options(data, address, region, account, purpose, stop_line))

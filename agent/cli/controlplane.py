@@ -1,0 +1,102 @@
+"""``dockworker controlplane``: the ECS API on this machine, for any client and any agent."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from agent.cli import logs
+from agent.cli.listen import Address, parse_address
+from agent.cli.signals import stop_on_signals
+from agent.config.load import BadSettings, load
+from agent.controlplane import service_loop
+from agent.controlplane.keys_driver import env_file_text, load_or_make
+from agent.controlplane.service_loop import PlaneSettings
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_LISTEN = "127.0.0.1:51690"
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT = "123456789012"
+OWNER_ONLY = 0o600
+WORTH_A_RESTART = 1
+NOT_WORTH_A_RESTART = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop; gives the exit code."""
+    given = _parser().parse_args(arguments)
+    names = ("ECS_LOGLEVEL", "DOCKWORKER_LOG_FORMAT")
+    try:
+        settings = load({name: os.environ[name] for name in names if name in os.environ})
+    except BadSettings as bad:
+        sys.stderr.write(f"dockworker: {bad}\n")
+        return NOT_WORTH_A_RESTART
+    logs.configure(settings.log_level, settings.log_format)
+    given.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return asyncio.run(serve(given.listen, given.data, given.region, given.account, auth=not given.no_auth))
+
+
+async def serve(listen: Address, data_dir: Path, region: str, account: str, *, auth: bool) -> int:
+    """The control plane with signal handlers around it; gives the exit code."""
+    told_to_stop = asyncio.Event()
+
+    def ready(_: object = None) -> None:
+        print(f"The ECS API answers at http://{listen} (region {region}).", flush=True)
+        if auth:
+            print(f"Clients: source {data_dir / 'operator.env'}; agents: {data_dir / 'agent.env'}.", flush=True)
+
+    try:
+        if auth:
+            write_env_files(data_dir, region, f"http://{listen}")
+        settings = PlaneSettings(listen.host, listen.port, data_dir, region, account, auth)
+        with stop_on_signals(told_to_stop):
+            await service_loop.serve(settings, ready=ready, told_to_stop=told_to_stop)
+    except OSError as error:
+        log.error(  # noqa: TRY400 - the operator can act on the text alone
+            "control_plane_cannot_run", error=str(error), listen=str(listen), data=str(data_dir)
+        )
+        return WORTH_A_RESTART
+    except Exception:
+        log.exception("control_plane_broke")
+        return WORTH_A_RESTART
+    return 0
+
+
+def write_env_files(data_dir: Path, region: str, endpoint: str) -> None:
+    """Write what a shell sources to be the operator, and what it sources to start an agent. Mode 0600."""
+    pairs = load_or_make(data_dir)
+    agent = env_file_text(pairs.agent, region, endpoint) + f"export ECS_BACKEND_HOST={endpoint}\n"
+    for name, text in (("operator.env", env_file_text(pairs.operator, region, endpoint)), ("agent.env", agent)):
+        descriptor = os.open(data_dir / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, OWNER_ONLY)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dockworker controlplane", description="Serve the ECS API until told to stop."
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", type=_address, default=DEFAULT_LISTEN, help="%(default)s")
+    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="where everything is kept")
+    parser.add_argument("--region", default=DEFAULT_REGION, help="the region of unsigned requests (%(default)s)")
+    parser.add_argument("--account", type=_account, default=DEFAULT_ACCOUNT, help="the account id (%(default)s)")
+    parser.add_argument("--no-auth", action="store_true", help="let everyone who can connect do everything")
+    return parser
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _account(text: str) -> str:
+    if len(text) != len(DEFAULT_ACCOUNT) or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be twelve digits, such as {DEFAULT_ACCOUNT}")
+    return text

@@ -1,0 +1,32 @@
+"""The two wings of ``dockworker dev``: each is the service that also runs alone, in a thread."""
+
+import asyncio
+
+from agent import daemon
+from agent.cli.dev_place import Place
+from agent.cli.wing_loop import Ready, Wing
+from agent.config.settings import Settings
+from agent.controlplane import service_loop
+from agent.controlplane.service_loop import PlaneSettings
+
+
+def plane_wing(place: Place) -> Wing:
+    """The control plane of *place*."""
+    settings = PlaneSettings(
+        place.listen.host, place.listen.port, place.plane_data, place.region, place.account, auth=True
+    )
+
+    async def serve(told_to_stop: asyncio.Event, ready: Ready) -> int:
+        await service_loop.serve(settings, ready=lambda *_: ready(place.endpoint), told_to_stop=told_to_stop)
+        return 0 if told_to_stop.is_set() else 1
+
+    return Wing("controlplane", serve)
+
+
+def agent_wing(settings: Settings) -> Wing:
+    """The agent with *settings*."""
+
+    async def serve(told_to_stop: asyncio.Event, ready: Ready) -> int:
+        return await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready)
+
+    return Wing("agent", serve)
