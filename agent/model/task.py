@@ -90,6 +90,11 @@ class TaskSpec:
     rebuilt: bool = False
     """True while the task is known only from the labels of its containers (the journal was lost)."""
 
+    @property
+    def credentials_ids(self) -> tuple[str, ...]:
+        """The ids of the credentials that the task uses."""
+        return tuple(one for one in (self.task_credentials_id, self.execution_credentials_id) if one)
+
 
 @dataclass(frozen=True, slots=True)
 class Container:

@@ -44,7 +44,9 @@ class _Waiting:
 class Runner:
     """Owns the inbox, and every act that is in flight."""
 
-    def __init__(self, engine: Engine, journal: Journal, *, clock: Clock, after_commit: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, *, clock: Clock, after_commit: Callable[[Decision], None]
+    ) -> None:
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -119,7 +121,7 @@ class Runner:
         except OSError as error:
             log.error("journal_not_written", error=str(error), kept_tasks=len(self._kept.tasks))  # noqa: TRY400
             return False
-        self._after_commit()
+        self._after_commit(self._kept)
         return True
 
     def _tell_saved(self) -> None:

@@ -28,10 +28,10 @@ class Vault:
         """Is there a saved id without a value?"""
         return any(known not in self._values for known in self._saved_ids())
 
-    def keep_only(self, ids: Iterable[str]) -> None:
-        """Drop what no live task uses any more."""
-        wanted = set(ids)
-        self._values = {known: value for known, value in self._values.items() if known in wanted}
+    def forget(self, ids: Iterable[str]) -> None:
+        """Drop what a task used that has ended, unless a live task uses it too."""
+        for unused in set(ids) - set(self._saved_ids()):
+            self._values.pop(unused, None)
 
     def __repr__(self) -> str:
         return f"Vault({len(self._values)} credentials)"

@@ -43,6 +43,7 @@ class Watcher:
         self._list_now = asyncio.Event()
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._is_open = asyncio.Event()
+        self._is_there = True
 
     def list_soon(self) -> None:
         """Have a listing taken: the outcome of some act was lost."""
@@ -62,20 +63,22 @@ class Watcher:
                     retry = FIRST_RETRY
                     jobs.create_task(self._look_at(hint), name="docker-look")
             except AgentError as error:
-                if self._is_open.is_set():
-                    log.warning("docker_lost", error=str(error))
-                    self._is_open.clear()
-                    self._runner.post(DockerLost(self._clock()))
-                else:
-                    log.warning("docker_unreachable", error=str(error), next_try_in=retry)
+                self._is_open.clear()
+                self._lose(error)
             await self._pause(retry)
             retry = min(retry * 2, LONGEST_RETRY)
 
     def _opened(self) -> None:
         log.info("docker_events_followed")
         self._is_open.set()
-        self._runner.post(DockerBack(self._clock()))
         self._list_now.set()
+
+    def _lose(self, error: AgentError) -> None:
+        """Docker does not answer: hold all acts until it does, and a listing has been heard."""
+        log.warning("docker_lost" if self._is_there else "docker_unreachable", error=str(error))
+        if self._is_there:
+            self._is_there = False
+            self._runner.post(DockerLost(self._clock()))
 
     async def _look_at(self, hint: Hint) -> None:
         if hint.action == "start" and self._is_starting(hint.docker_id):
@@ -103,8 +106,8 @@ class Watcher:
             try:
                 await self._list()
             except AgentError as error:
-                log.warning("docker_listing_failed", error=str(error))
-                await self._pause(1.0)
+                self._lose(error)
+                await self._pause(FIRST_RETRY)
                 continue
             try:
                 async with asyncio.timeout(LIST_EVERY):
@@ -115,6 +118,11 @@ class Watcher:
     async def _list(self) -> None:
         asked = self._engine.step
         listed = await self._containers.listing()
+        if not self._is_there:
+            self._is_there = True
+            await self._runner.submit(DockerBack(self._clock()))
+            asked = self._engine.step
+            listed = await self._containers.listing()
         wanted = sorted(self._engine.to_inspect(listed))
         present = frozenset(summary.docker_id for summary in listed)
         looks = await asyncio.gather(*(self._look(docker_id) for docker_id in wanted))

@@ -107,7 +107,7 @@ def play(
 ) -> None:
     async def whole() -> None:
         engine, journal, script = Engine(Rules()), GatedJournal(), Script(answer)
-        runner = Runner(engine, journal, clock=lambda: T0, after_commit=lambda: None)
+        runner = Runner(engine, journal, clock=lambda: T0, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         try:
             await story(runner, engine, journal, script)
@@ -191,7 +191,7 @@ def test_an_exception_in_an_act_stops_its_own_task_only() -> None:
 
 def test_a_bug_that_belongs_to_no_task_ends_the_runner() -> None:
     async def whole() -> None:
-        runner = Runner(Engine(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda: None)
+        runner = Runner(Engine(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
         running = asyncio.ensure_future(runner.run(Script(obliging)))
         runner.post(ActBroke(ListContainers(), "boom", T0))
         async with asyncio.timeout(5):
@@ -207,7 +207,7 @@ def test_deadlines_pass_when_nothing_else_happens() -> None:
         now = T0
         engine, journal = Engine(Rules(cleanup_wait=timedelta(seconds=0.01))), GatedJournal()
         script = Script(obliging)
-        runner = Runner(engine, journal, clock=lambda: now, after_commit=lambda: None)
+        runner = Runner(engine, journal, clock=lambda: now, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         await runner.submit(LISTED, ASSIGNED)
         await script.until(StartContainer)

@@ -1,0 +1,305 @@
+"""The whole agent: opens the rooms bottom up, runs them side by side, closes them top down.
+
+The only place that sees hands and loops at once. What a loop needs of the world it declares in its `ports.py`; the real
+thing is handed in here. A bug in one of the jobs ends the process: systemd starts it again, and the journal knows the
+rest. Containers never stop because the agent does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from agent.acs.loop import AcsLoop
+from agent.acs.settings import AcsSettings
+from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
+from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports
+from agent.aws.endpoints import explicit_endpoint, user_agent
+from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.aws.poll_client import PollEndpointsClient
+from agent.config.settings import Settings
+from agent.docker.container_driver import ContainerDriver
+from agent.docker.engine_driver import DockerEngine
+from agent.docker.event_driver import EventDriver
+from agent.docker.image_driver import ImageDriver
+from agent.engine.engine import Engine
+from agent.host.capabilities import EngineOffer, Wishes
+from agent.host.facts_driver import HostFacts, read_machine
+from agent.host.ports_driver import PortProbe
+from agent.host.resources import Reservations, reserved_tcp
+from agent.membership.decisions import MembershipSettings
+from agent.membership.loop import Membership
+from agent.model.clock import utc_now
+from agent.model.decision import Decision
+from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, TryAgain
+from agent.model.identity import Attribute, Identity
+from agent.model.rules import Rules
+from agent.model.seen import EngineFacts
+from agent.model.status import Status
+from agent.reporter.loop import Reporter
+from agent.runner.loop import Runner
+from agent.runner.perform import Performer
+from agent.runner.vault import Vault
+from agent.runner.watch_loop import Watcher
+from agent.store.db import Unreadable, set_aside
+from agent.store.identity_driver import IdentityFile
+from agent.store.journal_driver import Journal
+from agent.store.lock_driver import only_one
+from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
+
+log = structlog.get_logger()
+
+FIRST_RETRY, LONGEST_RETRY = 0.5, 10.0
+
+
+class _ToldToStopError(Exception):
+    """Somebody asked the daemon to end."""
+
+
+async def serve(settings: Settings, *, told_to_stop: asyncio.Event, ready: Callable[[str], None]) -> int:
+    """Be the agent until told to stop; gives the exit code: 0 as asked, 1 worth a restart, 5 not worth one.
+
+    *ready* is called with the ARN of the container instance once it is registered and ECS's control channel stands.
+    """
+    code = 0
+    try:
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(_until(told_to_stop), name="told-to-stop")
+            jobs.create_task(_live(settings, ready), name="agent")
+    except* _ToldToStopError:
+        log.info("stopped_as_asked", containers="left as they are")
+    except* Fatal as failures:
+        fatal = _first(failures)
+        log.error("cannot_go_on", error=str(fatal), exit_code=fatal.exit_code)  # noqa: TRY400 -- an expected end
+        code = fatal.exit_code
+    return code
+
+
+def _first(failures: BaseExceptionGroup[Fatal]) -> Fatal:
+    one = failures.exceptions[0]
+    return _first(one) if isinstance(one, BaseExceptionGroup) else one
+
+
+async def _until(told_to_stop: asyncio.Event) -> None:
+    await told_to_stop.wait()
+    raise _ToldToStopError
+
+
+async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
+    async with AsyncExitStack() as stack:
+        data_dir = _data_dir(settings.data_dir)
+        stack.enter_context(only_one(data_dir))
+        journal = await stack.enter_async_context(_journal(data_dir / "agent.db"))
+        docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
+        metadata = await stack.enter_async_context(
+            ImdsClient.open(ImdsSettings(settings.imds_endpoint, settings.imds_disabled))
+        )
+        keys = CredentialsClient()
+        region = await _region(settings, metadata)
+        flush = _Flush()
+        ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), _endpoint(settings))
+        ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush))
+        facts = await _docker_facts(docker)
+        reservations = Reservations(
+            settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, _endpoint(settings)
+        )
+        membership = Membership(
+            _membership(settings, data_dir),
+            registry=ecs,
+            file=IdentityFile(data_dir / "identity.json"),
+            host=HostFacts(reservations, _wishes(settings), lambda: _offer(docker)),
+            metadata=metadata,
+        )
+        house = House(
+            settings, journal, docker, ecs, UpgradeSigner(keys, region), membership, facts, reservations, flush
+        )
+        await house.live(ready)
+
+
+class _Flush:
+    """Tells the reporter that ECS answers; there is no reporter yet when ECS is asked first."""
+
+    def __init__(self) -> None:
+        self.reporter: Reporter | None = None
+
+    def __call__(self) -> None:
+        if self.reporter is not None:
+            self.reporter.flush()
+
+
+@dataclass(slots=True)
+class House:
+    """The open rooms, and how they are joined."""
+
+    settings: Settings
+    journal: Journal
+    docker: DockerEngine
+    ecs: EcsClient
+    signer: UpgradeSigner
+    membership: Membership
+    facts: EngineFacts
+    reservations: Reservations
+    flush: _Flush
+
+    async def live(self, ready: Callable[[str], None]) -> None:
+        """Run every loop, register, and stay."""
+        identity = await self.membership.recall()
+        owner = _Owner(identity)
+        saved = await self.journal.load()
+        engine = Engine(await self._rules(identity), saved.tasks, saved.tombstones)
+        vault = Vault(lambda: _credential_ids(engine))
+        runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_credentials(vault, now))
+        containers = ContainerDriver(self.docker, owner)
+        watcher = Watcher(
+            engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
+        )
+        performer = Performer(
+            containers,
+            self._images(),
+            PortProbe(),
+            clock=utc_now,
+            list_soon=watcher.list_soon,
+            pause=asyncio.sleep,
+        )
+        reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
+        self.flush.reporter = reporter
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(runner.run(performer), name="runner")
+            jobs.create_task(watcher.run(), name="docker")
+            jobs.create_task(reporter.run(), name="reporter")
+            owner.identity = identity = await self.membership.join(identity)
+            jobs.create_task(self._acs(identity, runner, vault, ready).run(), name="acs")
+
+    def _images(self) -> ImageDriver:
+        settings = self.settings
+        return ImageDriver(
+            self.docker, inactivity=settings.image_pull_inactivity_timeout, whole=settings.image_pull_timeout
+        )
+
+    def _acs(self, identity: Identity, runner: Runner, vault: Vault, ready: Callable[[str], None]) -> AcsLoop:
+        def connected() -> None:
+            self.flush()
+            ready(identity.instance_arn)
+
+        return AcsLoop(
+            AcsSettings(
+                cluster=identity.cluster,
+                instance_arn=identity.instance_arn,
+                agent_version=AGENT_VERSION,
+                agent_hash=AGENT_HASH,
+                docker_version=self.facts.version,
+                accept_insecure_cert=self.settings.accept_insecure_cert,
+            ),
+            engine=runner,
+            vault=vault,
+            endpoints=PollEndpointsClient(self.ecs, identity.cluster),
+            signer=self.signer,
+            connected=connected,
+        )
+
+    async def _rules(self, identity: Identity) -> Rules:
+        machine = await asyncio.to_thread(read_machine)
+        first, last = self.settings.dynamic_host_port_range or machine.port_range
+        return Rules(
+            stop_timeout=self.settings.stop_timeout,
+            cleanup_wait=self.settings.cleanup_wait,
+            pull_behavior=self.settings.pull_behavior,
+            first_port=first,
+            last_port=last,
+            reserved_tcp=reserved_tcp(machine, self.reservations),
+            reserved_udp=frozenset(self.settings.reserved_ports_udp),
+            agent=identity.agent_id,
+            instance=identity.instance_arn,
+        )
+
+
+class _Owner:
+    """Whose containers ours are. The instance's ARN comes to be known while Docker is watched already."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+
+    def __call__(self) -> Identity:
+        return self.identity
+
+
+def _credential_ids(engine: Engine) -> list[str]:
+    live = (task.spec for task in engine.tasks.values() if task.known is not Status.STOPPED)
+    return [one for spec in live for one in spec.credentials_ids]
+
+
+def _forget_credentials(vault: Vault, decided: Decision) -> None:
+    ended = (task.spec for task in decided.tasks if task.known is Status.STOPPED)
+    vault.forget(one for spec in ended for one in spec.credentials_ids)
+
+
+def _data_dir(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(f"ECS_DATADIR: cannot make the directory {path}: {error.strerror}", NOT_WORTH_A_RESTART) from error
+    return path
+
+
+@asynccontextmanager
+async def _journal(path: Path) -> AsyncIterator[Journal]:
+    """The journal; one that cannot be read is set aside, and tasks are rebuilt from what runs."""
+    try:
+        async with Journal.open(path) as journal:
+            yield journal
+            return
+    except Unreadable as error:
+        aside = set_aside(path, utc_now())
+        log.error("journal_set_aside", path=str(path), aside=str(aside), error=str(error))  # noqa: TRY400 -- expected
+    async with Journal.open(path) as journal:
+        yield journal
+
+
+async def _region(settings: Settings, metadata: ImdsClient) -> str:
+    region = settings.region or await metadata.region()
+    if not region:
+        text = "AWS_REGION is not set, and there is no instance metadata that says which region this is"
+        raise Fatal(text, NOT_WORTH_A_RESTART)
+    return region
+
+
+def _endpoint(settings: Settings) -> str:
+    return explicit_endpoint(settings.backend_host) if settings.backend_host else ""
+
+
+async def _docker_facts(docker: DockerEngine) -> EngineFacts:
+    """What Docker says of itself, as soon as it says anything."""
+    retry = FIRST_RETRY
+    while True:
+        try:
+            return await docker.facts()
+        except TryAgain as error:
+            log.warning("waiting_for_docker", error=str(error), next_try_in=retry)
+        await asyncio.sleep(retry)
+        retry = min(retry * 2, LONGEST_RETRY)
+
+
+async def _offer(docker: DockerEngine) -> EngineOffer:
+    facts = await docker.facts()
+    return EngineOffer(
+        facts.api_version,
+        facts.oldest_api_version,
+        frozenset(facts.logging_drivers),
+        frozenset(facts.security_options),
+    )
+
+
+def _wishes(settings: Settings) -> Wishes:
+    return Wishes(settings.available_logging_drivers, privileged=not settings.disable_privileged)
+
+
+def _membership(settings: Settings, data_dir: Path) -> MembershipSettings:
+    return MembershipSettings(
+        cluster=settings.cluster,
+        attributes=tuple(Attribute(name, value) for name, value in settings.instance_attributes.items()),
+        tags=tuple(settings.instance_tags.items()),
+        identity_path=str(data_dir / "identity.json"),
+    )
