@@ -52,7 +52,7 @@ class EcsSettings:
 class EcsClient:
     """The actions of the ECS API that an agent calls. `heard` is called whenever ECS has answered with success."""
 
-    def __init__(  # noqa: PLR0913  time, chance and news are handed in so that tests can hold them
+    def __init__(
         self,
         settings: EcsSettings,
         session: aiohttp.ClientSession,

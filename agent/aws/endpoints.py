@@ -12,12 +12,12 @@ REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def explicit_endpoint(backend_host: str) -> str:
     """The base URL that ``ECS_BACKEND_HOST`` means: a bare host is spoken to over https."""
-    url = backend_host.strip().rstrip("/")
+    url = backend_host.strip()
     if "://" not in url:
         url = f"https://{url}"
     if not is_http_url(url) or "@" in url:
         raise BadInput("ECS_BACKEND_HOST", "must be a host, or a URL that begins with http:// or https://")
-    return url
+    return url.rstrip("/")
 
 
 def is_http_url(url: str) -> bool:

@@ -16,7 +16,7 @@ SERVICE = "ecs"
 """The name that ECS, ACS and TCS are signed for."""
 
 
-def signed_headers(  # noqa: PLR0913  a signature is over all of these
+def signed_headers(
     method: str, url: str, headers: dict[str, str], body: bytes, *, keys: SigningKeys, region: str, now: datetime
 ) -> dict[str, str]:
     """*headers* with the date, the session token and the signature added.

@@ -1,0 +1,125 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from botocore.credentials import Credentials
+from botocore.session import Session
+
+from agent.aws.credentials_client import KEPT_FOR, READ_AGAIN_AFTER, CredentialsClient
+from agent.model.credentials import SigningKeys
+from agent.model.errors import TryAgain
+from tests.aws.peers import run, serving
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def save(tmp_path: Path, key: str) -> None:
+    (tmp_path / "credentials").write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n")
+
+
+def test_keys_in_the_environment_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+
+    assert run(CredentialsClient().keys()) == SigningKeys("AKIDENV", "secret", "token")
+
+
+def test_without_keys_anywhere_the_error_says_where_was_looked() -> None:
+    with pytest.raises(TryAgain, match="neither in the environment, nor in the shared files") as caught:
+        run(CredentialsClient().keys())
+    assert caught.value.name == "NoCredentialProviders"
+
+
+def test_keys_that_arrive_later_are_found_without_a_restart(tmp_path: Path) -> None:
+    async def story() -> None:
+        client = CredentialsClient()
+        with pytest.raises(TryAgain):
+            await client.keys()
+        save(tmp_path, "AKIDLATE")
+        assert (await client.keys()).access_key_id == "AKIDLATE"
+
+    run(story())
+
+
+def test_a_file_that_was_changed_is_read_again_after_a_while_and_at_once_when_keys_are_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        now = 0.0
+        client = CredentialsClient(monotonic=lambda: now)
+        save(tmp_path, "AKIDONE")
+        await client.keys()
+        save(tmp_path, "AKIDTWO")
+        now = READ_AGAIN_AFTER - 1
+        assert (await client.keys()).access_key_id == "AKIDONE"
+        now = READ_AGAIN_AFTER + KEPT_FOR
+        assert (await client.keys()).access_key_id == "AKIDTWO"
+        save(tmp_path, "AKIDTHREE")
+        client.forget()
+        assert (await client.keys()).access_key_id == "AKIDTHREE"
+
+    run(story())
+
+
+def test_a_broken_file_is_an_expected_failure(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("[default\n")
+    with pytest.raises(TryAgain, match="cannot read AWS credentials"):
+        run(CredentialsClient().keys())
+
+
+def test_many_who_ask_at_once_search_once() -> None:
+    searches: list[int] = []
+
+    class Counted(Session):
+        def get_credentials(self) -> Credentials:
+            searches.append(1)
+            return Credentials("AKID", "secret")
+
+    async def story() -> None:
+        client = CredentialsClient(open_session=Counted)
+        await asyncio.gather(*(client.keys() for _ in range(20)))
+
+    run(story())
+    assert searches == [1]
+
+
+def test_keys_of_a_container_role_are_renewed_before_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        served.append(f"ASIA{len(served)}")
+        ends = datetime.now(UTC) + (timedelta(seconds=30) if len(served) == 1 else timedelta(hours=6))
+        return web.json_response(
+            {
+                "AccessKeyId": served[-1],
+                "SecretAccessKey": "s",
+                "Token": "t",
+                "Expiration": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
+
+    async def story() -> None:
+        app = web.Application()
+        app.router.add_get("/role", answer)
+        async with serving(app) as url:
+            monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/role")
+            now = 0.0
+            client = CredentialsClient(monotonic=lambda: now)
+            first = await client.keys()
+            now = KEPT_FOR
+            later = await client.keys()
+            now = READ_AGAIN_AFTER * 3
+            assert await client.keys() == later
+        assert later.access_key_id == "ASIA1"
+        assert first.session_token == "t"
+
+    run(story())
+    assert served == ["ASIA0", "ASIA1"]

@@ -1,0 +1,67 @@
+import pytest
+from botocore.loaders import Loader
+from botocore.regions import EndpointResolver
+
+from agent.aws.endpoints import explicit_endpoint, is_http_url, regional_endpoint, user_agent
+from agent.model.errors import BadInput
+
+PARTITIONS = Loader().load_data("partitions")["partitions"]
+
+
+def test_every_region_has_the_endpoint_that_botocore_gives_it() -> None:
+    resolver = EndpointResolver(Loader().load_data("endpoints"))
+    regions = [
+        region
+        for partition in ("aws", "aws-cn", "aws-us-gov")
+        for region in resolver.get_available_endpoints("ecs", partition)
+        if not region.startswith("fips-")
+    ]
+
+    theirs = {region: resolver.construct_endpoint("ecs", region) or {} for region in regions}
+    ours = {region: regional_endpoint(region, PARTITIONS) for region in regions}
+
+    assert len(regions) > 25
+    assert ours == {region: f"https://{theirs[region]['hostname']}" for region in regions}
+
+
+def test_a_region_newer_than_the_table_is_found_by_its_shape() -> None:
+    assert regional_endpoint("cn-south-9", PARTITIONS) == "https://ecs.cn-south-9.amazonaws.com.cn"
+    assert regional_endpoint("moon-far-1", PARTITIONS) == "https://ecs.moon-far-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("region", ["", "evil.example/", "us-east-1#", "US EAST"])
+def test_what_is_no_region_is_refused(region: str) -> None:
+    with pytest.raises(BadInput, match="AWS_DEFAULT_REGION"):
+        regional_endpoint(region, PARTITIONS)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("ecs.example", "https://ecs.example"),
+        ("http://127.0.0.1:51690/", "http://127.0.0.1:51690"),
+        (" https://ecs.example:8443 ", "https://ecs.example:8443"),
+        ("localhost:51690", "https://localhost:51690"),
+    ],
+)
+def test_a_backend_host_becomes_a_url(said: str, meant: str) -> None:
+    assert explicit_endpoint(said) == meant
+
+
+@pytest.mark.parametrize("said", ["ftp://ecs.example", "http://", "https://user:password@ecs.example", "http://h:x"])
+def test_a_backend_host_that_is_no_http_url_is_refused_without_printing_it(said: str) -> None:
+    with pytest.raises(BadInput, match="ECS_BACKEND_HOST") as caught:
+        explicit_endpoint(said)
+    assert "password" not in str(caught.value)
+
+
+def test_only_http_and_https_are_endpoints() -> None:
+    assert is_http_url("https://acs.example:443/")
+    assert not any(map(is_http_url, ["ws://a", "wss://a", "a.example", "", "http://[", "http://a:b"]))
+
+
+def test_the_user_agent_begins_as_ecs_expects_and_names_us() -> None:
+    text = user_agent("1.105.1", "a8b3e7d3", "0.1.0")
+
+    assert text.startswith("Amazon ECS Agent - v1.105.1 (*a8b3e7d3) (linux) (+http://aws.amazon.com/ecs/)")
+    assert text.endswith(" dockworker/0.1.0")
