@@ -1,0 +1,77 @@
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.host.capabilities import EngineOffer, Wishes
+from agent.host.facts_driver import USUAL_RANGE, HostFacts, read_machine, read_port_range
+from agent.host.resources import Machine, Reservations
+from agent.membership import ports
+from agent.model.errors import Fatal, TryAgain
+
+
+async def engine() -> EngineOffer:
+    return EngineOffer("1.41", "1.12", frozenset({"json-file"}))
+
+
+async def no_engine() -> EngineOffer:
+    raise TryAgain("no engine")
+
+
+def test_this_machine_is_read_as_the_kernel_tells_it() -> None:
+    machine = read_machine()
+
+    kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
+    assert machine.memory == kilobytes * 1024
+    assert machine.cpus == len(os.sched_getaffinity(0))
+    assert {"127.0.0.1", os.uname().nodename} <= machine.addresses
+    first, last = machine.port_range
+    assert 0 < first < last < 65536
+
+
+def test_only_processors_that_this_process_may_use_count() -> None:
+    one = min(os.sched_getaffinity(0))
+    code = (
+        f"import os; os.sched_setaffinity(0, {{{one}}})\n"
+        "from agent.host.facts_driver import read_machine; print(read_machine().cpus)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("20000\t30000\n", (20000, 30000)), ("x", USUAL_RANGE), ("1", USUAL_RANGE)]
+)
+def test_the_port_range_is_the_kernels(tmp_path: Path, text: str, found: tuple[int, int]) -> None:
+    path = tmp_path / "range"
+    path.write_text(text)
+    assert read_port_range(path) == found
+
+
+def test_a_port_range_that_is_not_there_is_the_usual_one(tmp_path: Path) -> None:
+    assert read_port_range(tmp_path / "absent") == USUAL_RANGE
+
+
+def test_membership_gets_resources_and_attributes() -> None:
+    facts: ports.HostFacts = HostFacts(Reservations(), Wishes(), engine)
+
+    assert [resource.name for resource in asyncio.run(facts.resources())] == ["CPU", "MEMORY", "PORTS", "PORTS_UDP"]
+    assert "ecs.os-type" in {attribute.name for attribute in asyncio.run(facts.attributes())}
+
+
+def test_the_machine_is_read_afresh_each_time() -> None:
+    sizes = iter([1, 2])
+    facts = HostFacts(Reservations(), Wishes(), engine, lambda: Machine(cpus=next(sizes), memory=0))
+
+    assert [asyncio.run(facts.resources())[0].integer for _ in range(2)] == [1024, 2048]
+
+
+def test_what_stands_in_the_way_reaches_the_caller() -> None:
+    machine = Machine(cpus=1, memory=0)
+    with pytest.raises(Fatal):
+        asyncio.run(HostFacts(Reservations(memory=1), Wishes(), engine, lambda: machine).resources())
+    with pytest.raises(TryAgain):
+        asyncio.run(HostFacts(Reservations(), Wishes(), no_engine, lambda: machine).attributes())

@@ -1,0 +1,155 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.membership import ports
+from agent.model.identity import Identity
+from agent.store.identity_driver import IdentityFile
+
+T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
+OLD = Identity("0a" * 16, "demo", "arn:old", "", "us-east-1a", "i-1")
+NEW = Identity("0a" * 16, "demo", "arn:new")
+
+DIES = """
+import asyncio, os, sys
+from pathlib import Path
+from agent.model.identity import Identity
+from agent.store.identity_driver import IdentityFile
+
+real = Path.replace
+def dying(self, target):
+    if sys.argv[2] == "after":
+        real(self, target)
+    os.kill(os.getpid(), 9)
+Path.replace = dying
+asyncio.run(IdentityFile(Path(sys.argv[1])).write(Identity("0a" * 16, "demo", "arn:new")))
+"""
+
+WRITES_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from agent.model.identity import Identity
+from agent.store.identity_driver import IdentityFile
+
+async def main():
+    file, number = IdentityFile(Path(sys.argv[1])), 0
+    while True:
+        number += 1
+        await file.write(Identity("0a" * 16, "demo", f"arn:{number}" * 200))
+        print(number, flush=True)
+asyncio.run(main())
+"""
+
+
+def read(path: Path) -> Identity | None:
+    return asyncio.run(IdentityFile(path, lambda: T0).read())
+
+
+def write(path: Path, identity: Identity) -> None:
+    asyncio.run(IdentityFile(path).write(identity))
+
+
+def test_an_identity_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file: ports.IdentityFile = IdentityFile(tmp_path / "data" / "identity.json")
+
+    async def story() -> None:
+        assert await file.read() is None
+        await file.write(OLD)
+        assert await file.read() == OLD
+        await file.write(NEW)
+        assert await file.read() == NEW
+
+    asyncio.run(story())
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["identity.json"]
+
+
+def test_only_the_owner_may_read_it_whatever_the_umask_and_whatever_lay_there(tmp_path: Path) -> None:
+    path, stale = tmp_path / "identity.json", tmp_path / "identity.json.new"
+    stale.write_text("left by a crash")
+    stale.chmod(0o666)
+    before = os.umask(0)
+    try:
+        write(path, OLD)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("when", "found"), [("before", OLD), ("after", NEW)])
+def test_a_kill_around_the_rename_leaves_the_old_or_the_new(tmp_path: Path, when: str, found: Identity) -> None:
+    path = tmp_path / "identity.json"
+    write(path, OLD)
+
+    killed = subprocess.run([sys.executable, "-c", DIES, str(path), when], check=False, timeout=60)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert read(path) == found
+    write(path, OLD)
+    assert read(path) == OLD
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_identity(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    for writes in (1, 5, 20):
+        with subprocess.Popen([sys.executable, "-c", WRITES_FOR_EVER, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(writes):
+                last = int(writer.stdout.readline())
+            writer.kill()
+            last = max([last, *map(int, writer.stdout.read().split())])
+
+        found = read(path)
+
+        assert found is not None
+        assert found.instance_arn in (f"arn:{last}" * 200, f"arn:{last + 1}" * 200)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"\xff\x00",
+        b"[]",
+        b'{"identity": {"agent_id": "", "cluster": "demo"}}',
+        b'{"identity": {"agent_id": 7, "cluster": "demo"}}',
+        b'{"form": 9, "min_reader": 9, "identity": {"agent_id": "ab", "cluster": "demo"}}',
+    ],
+)
+def test_a_file_that_cannot_be_used_is_set_aside_with_its_date(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "identity.json"
+    path.write_bytes(text)
+
+    assert read(path) is None
+
+    assert not path.exists()
+    assert (tmp_path / "identity.json.aside-20260115T120000Z").read_bytes() == text
+
+
+def test_a_later_form_that_we_can_read_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    path.write_text('{"form": 9, "min_reader": 1, "new": 1, "identity": {"agent_id": "ab", "cluster": "c", "more": 2}}')
+    assert read(path) == Identity("ab", "c")
+
+
+def test_a_disk_that_refuses_says_so_and_the_old_identity_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "identity.json"
+    write(path, OLD)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write(path, NEW)
+
+    assert read(path) == OLD
