@@ -1,0 +1,208 @@
+"""One agent's WebSocket: what it is owed goes out, what it acknowledges comes in (wire protocol, ACS)."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from agent.controlplane import arns
+from agent.controlplane.delivery import Delivery
+from agent.controlplane.events import Acknowledged, DeliveriesAsked
+from agent.controlplane.faults import Fault
+from agent.controlplane.mint_driver import EARLY, LIFE, Role, mint, roles_of
+from agent.controlplane.payload import payload
+from agent.controlplane.records import PlaneTask
+from agent.controlplane.road_loop import Road
+from agent.controlplane.settings import Cadence
+from agent.model.clock import Clock
+from agent.model.errors import BadInput
+from agent.wire.acs import (
+    AckRequest,
+    Frame,
+    HeartbeatMessage,
+    IAMRoleCredentialsAckRequest,
+    IAMRoleCredentialsMessage,
+    decode,
+    encode,
+)
+
+log = structlog.get_logger()
+
+WAIT_TO_SEND = 10.0
+"""Seconds that an agent may take to read one message."""
+
+
+class SessionOver(Exception):
+    """This session ends: with what close code, and why."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose session it is."""
+
+    region: str
+    instance: str
+    connection: str
+    send_credentials: bool
+
+
+class AcsSession:
+    """Everything between one agent and us, from the upgrade to the close."""
+
+    def __init__(
+        self, bearer: Bearer, road: Road, cadence: Cadence, clock: Clock, fresh_until: dict[str, datetime]
+    ) -> None:
+        self.bearer = bearer
+        self._socket = web.WebSocketResponse(compress=False, heartbeat=None, timeout=WAIT_TO_SEND)
+        self._road = road
+        self._cadence = cadence
+        self._clock = clock
+        self._fresh_until = fresh_until
+        self._offered: dict[str, datetime] = {}
+        self._sent: dict[str, float] = {}
+        self._all_credentials_due = bearer.send_credentials
+        self._touched = asyncio.Event()
+        self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
+
+    def touch(self) -> None:
+        """The agent may be owed something new."""
+        self._touched.set()
+
+    def end(self, code: int, reason: str) -> None:
+        """End this session soon."""
+        if not self._over.done():
+            self._over.set_result(SessionOver(code, reason))
+
+    async def run(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the agent until either side has had enough."""
+        await self._socket.prepare(request)
+        code, reason = int(WSCloseCode.OK), ""
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                jobs.create_task(self._send(), name="acs_send")
+                jobs.create_task(self._receive(), name="acs_receive")
+                jobs.create_task(self._wait_for_end(), name="acs_end")
+        except* SessionOver as ends:
+            over = ends.exceptions[0]
+            assert isinstance(over, SessionOver)
+            code, reason = over.code, str(over)
+        finally:
+            await self._socket.close(code=code, message=reason.encode())
+        log.info("acs_session_ended", instance=self.bearer.instance, code=code, reason=reason)
+        return self._socket
+
+    async def _wait_for_end(self) -> None:
+        raise await self._over
+
+    async def _send(self) -> None:
+        heartbeat_at = time.monotonic()
+        while True:
+            self._touched.clear()
+            await self._send_due()
+            if time.monotonic() >= heartbeat_at:
+                await self._put(HeartbeatMessage(message_id=f"heartbeat-{time.monotonic_ns()}", healthy=True))
+                heartbeat_at = time.monotonic() + self._cadence.heartbeat
+            try:
+                async with asyncio.timeout(min(self._cadence.resend, max(0.0, heartbeat_at - time.monotonic()))):
+                    await self._touched.wait()
+            except TimeoutError:
+                continue
+
+    async def _send_due(self) -> None:
+        """Send what was never sent over this connection, and again what has waited too long for its ack."""
+        try:
+            decision = await self._road.decide(self.bearer.region, DeliveriesAsked(self.bearer.instance))
+        except Fault as fault:
+            raise SessionOver(WSCloseCode.INTERNAL_ERROR, str(fault)) from fault
+        before = time.monotonic() - self._cadence.resend
+        for delivery in decision.deliveries:
+            if self._sent.get(delivery.message_id, before) <= before:
+                self._sent[delivery.message_id] = time.monotonic()
+                await self._deliver(delivery)
+        await self._send_credentials(decision.holders)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        now = self._clock()
+        roles = roles_of(delivery.task) if delivery.launch else ()
+        minted = {role.credentials_id: mint(role, now) for role in roles}
+        self._offered |= dict.fromkeys(minted, now + LIFE)
+        cluster = _cluster_arn(delivery.task)
+        await self._put(payload(delivery, cluster, minted, now))
+        log.info("task_delivered", task=delivery.task.task_id, message=delivery.message_id, seq=delivery.seq)
+
+    async def _send_credentials(self, holders: Iterable[PlaneTask]) -> None:
+        """Fresh values for all that asks for them: a new connection that said so, and what is about to expire."""
+        now = self._clock()
+        before = time.monotonic() - self._cadence.resend
+        for task in holders:
+            for role in roles_of(task):
+                message_id = f"credentials-{role.task.rpartition('/')[2]}-{role.role_type}"
+                fresh = self._fresh_until.get(role.credentials_id, now) - EARLY > now
+                if (fresh and not self._all_credentials_due) or self._sent.get(message_id, before) > before:
+                    continue
+                self._sent[message_id] = time.monotonic()
+                self._offered[role.credentials_id] = now + LIFE
+                await self._put(_credentials_message(message_id, task, role, now))
+        self._all_credentials_due = False
+
+    async def _put(self, frame: Frame) -> None:
+        try:
+            async with asyncio.timeout(WAIT_TO_SEND):
+                await self._socket.send_str(encode(frame))
+        except (OSError, TimeoutError) as error:
+            raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._cadence.silence):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
+            await self._take(message)
+
+    async def _take(self, message: WSMessage) -> None:
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            raise SessionOver(WSCloseCode.OK, "the agent closed the connection")
+        try:
+            frame = decode(message.data)
+        except BadInput as error:
+            log.warning("acs_frame_not_understood", instance=self.bearer.instance, error=str(error))
+            return
+        if isinstance(frame, AckRequest):
+            await self._acknowledge(frame.message_id or "")
+        elif isinstance(frame, IAMRoleCredentialsAckRequest):
+            until = self._offered.pop(frame.credentials_id or "", None)
+            if until is not None:
+                self._fresh_until[frame.credentials_id or ""] = until
+
+    async def _acknowledge(self, message_id: str) -> None:
+        try:
+            await self._road.decide(self.bearer.region, Acknowledged(self.bearer.instance, message_id))
+        except Fault as fault:
+            # The message is sent again until an acknowledgement is saved.
+            log.warning("acknowledgement_not_saved", message=message_id, error=str(fault))
+
+
+def _credentials_message(message_id: str, task: PlaneTask, role: Role, now: datetime) -> IAMRoleCredentialsMessage:
+    return IAMRoleCredentialsMessage(
+        message_id=message_id,
+        task_arn=task.arn,
+        task_cluster_arn=_cluster_arn(task),
+        role_type=role.role_type,
+        role_credentials=mint(role, now),
+    )
+
+
+def _cluster_arn(task: PlaneTask) -> str:
+    home = arns.parse(task.arn)
+    assert home is not None
+    return arns.make(home.region, home.account, "cluster", task.cluster)

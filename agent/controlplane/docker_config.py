@@ -1,0 +1,110 @@
+"""A container definition in Docker's words: the two JSON texts inside a payload (wire protocol, dockerConfig)."""
+
+import json
+from collections.abc import Iterable
+
+from agent.controlplane.records import JsonObject
+from agent.wire.acs_task import DockerConfig
+
+SECOND = 1_000_000_000
+MIB = 1024 * 1024
+API_VERSION = "1.17"
+CONFIG = {
+    "hostname": "Hostname",
+    "user": "User",
+    "workingDirectory": "WorkingDir",
+    "disableNetworking": "NetworkDisabled",
+    "interactive": "OpenStdin",
+    "pseudoTerminal": "Tty",
+    "dockerLabels": "Labels",
+}
+HOST_CONFIG = {
+    "privileged": "Privileged",
+    "readonlyRootfs": "ReadonlyRootfs",
+    "dnsServers": "Dns",
+    "dnsSearchDomains": "DnsSearch",
+    "dockerSecurityOptions": "SecurityOpt",
+}
+
+
+def docker_config(container: JsonObject, network_mode: str) -> DockerConfig:
+    """The ``dockerConfig`` of a payload's container."""
+    return DockerConfig(
+        version=API_VERSION,
+        config=json.dumps(config_of(container)),
+        host_config=json.dumps(host_config_of(container, network_mode)),
+    )
+
+
+def config_of(container: JsonObject) -> JsonObject:
+    """Docker's ``Config``, without what the agent fills in itself."""
+    config = {docker: container[ours] for ours, docker in CONFIG.items() if container.get(ours)}
+    check = container.get("healthCheck")
+    if check:
+        config["Healthcheck"] = {
+            "Test": check["command"],
+            "Interval": check["interval"] * SECOND,
+            "Timeout": check["timeout"] * SECOND,
+            "Retries": check["retries"],
+            "StartPeriod": check.get("startPeriod", 0) * SECOND,
+        }
+    return config
+
+
+def host_config_of(container: JsonObject, network_mode: str) -> JsonObject:
+    """Docker's ``HostConfig``, without what the agent fills in itself."""
+    host: JsonObject = {"NetworkMode": network_mode}
+    host |= {docker: container[ours] for ours, docker in HOST_CONFIG.items() if container.get(ours)}
+    if container.get("memoryReservation"):
+        host["MemoryReservation"] = container["memoryReservation"] * MIB
+    log = container.get("logConfiguration")
+    if log:
+        host["LogConfig"] = {"Type": log["logDriver"], "Config": log.get("options", {})}
+    if container.get("extraHosts"):
+        host["ExtraHosts"] = [f"{entry['hostname']}:{entry['ipAddress']}" for entry in container["extraHosts"]]
+    if container.get("ulimits"):
+        host["Ulimits"] = [
+            {"Name": limit["name"], "Soft": limit["softLimit"], "Hard": limit["hardLimit"]}
+            for limit in container["ulimits"]
+        ]
+    if container.get("systemControls"):
+        host["Sysctls"] = {control["namespace"]: control["value"] for control in container["systemControls"]}
+    return host | _linux(container.get("linuxParameters", {}), container)
+
+
+def _linux(given: JsonObject, container: JsonObject) -> JsonObject:
+    host: JsonObject = {}
+    capabilities = given.get("capabilities", {})
+    host |= {
+        docker: capabilities[ours]
+        for ours, docker in (("add", "CapAdd"), ("drop", "CapDrop"))
+        if capabilities.get(ours)
+    }
+    if given.get("devices"):
+        host["Devices"] = [
+            {
+                "PathOnHost": device["hostPath"],
+                "PathInContainer": device.get("containerPath", device["hostPath"]),
+                "CgroupPermissions": _permissions(device.get("permissions", ())),
+            }
+            for device in given["devices"]
+        ]
+    if given.get("initProcessEnabled"):
+        host["Init"] = True
+    if given.get("sharedMemorySize"):
+        host["ShmSize"] = given["sharedMemorySize"] * MIB
+    if given.get("tmpfs"):
+        host["Tmpfs"] = {
+            mount["containerPath"]: ",".join((*mount.get("mountOptions", ()), f"size={mount['size']}m"))
+            for mount in given["tmpfs"]
+        }
+    if "maxSwap" in given and container.get("memory"):
+        host["MemorySwap"] = (container["memory"] + given["maxSwap"]) * MIB
+        if "swappiness" in given:
+            host["MemorySwappiness"] = given["swappiness"]
+    return host
+
+
+def _permissions(given: Iterable[str]) -> str:
+    """``read``, ``write`` and ``mknod`` in Docker's letters; all three where none is named."""
+    return "".join(letter for word, letter in (("read", "r"), ("write", "w"), ("mknod", "m")) if word in given) or "rwm"

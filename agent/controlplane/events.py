@@ -1,0 +1,90 @@
+"""What happens to a control plane, and what it decides."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from agent.controlplane.delivery import Delivery
+from agent.controlplane.faults import Fault
+from agent.controlplane.records import JsonObject, PlaneTask
+from agent.controlplane.world import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody called an action of the API. `request` has passed validate.py, `draw` is chance (draw.py)."""
+
+    action: str
+    request: JsonObject = field(repr=False)
+    at: datetime
+    draw: str = field(repr=False)
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConnected:
+    """An agent opened an ACS session, whose name is `connection`. Versions come from its query."""
+
+    instance: str
+    connection: str
+    at: datetime
+    agent_version: str = ""
+    agent_hash: str = ""
+    docker_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """The session `connection` ended. If a newer one holds the instance, this is old news."""
+
+    instance: str
+    connection: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An agent saved what a message asked for."""
+
+    instance: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesAsked:
+    """A session asks what its agent is owed. Changes nothing; being an event, it sees committed state only."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class MinutePassed:
+    """Time to forget what ended long ago."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStarted:
+    """The program has just started: no session survived from before."""
+
+    at: datetime
+
+
+Event = Called | AgentConnected | AgentLost | Acknowledged | DeliveriesAsked | MinutePassed | PlaneStarted
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneDecision:
+    """What an event made of the world. The answer is given after the changes are committed.
+
+    `holders` are tasks whose agents have their credentials, `touched` the instances whose agents may be owed something
+    new, `gone` those that were deregistered.
+    """
+
+    changes: tuple[Change, ...] = ()
+    answer: JsonObject | None = field(default=None, repr=False)
+    fault: Fault | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    holders: tuple[PlaneTask, ...] = ()
+    touched: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()

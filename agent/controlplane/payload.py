@@ -1,0 +1,79 @@
+"""What an agent is owed, in the words of ACS (wire protocol, PayloadMessage): one task a message."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from agent.controlplane.delivery import Delivery
+from agent.controlplane.docker_config import docker_config
+from agent.controlplane.launch import Launch
+from agent.controlplane.records import JsonObject, PlaneTask, TaskDefinition
+from agent.wire.acs import PayloadMessage, task_text
+from agent.wire.acs_task import Container, IAMRoleCredentials, PortMapping, Task
+
+Minted = Mapping[str, IAMRoleCredentials]
+"""Fresh values by credentials id."""
+
+UNITS = 1024
+"""CPU units of one processor."""
+
+
+def payload(delivery: Delivery, cluster_arn: str, minted: Minted, at: datetime) -> PayloadMessage:
+    """The message for one task. *minted* holds values for the roles of a task that is to run."""
+    task = delivery.task
+    if delivery.launch is None or delivery.definition is None:
+        told = Task(arn=task.arn, desired_status="STOPPED")
+    else:
+        told = _to_run(task, delivery.launch, delivery.definition, minted)
+    return PayloadMessage(
+        message_id=delivery.message_id,
+        cluster_arn=cluster_arn,
+        container_instance_arn=task.instance,
+        tasks=[task_text(told)],
+        seq_num=delivery.seq,
+        timeline=delivery.seq,
+        generated_at=int(at.timestamp() * 1000),
+    )
+
+
+def _to_run(task: PlaneTask, launch: Launch, definition: TaskDefinition, minted: Minted) -> Task:
+    return Task(
+        arn=task.arn,
+        desired_status="RUNNING",
+        family=definition.family,
+        version=str(definition.revision),
+        containers=[
+            _container(container, known.arn, launch, task.launch_type)
+            for container, known in zip(launch.containers, task.containers, strict=True)
+        ],
+        cpu=launch.cpu / UNITS if launch.cpu else None,
+        memory=launch.memory or None,
+        network_mode=launch.network_mode,
+        role_credentials=minted.get(task.task_credentials_id),
+        execution_role_credentials=minted.get(task.execution_credentials_id),
+        launch_type=task.launch_type,
+        group=task.group,
+    )
+
+
+def _container(container: JsonObject, arn: str, launch: Launch, launch_type: str) -> Container:
+    logs_to_aws = container.get("logConfiguration", {}).get("logDriver") == "awslogs"
+    environment = {variable["name"]: variable["value"] for variable in container["environment"]}
+    return Container(
+        name=container["name"],
+        image=container["image"],
+        container_arn=arn,
+        essential=container["essential"],
+        cpu=container["cpu"],
+        memory=container.get("memory"),
+        command=container.get("command"),
+        entry_point=container.get("entryPoint"),
+        environment={"AWS_EXECUTION_ENV": f"AWS_ECS_{launch_type}", **environment},
+        port_mappings=[
+            PortMapping(container_port=port["containerPort"], host_port=port["hostPort"], protocol=port["protocol"])
+            for port in container["portMappings"]
+        ],
+        docker_config=docker_config(container, launch.network_mode),
+        health_check_type="docker" if container.get("healthCheck") else None,
+        stop_timeout=container.get("stopTimeout"),
+        logs_auth_strategy="ExecutionRole" if logs_to_aws and launch.execution_role else None,
+    )

@@ -1,0 +1,185 @@
+"""The control plane's engine: `decide` alone changes what is known, and touches nothing else.
+
+An event that breaks a rule of the API, or a bug of ours, leaves the world as it was. The caller commits the changes of
+a decision before anybody hears of it, and gives them back with `undo` if the disk refused.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from agent.controlplane.call import Call
+from agent.controlplane.delivery import RUN, STOP, Delivery, due
+from agent.controlplane.draw import Draw
+from agent.controlplane.events import (
+    Acknowledged,
+    AgentConnected,
+    AgentLost,
+    Called,
+    DeliveriesAsked,
+    Event,
+    MinutePassed,
+    PlaneDecision,
+    PlaneStarted,
+)
+from agent.controlplane.faults import Fault, invalid
+from agent.controlplane.honoured import refuse_the_rest
+from agent.controlplane.operations import OPERATIONS
+from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask, Record, RunToken
+from agent.controlplane.reports import acknowledged_stop
+from agent.controlplane.world import Change, World
+
+INACTIVE = "InactiveInstanceException"
+TASK_KEPT = timedelta(hours=1)
+TOKEN_KEPT = timedelta(hours=24)
+
+
+class Plane:
+    """One region of a control plane."""
+
+    def __init__(self, region: str, account: str, records: Iterable[Record] = ()) -> None:
+        self._world = World(region, account, records)
+
+    @property
+    def world(self) -> World:
+        """What is known. For reading."""
+        return self._world
+
+    def decide(self, event: Event) -> PlaneDecision:
+        """Say what *event* makes of the world. A Fault is part of the decision; any other error is a bug."""
+        answer: JsonObject | None = None
+        fault: Fault | None = None
+        owed, holders = self._owed(event.instance) if isinstance(event, DeliveriesAsked) else ((), ())
+        try:
+            answer = self._apply(event)
+        except BaseException as error:
+            self.undo(self._world.collect())
+            if not isinstance(error, Fault):
+                raise
+            fault = error
+        changes = self._world.collect()
+        return PlaneDecision(changes, answer, fault, owed, holders, _touched(changes), _gone(changes))
+
+    def undo(self, changes: Iterable[Change]) -> None:
+        """Take *changes* back: their commit failed."""
+        self._world.undo(changes)
+
+    def _apply(self, event: Event) -> JsonObject | None:
+        match event:
+            case Called():
+                return self._call(event)
+            case AgentConnected():
+                self._connect(event)
+            case AgentLost():
+                self._lose(event)
+            case Acknowledged():
+                self._acknowledge(event)
+            case MinutePassed():
+                self._forget(event.at)
+            case PlaneStarted():
+                self._begin(event.at)
+            case DeliveriesAsked():
+                pass
+            case _:
+                assert_never(event)
+        return None
+
+    def _call(self, event: Called) -> JsonObject:
+        operation = OPERATIONS[event.action]
+        refuse_the_rest(event.request, operation.honoured, f"in {event.action}")
+        return operation.perform(Call(self._world, event.request, event.at, Draw(event.draw), event.endpoint))
+
+    def _owed(self, instance: str) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
+        """What an agent is owed, and its tasks whose roles it was told of."""
+        tasks = self._world.tasks_on(instance)
+        return due(self._world, instance), tuple(t for t in tasks if t.run_acked and not t.stopped)
+
+    def _connect(self, event: AgentConnected) -> None:
+        instance = self._world.instances.get(event.instance)
+        if instance is None:
+            raise invalid("The container instance is not registered here.")
+        if instance.status == "INACTIVE":
+            raise Fault(INACTIVE, "The container instance is deregistered.")
+        was_away = not instance.connection
+        fresh = replace(
+            instance,
+            connection=event.connection,
+            agent_version=event.agent_version,
+            agent_hash=event.agent_hash,
+            docker_version=event.docker_version,
+        )
+        moved = replace(fresh, connection=instance.connection) != instance or was_away
+        self._world.put(replace(fresh, version=instance.version + moved))
+        if was_away:
+            self._set_connectivity(instance, "CONNECTED", event.at)
+
+    def _lose(self, event: AgentLost) -> None:
+        instance = self._world.instances.get(event.instance)
+        if instance is not None and instance.connection == event.connection:
+            self._disconnect(instance, event.at)
+
+    def _disconnect(self, instance: ContainerInstance, at: datetime) -> None:
+        self._world.put(replace(instance, connection="", version=instance.version + 1))
+        self._set_connectivity(instance, "DISCONNECTED", at)
+
+    def _set_connectivity(self, instance: ContainerInstance, word: str, at: datetime) -> None:
+        for task in list(self._world.tasks_on(instance.arn)):
+            if not task.stopped and task.connectivity != word:
+                since = at if word == "CONNECTED" else task.connectivity_at
+                changed = replace(task, connectivity=word, connectivity_at=since, version=task.version + 1)
+                self._world.put(changed)
+
+    def _acknowledge(self, event: Acknowledged) -> None:
+        task_id, _, kind = event.message_id.rpartition("-")
+        task = next((t for t in self._world.tasks_on(event.instance) if t.task_id == task_id), None)
+        if task is None or task.stopped:
+            return
+        if kind == RUN:
+            self._world.put(replace(task, run_acked=True))
+        elif kind == STOP and task.stop_seq:
+            self._world.put(acknowledged_stop(task))
+
+    def _begin(self, at: datetime) -> None:
+        for instance in list(self._world.instances.values()):
+            if instance.connection:
+                self._disconnect(instance, at)
+
+    def _forget(self, at: datetime) -> None:
+        """Stopped tasks are kept for an hour; a client token until its last task is gone, and at most a day."""
+        for token in list(self._world.tokens.values()):
+            if self._is_over(token, at):
+                self._world.remove(token)
+        for task in list(self._world.tasks.values()):
+            if _is_old(task, at):
+                self._world.remove(task)
+
+    def _is_over(self, token: RunToken, at: datetime) -> bool:
+        if at - token.at >= TOKEN_KEPT:
+            return True
+        tasks = [self._world.tasks.get(arn) for arn in token.tasks]
+        return at - token.at > TASK_KEPT and all(task is None or _is_old(task, at) for task in tasks)
+
+
+def _is_old(task: PlaneTask, at: datetime) -> bool:
+    return task.stopped_at is not None and at - task.stopped_at > TASK_KEPT
+
+
+def _touched(changes: Iterable[Change]) -> frozenset[str]:
+    """The instances of tasks that have a message now that they had not before."""
+    touched = set()
+    for change in changes:
+        before, after = change.before, change.after
+        if isinstance(after, PlaneTask):
+            assert before is None or isinstance(before, PlaneTask)
+            if before is None or before.stop_seq != after.stop_seq:
+                touched.add(after.instance)
+    return frozenset(touched)
+
+
+def _gone(changes: Iterable[Change]) -> frozenset[str]:
+    return frozenset(
+        change.after.arn
+        for change in changes
+        if isinstance(change.after, ContainerInstance) and change.after.status == "INACTIVE" and change.after.connection
+    )

@@ -1,0 +1,106 @@
+"""Where a task may go (placement). Pure: instances and their tasks in, an instance or the reason why not out.
+
+What is left of an instance is never stored: it is what it registered minus what its tasks hold until they are STOPPED.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.controlplane.records import Charge, ContainerInstance, PlaneTask
+
+DISTINCT = "distinctInstance placement constraint unsatisfied."
+CLOSENESS = ("AGENT", "ATTRIBUTE", "RESOURCE:CPU", "RESOURCE:MEMORY", "RESOURCE:PORTS", DISTINCT)
+"""Reasons for a refusal, the instance that was furthest from fitting first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of an instance. Ports are those that are taken, reserved ones included."""
+
+    cpu: int
+    memory: int
+    tcp: tuple[str, ...]
+    udp: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a task asks of its instance. `alone` names the group of which the instance may hold no other task."""
+
+    charge: Charge
+    attributes: tuple[str, ...] = ()
+    architecture: str = ""
+    alone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An instance with the tasks on it."""
+
+    instance: ContainerInstance
+    tasks: tuple[PlaneTask, ...]
+
+    @property
+    def held(self) -> tuple[PlaneTask, ...]:
+        """The tasks that hold something of it."""
+        return tuple(task for task in self.tasks if not task.stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """No instance fits; `instance` came closest."""
+
+    instance: str
+    reason: str
+
+
+def remaining(instance: ContainerInstance, tasks: Iterable[PlaneTask]) -> Remaining:
+    """What is left of *instance* with *tasks* on it. Never below zero, also where it came back smaller."""
+    charges = [task.charge for task in tasks if not task.stopped]
+    return Remaining(
+        cpu=max(0, instance.cpu - sum(charge.cpu for charge in charges)),
+        memory=max(0, instance.memory - sum(charge.memory for charge in charges)),
+        tcp=_taken(instance.reserved_tcp, [port for charge in charges for port in charge.tcp]),
+        udp=_taken(instance.reserved_udp, [port for charge in charges for port in charge.udp]),
+    )
+
+
+def place(candidates: Sequence[Candidate], need: Need) -> ContainerInstance | Misfit:
+    """The instance with the fewest tasks among those that fit. *candidates* must not be empty."""
+    misfits: list[Misfit] = []
+    for candidate in sorted(candidates, key=lambda c: (len(c.held), c.instance.arn)):
+        reason = why_not(candidate, need)
+        if not reason:
+            return candidate.instance
+        misfits.append(Misfit(candidate.instance.arn, reason))
+    return max(misfits, key=lambda misfit: CLOSENESS.index(misfit.reason))
+
+
+def why_not(candidate: Candidate, need: Need) -> str:
+    """The reason, in ECS's words, why the task does not fit; empty if it does."""
+    instance, held = candidate.instance, candidate.held
+    if not instance.connection:
+        return "AGENT"
+    values = dict(instance.attributes)
+    if not set(need.attributes) <= set(values):
+        return "ATTRIBUTE"
+    if need.architecture and values.get("ecs.cpu-architecture", need.architecture) != need.architecture:
+        return "ATTRIBUTE"
+    left = remaining(instance, held)
+    if need.charge.cpu > left.cpu:
+        return "RESOURCE:CPU"
+    if need.charge.memory > left.memory:
+        return "RESOURCE:MEMORY"
+    if not (_are_free(need.charge.tcp, left.tcp) and _are_free(need.charge.udp, left.udp)):
+        return "RESOURCE:PORTS"
+    if need.alone and any(task.group == need.alone for task in held):
+        return DISTINCT
+    return ""
+
+
+def _taken(reserved: tuple[str, ...], held: list[int]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*reserved, *(str(port) for port in sorted(held)))))
+
+
+def _are_free(wanted: tuple[int, ...], taken: tuple[str, ...]) -> bool:
+    return len(set(wanted)) == len(wanted) and not {str(port) for port in wanted} & set(taken)

@@ -1,0 +1,105 @@
+"""The control plane as a program: opened bottom up, served until told to stop, closed top down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from agent.controlplane import keys_driver, lock_driver, model_driver
+from agent.controlplane.acs_server import AcsServer
+from agent.controlplane.api_server import LARGEST_BODY, ApiServer
+from agent.controlplane.events import MinutePassed, PlaneStarted
+from agent.controlplane.faults import Fault
+from agent.controlplane.gate_server import Gate
+from agent.controlplane.operations import ACTIONS
+from agent.controlplane.road_loop import Road, open_road
+from agent.controlplane.settings import Cadence, PlaneAddress, PlaneSettings
+from agent.model.clock import Clock, utc_now
+
+log = structlog.get_logger()
+
+FORGET_EVERY = 60.0
+WAIT_FOR_CALLS = 5.0
+
+
+class _ToldToStop(Exception):  # no error: the way in which one job ends the others
+    """Somebody asked for the end."""
+
+
+async def serve(
+    settings: PlaneSettings,
+    *,
+    ready: Callable[[PlaneAddress], None] | None = None,
+    told_to_stop: asyncio.Event,
+    clock: Clock = utc_now,
+    cadence: Cadence | None = None,
+) -> None:
+    """Serve until *told_to_stop*. *ready* hears the address once every call is answered there.
+
+    Raises OSError where the data directory or the address cannot be used, ValueError where the key file cannot.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(lock_driver.hold(settings.data_dir))
+        keys = await asyncio.to_thread(keys_driver.load_or_make, settings.data_dir)
+        model = await asyncio.to_thread(model_driver.load, ACTIONS)
+        road = await stack.enter_async_context(open_road(settings.data_dir, settings.account, clock))
+        gate = Gate(settings, keys, clock)
+        api = ApiServer(road, gate, model, clock)
+        acs = AcsServer(road, gate, clock, cadence or Cadence())
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                jobs.create_task(road.run(), name="road")
+                jobs.create_task(_forget(road, acs, clock), name="forget")
+                jobs.create_task(_listen(settings, road, api, acs, ready, told_to_stop, clock), name="listen")
+        except* _ToldToStop:
+            log.info("controlplane_stopped")
+
+
+async def _listen(  # everything that serve has opened
+    settings: PlaneSettings,
+    road: Road,
+    api: ApiServer,
+    acs: AcsServer,
+    ready: Callable[[PlaneAddress], None] | None,
+    told_to_stop: asyncio.Event,
+    clock: Clock,
+) -> None:
+    for region in road.regions:
+        await road.decide(region, PlaneStarted(clock()))
+    async with _site(settings, api, acs) as address:
+        log.info("controlplane_ready", url=address.url, auth=settings.auth)
+        if ready is not None:
+            ready(address)
+        await told_to_stop.wait()
+        await acs.end_all()
+    raise _ToldToStop
+
+
+@asynccontextmanager
+async def _site(settings: PlaneSettings, api: ApiServer, acs: AcsServer) -> AsyncIterator[PlaneAddress]:
+    """The open port. On the way out it is closed first, then calls under way get a few seconds."""
+    application = web.Application(client_max_size=LARGEST_BODY)
+    application.router.add_get("/ws", acs.handle)
+    application.router.add_route("*", "/{path:.*}", api.handle)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=WAIT_FOR_CALLS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
+        host, port, *_ = runner.addresses[0]
+        yield PlaneAddress(host, port)
+    finally:
+        await runner.cleanup()
+
+
+async def _forget(road: Road, acs: AcsServer, clock: Clock) -> None:
+    """Once a minute, let go of what ended long ago."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        await acs.say_again()
+        for region in road.regions:
+            try:
+                await road.decide(region, MinutePassed(clock()))
+            except Fault as fault:
+                log.warning("forgetting_put_off", region=region, error=str(fault))
