@@ -18,12 +18,12 @@ def test_a_machine_offers_its_processors_memory_and_ports() -> None:
 
 
 def test_what_the_operator_reserves_is_not_offered() -> None:
-    kept = Reservations(memory=200, tcp=(8080, 22, 8080), udp=(53,))
+    kept = Reservations(memory=200, tcp=(8080, 22, 8080), udp=(161, 53, 53))
     resources = {resource.name: resource for resource in total_resources(MACHINE, kept)}
 
     assert resources["MEMORY"].integer == 7600
     assert resources["PORTS"].strings == ("22", "8080", "51678", "51679")
-    assert resources["PORTS_UDP"].strings == ("53",)
+    assert resources["PORTS_UDP"].strings == ("53", "161")
 
 
 def test_more_reserved_memory_than_there_is_is_not_worth_a_restart() -> None:

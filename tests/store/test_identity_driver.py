@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -153,3 +154,21 @@ def test_a_disk_that_refuses_says_so_and_the_old_identity_stays(
             write(path, NEW)
 
     assert read(path) == OLD
+
+
+def test_contents_reach_the_disk_before_the_rename_and_the_rename_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "identity.json", []
+    write(path, OLD)
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        what = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        seen.append((what, NEW.instance_arn in path.read_text()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write(path, NEW)
+
+    assert seen == [("file", False), ("folder", True)]
