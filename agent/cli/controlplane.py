@@ -15,7 +15,7 @@ from agent.cli.signals import stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.controlplane import service_loop
 from agent.controlplane.keys_driver import env_file_text, load_or_make
-from agent.controlplane.service_loop import PlaneSettings
+from agent.controlplane.settings import PlaneAddress, PlaneSettings
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +45,14 @@ async def serve(listen: Address, data_dir: Path, region: str, account: str, *, a
     """The control plane with signal handlers around it; gives the exit code."""
     told_to_stop = asyncio.Event()
 
-    def ready(_: object = None) -> None:
-        print(f"The ECS API answers at http://{listen} (region {region}).", flush=True)
+    def ready(at: PlaneAddress) -> None:
+        print(f"The ECS API answers at {at.url} (region {region}).", flush=True)
         if auth:
+            write_env_files(data_dir, region, at.url)
             print(f"Clients: source {data_dir / 'operator.env'}; agents: {data_dir / 'agent.env'}.", flush=True)
 
     try:
-        if auth:
-            write_env_files(data_dir, region, f"http://{listen}")
-        settings = PlaneSettings(listen.host, listen.port, data_dir, region, account, auth)
+        settings = PlaneSettings(data_dir, listen.host, listen.port, region, account, auth)
         with stop_on_signals(told_to_stop):
             await service_loop.serve(settings, ready=ready, told_to_stop=told_to_stop)
     except OSError as error:

@@ -27,7 +27,7 @@ from agent.config.settings import Settings
 
 T = TypeVar("T")
 
-READY_WITHIN = 60.0
+READY_WITHIN = 30.0
 STOPPED_WITHIN = 20.0
 BETWEEN_LOOKS = 1.0
 FAILED = 1
@@ -275,7 +275,9 @@ async def _until_ready(wing: Wing) -> str:
     either: list[asyncio.Future[Any]] = [ready, ended]
     done, _ = await asyncio.wait(either, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
     if not done:
-        raise WentWrong(f"the {wing.name} is not ready after {READY_WITHIN:.0f} s")
+        raise WentWrong(
+            f"the {wing.name} is not ready after {READY_WITHIN:.0f} s{wing.last_words and ': '}{wing.last_words}"
+        )
     if not ready.done():
         raise WentWrong(f"the {wing.name} gave up with exit code {ended.result()}")
     return ready.result()

@@ -35,6 +35,8 @@ class Wing:
         """What the wing said when it was ready for the first time."""
         self.ended: Future[int] = Future()
         """The exit code, once the wing will not start again."""
+        self.last_words = ""
+        """How the latest life ended, if it was not asked to."""
         self._serve = serve
         self._first_wait = first_wait
         self._told = threading.Event()
@@ -69,6 +71,7 @@ class Wing:
                 return
             if time.monotonic() - born >= HEALTHY_AFTER:
                 wait = self._first_wait
+            self.last_words = self.last_words or f"it ended with code {code}"
             log.warning("wing_ended", code=code, again_in=wait)
             self._told.wait(wait)
             wait = min(wait * 2, LONGEST_WAIT)
@@ -77,7 +80,8 @@ class Wing:
     def _one_life(self) -> int:
         try:
             return asyncio.run(self._serve_once())
-        except Exception:
+        except Exception as broken:
+            self.last_words = f"{type(broken).__name__}: {broken}"
             log.exception("wing_broke")
             return 1
 

@@ -7,17 +7,15 @@ from agent.cli.dev_place import Place
 from agent.cli.wing_loop import Ready, Wing
 from agent.config.settings import Settings
 from agent.controlplane import service_loop
-from agent.controlplane.service_loop import PlaneSettings
+from agent.controlplane.settings import PlaneSettings
 
 
 def plane_wing(place: Place) -> Wing:
     """The control plane of *place*."""
-    settings = PlaneSettings(
-        place.listen.host, place.listen.port, place.plane_data, place.region, place.account, auth=True
-    )
+    settings = PlaneSettings(place.plane_data, place.listen.host, place.listen.port, place.region, place.account)
 
     async def serve(told_to_stop: asyncio.Event, ready: Ready) -> int:
-        await service_loop.serve(settings, ready=lambda *_: ready(place.endpoint), told_to_stop=told_to_stop)
+        await service_loop.serve(settings, ready=lambda at: ready(at.url), told_to_stop=told_to_stop)
         return 0 if told_to_stop.is_set() else 1
 
     return Wing("controlplane", serve)

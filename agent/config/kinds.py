@@ -86,7 +86,7 @@ def whole_number(least: int, most: int, of: str = "") -> Kind:
     rule = f"a whole number{of} from {least} to {most}"
 
     def from_text(written: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]+", written.strip()):
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", written.strip()):
             raise ValueError(rule)
         return int(written)
 
@@ -220,5 +220,5 @@ def _a(kind: type[T], value: object, rule: str) -> T:
 def _json(written: str, rule: str) -> object:
     try:
         return json.loads(written)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{rule}, written as JSON") from error

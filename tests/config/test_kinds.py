@@ -1,0 +1,52 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config.kinds import http_url, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90s", 90),
+        ("1h30m", 5400),
+        ("500ms", 0.5),
+        ("1.5h", 5400),
+        (".5s", 0.5),
+        ("0", 0),
+        ("+2m", 120),
+        ("-2m", -120),
+        ("3h0m1s", 10801),
+        ("1500us", 0.0015),
+        ("1000000ns", 0.001),
+    ],
+)
+def test_durations_read_as_in_go(written: str, seconds: float) -> None:
+    assert parse_duration(written) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("written", ["", "30", "s", "1d", "1 h", "--1s", "1s ", "1h30", "one hour", "9" * 400 + "h"])
+def test_what_go_refuses_is_no_duration(written: str) -> None:
+    assert parse_duration(written) is None
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader_of_durations(written: str) -> None:
+    span = parse_duration(written)
+
+    assert span is None or isinstance(span, timedelta)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("ecs.example.com", "https://ecs.example.com"),
+        ("127.0.0.1:51690", "https://127.0.0.1:51690"),
+        ("http://127.0.0.1:51690/", "http://127.0.0.1:51690"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_a_host_without_a_scheme_is_https(written: str, url: str) -> None:
+    assert http_url().read_text(written) == url

@@ -1,0 +1,221 @@
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config.load import BadSettings, load
+from agent.config.reference import SETTINGS
+from agent.config.settings import Settings
+from agent.model.status import PullBehavior
+
+
+def complaints(environ: dict[str, str], toml: str = "") -> tuple[str, ...]:
+    with pytest.raises(BadSettings) as bad:
+        load(environ, toml)
+    return bad.value.complaints
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert load({}) == Settings()
+
+
+def test_the_table_has_one_row_for_each_field() -> None:
+    rows = [setting.field for setting in SETTINGS]
+
+    assert sorted([*rows, "not_honoured"]) == sorted(field.name for field in fields(Settings))
+
+
+def test_every_kind_of_value_is_read_from_a_variable() -> None:
+    settings = load(
+        {
+            "ECS_CLUSTER": " mine ",
+            "ECS_BACKEND_HOST": "ecs.example.com",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "ECS_DATADIR": "/data",
+            "DOCKER_HOST": "tcp://127.0.0.1:2375",
+            "ECS_RESERVED_MEMORY": "256",
+            "ECS_RESERVED_PORTS": "[22, 80]",
+            "ECS_DYNAMIC_HOST_PORT_RANGE": "50000-50010",
+            "ECS_INSTANCE_ATTRIBUTES": '{"rack": "7"}',
+            "ECS_AVAILABLE_LOGGING_DRIVERS": '["syslog"]',
+            "ECS_DISABLE_PRIVILEGED": "TRUE",
+            "ECS_CONTAINER_STOP_TIMEOUT": "1m30s",
+            "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
+            "ECS_LOGLEVEL": "DEBUG",
+            "DOCKWORKER_LOG_FORMAT": "json",
+        }
+    )
+
+    assert settings == Settings(
+        cluster="mine",
+        backend_host="https://ecs.example.com",
+        region="eu-central-1",
+        data_dir=Path("/data"),
+        docker_host="tcp://127.0.0.1:2375",
+        reserved_memory=256,
+        reserved_ports=(22, 80),
+        dynamic_host_port_range=(50000, 50010),
+        instance_attributes={"rack": "7"},
+        available_logging_drivers=("syslog",),
+        disable_privileged=True,
+        stop_timeout=timedelta(seconds=90),
+        pull_behavior=PullBehavior.PREFER_CACHED,
+        log_level="debug",
+        log_format="json",
+    )
+
+
+def test_the_same_values_are_read_from_toml() -> None:
+    text = """
+    [ecs]
+    cluster = "mine"
+    reserved_memory = 256
+    reserved_ports = [22, 80]
+    disable_privileged = true
+    container_stop_timeout = "1m30s"
+    instance_attributes = { rack = "7" }
+    [aws]
+    region = "eu-central-1"
+    [log]
+    format = "json"
+    """
+
+    assert load({}, text) == Settings(
+        cluster="mine",
+        reserved_memory=256,
+        reserved_ports=(22, 80),
+        disable_privileged=True,
+        stop_timeout=timedelta(seconds=90),
+        instance_attributes={"rack": "7"},
+        region="eu-central-1",
+        log_format="json",
+    )
+
+
+def test_the_environment_beats_the_file_even_with_zero_and_false() -> None:
+    text = "[ecs]\nreserved_memory = 256\ndisable_privileged = true\ncluster = 'file'"
+
+    settings = load({"ECS_RESERVED_MEMORY": "0", "ECS_DISABLE_PRIVILEGED": "false", "ECS_CLUSTER": "env"}, text)
+
+    assert (settings.reserved_memory, settings.disable_privileged, settings.cluster) == (0, False, "env")
+
+
+@pytest.mark.parametrize("nothing", ["", "[]"])
+def test_an_empty_value_means_not_given(nothing: str) -> None:
+    assert load({"ECS_RESERVED_PORTS": nothing}, "[ecs]\nreserved_ports = [22]").reserved_ports == (22,)
+    assert load({"ECS_RESERVED_PORTS": nothing}).reserved_ports == Settings().reserved_ports
+
+
+def test_the_default_region_variable_comes_before_the_other() -> None:
+    assert load({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}).region == "eu-west-1"
+    assert load({"AWS_REGION": "us-west-2"}).region == "us-west-2"
+
+
+def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
+    found = complaints(
+        {"ECS_RESERVED_MEMORY": "12x", "ECS_CONTAINER_STOP_TIMEOUT": "30"}, "[ecs]\nimage_pull_behavior = 'sometimes'"
+    )
+
+    assert sorted(found) == [
+        'ECS_CONTAINER_STOP_TIMEOUT = "30": must be a duration such as 90s or 1h30m, at least 1s',
+        'ECS_RESERVED_MEMORY = "12x": must be a whole number of MiB from 0 to 65535',
+        'ecs.image_pull_behavior = "sometimes": must be one of default, prefer-cached',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ECS_RESERVED_MEMORY", "-1"),
+        ("ECS_RESERVED_MEMORY", "65536"),
+        ("ECS_RESERVED_PORTS", "[70000]"),
+        ("ECS_RESERVED_PORTS", "22"),
+        ("ECS_RESERVED_PORTS", "[22"),
+        ("ECS_DYNAMIC_HOST_PORT_RANGE", "9-1"),
+        ("ECS_DYNAMIC_HOST_PORT_RANGE", "1-65536"),
+        ("ECS_CONTAINER_STOP_TIMEOUT", "500ms"),
+        ("ECS_CONTAINER_STOP_TIMEOUT", "-30s"),
+        ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", "59s"),
+        ("ECS_IMAGE_PULL_BEHAVIOR", "DEFAULT"),
+        ("ECS_DISABLE_PRIVILEGED", "yes"),
+        ("ECS_INSTANCE_ATTRIBUTES", '{"rack": 7}'),
+        ("ECS_INSTANCE_ATTRIBUTES", "rack=7"),
+        ("ECS_AVAILABLE_LOGGING_DRIVERS", '["smoke"]'),
+        ("ECS_LOGLEVEL", "loud"),
+        ("ECS_DATADIR", "relative"),
+        ("ECS_BACKEND_HOST", "ftp://host"),
+        ("ECS_BACKEND_HOST", "http://host:0"),
+        ("ECS_BACKEND_HOST", "http://host:99999"),
+        ("DOCKER_HOST", "/var/run/docker.sock"),
+        ("DOCKWORKER_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_value_that_breaks_its_rule_is_a_complaint_that_names_it(name: str, text: str) -> None:
+    (found,) = complaints({name: text})
+
+    assert found.startswith(f"{name} = ")
+    assert ": must be " in found
+
+
+def test_a_toml_value_of_the_wrong_type_is_a_complaint() -> None:
+    (found,) = complaints({}, "[ecs]\nreserved_memory = true")
+
+    assert found.startswith("ecs.reserved_memory = true: must be a whole number")
+
+
+@pytest.mark.parametrize(
+    ("toml", "near"),
+    [
+        ("[ecs]\ncontainer_stop_timout = '3s'", "ecs.container_stop_timeout"),
+        ("cluster = 'mine'", "ecs.cluster"),
+        ("[logs]\nformat = 'json'", "log.format"),
+    ],
+)
+def test_a_key_that_does_not_exist_is_a_complaint_with_the_nearest_one(toml: str, near: str) -> None:
+    (found,) = complaints({}, toml)
+
+    assert found.endswith(f"there is no such setting; did you mean {near}?")
+
+
+def test_a_variable_of_ours_that_does_not_exist_is_a_complaint() -> None:
+    assert complaints({"DOCKWORKER_LOG_FROMAT": "json"}) == (
+        "DOCKWORKER_LOG_FROMAT: there is no such setting; did you mean DOCKWORKER_LOG_FORMAT?",
+    )
+
+
+def test_text_that_is_not_toml_is_one_complaint() -> None:
+    (found,) = complaints({}, "[ecs")
+
+    assert found.startswith("config.toml is not TOML: ")
+
+
+def test_secrets_are_in_no_complaint() -> None:
+    toml = "[aws]\nsecret_access_key = 'hush-1'\n[dockr]\npassword = 'hush-2'"
+
+    found = complaints({"ECS_BACKEND_HOST": "http://me:hush-3@host"}, toml)
+
+    assert len(found) == 3
+    assert "hush" not in str(found)
+    assert "keys do not belong in this file" in str(found)
+
+
+def test_what_only_the_reference_agent_knows_is_named_and_harms_nothing() -> None:
+    settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_gpu_support = true")
+
+    assert settings == Settings(not_honoured=("ECS_ENABLE_TASK_ENI", "ecs.enable_gpu_support"))
+
+
+@given(st.dictionaries(st.sampled_from([name for setting in SETTINGS for name in setting.variables]), st.text()))
+def test_whatever_the_variables_hold_the_answer_is_settings_or_complaints(environ: dict[str, str]) -> None:
+    try:
+        settings = load(environ)
+    except BadSettings as bad:
+        told = bad.complaints
+    else:
+        told = ()
+        assert settings.stop_timeout >= timedelta(seconds=1)
+
+    assert all(any(complaint.startswith(name) for name in environ) for complaint in told)
