@@ -62,6 +62,7 @@ class Connection:
         self._transport = handshake.transport
         self._lost = handshake.lost
         self._closing: asyncio.Event | None = None
+        self._unanswered = False
 
     async def receive(self) -> str | bytes:
         """The next message. Pings are answered on the way and do not count. Raises ConnectionEnded."""
@@ -102,7 +103,7 @@ class Connection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.close(code=code, message=reason.encode())
         except TimeoutError:
-            log.warning("acs_close_not_answered", code=code)
+            self._unanswered = True
         finally:
             self._closing.set()
 
@@ -134,8 +135,8 @@ class Connection:
             code = self._socket.close_code or 0
             if code != WSCloseCode.ABNORMAL_CLOSURE:
                 return closed_with(code, "in answer to ours")
-            hung_up = isinstance(self._socket.exception(), aiohttp.EofStream)
-            return ConnectionEnded("the peer did not answer our close", clean=hung_up)
+            if self._unanswered or isinstance(self._socket.exception(), TimeoutError):
+                return ConnectionEnded("the peer did not answer our close")
         error = self._lost.exception() if self._lost is not None and self._lost.done() else None
         return ConnectionEnded(f"the connection broke: {error}") if error else ConnectionEnded("hung up", clean=True)
 
@@ -167,7 +168,7 @@ async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> C
             )
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         await session.close()
-        raise CannotConnect(f"cannot connect to {URL(url).host}: {type(error).__name__} {error}") from error
+        raise CannotConnect(f"cannot connect to {url.partition('?')[0]}: {type(error).__name__} {error}") from error
     except BaseException:
         await session.close()
         raise
@@ -192,7 +193,8 @@ class _Handshake:
             self.transport = connection.transport
             self.lost = connection.protocol.closed
         if self.lost is not None:
-            self.lost.add_done_callback(asyncio.Future.exception)  # an end that nobody asks about is no accident
+            # An end that nobody asks about is no accident, so the future must not complain that nobody asked.
+            self.lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
         return answer
 
 

@@ -29,8 +29,7 @@ def session_url(endpoint: str, settings: AcsSettings, *, send_credentials: bool)
 
     Raises BadInput where *endpoint* is no http(s) URL.
     """
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_http(endpoint):
         raise BadInput("endpoint", "must be a URL that begins with http:// or https://")
     query = {
         "agentHash": settings.agent_hash,
@@ -45,3 +44,11 @@ def session_url(endpoint: str, settings: AcsSettings, *, send_credentials: bool)
     if not settings.docker_version:
         del query["dockerVersion"]
     return f"{endpoint.rstrip('/')}/ws?{urlencode(query)}"
+
+
+def _is_http(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
