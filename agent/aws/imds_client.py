@@ -25,7 +25,9 @@ TOKEN_SECONDS = "300"  # noqa: S105  how long a token lives, not a token
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a header's name
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
-OK, UNAUTHORIZED, NOT_FOUND = 200, 401, 404
+OK, UNAUTHORIZED = 200, 401
+NEVER = frozenset({403, 404})
+"""There is no such thing, or the operator has switched the service off: another try will not help."""
 NO_TOKENS_HERE = frozenset({403, 404, 405})
 """Answers of a service that knows only the first version, or offers tokens to nobody."""
 
@@ -159,7 +161,7 @@ class ImdsClient:
             status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
         if status == OK:
             return text
-        raise Unanswered(f"{path} answered with status {status}", again=status != NOT_FOUND)
+        raise Unanswered(f"{path} answered with status {status}", again=status not in NEVER)
 
     async def _valid_token(self) -> str:
         if self._monotonic() < self._token_until:

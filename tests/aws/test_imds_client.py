@@ -31,6 +31,7 @@ class Metadata:
     tokens: int = 0
     asked: list[str] = field(default_factory=list)
     failures: int = 0
+    missing: int = 404
     url: str = ""
 
     async def token(self, request: web.Request) -> web.Response:
@@ -47,7 +48,7 @@ class Metadata:
         if self.token_status == 200 and request.headers.get("x-aws-ec2-metadata-token") != f"token-{self.tokens}":
             return web.Response(status=401)
         text = self.texts.get(request.match_info["path"])
-        return web.Response(status=404) if text is None else web.Response(text=text)
+        return web.Response(status=self.missing) if text is None else web.Response(text=text)
 
 
 @dataclass
@@ -113,10 +114,12 @@ def test_a_service_without_tokens_is_asked_without_one(status: int) -> None:
     run(story())
 
 
-def test_what_is_not_there_is_empty_at_once() -> None:
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_not_there_or_switched_off_is_empty_at_once(status: int) -> None:
     async def story() -> None:
         async with a_story(patience=30) as s:
             s.service.texts.clear()
+            s.service.missing = status
             assert await s.imds.identity_document() == ("", "")
             assert await s.imds.interface() == Interface()
             assert s.waits == []
