@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -67,6 +68,12 @@ def choice(*words: str, ignore_case: bool = False) -> Kind:
         return word
 
     return Kind(str.strip, check)
+
+
+def member(of: type[StrEnum]) -> Kind:
+    """One of the words of an enumeration."""
+    word = choice(*of)
+    return Kind(word.from_text, lambda value: of(str(word.check(value))))
 
 
 def flag() -> Kind:

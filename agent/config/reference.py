@@ -126,7 +126,7 @@ SETTINGS: tuple[Setting, ...] = (
     _row(
         "pull_behavior",
         "ECS_IMAGE_PULL_BEHAVIOR",
-        kinds.choice(*PullBehavior),
+        kinds.member(PullBehavior),
         "default pulls and falls back on a cached image; prefer-cached pulls only what is missing.",
     ),
     _row("image_pull_timeout", "ECS_IMAGE_PULL_TIMEOUT", SECOND, "How long one pull may take in all."),

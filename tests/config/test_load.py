@@ -68,6 +68,11 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
     )
 
 
+def test_a_word_out_of_an_enumeration_becomes_its_member() -> None:
+    assert load({"ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached"}).pull_behavior is PullBehavior.PREFER_CACHED
+    assert load({}, "[ecs]\nimage_pull_behavior = 'prefer-cached'").pull_behavior is PullBehavior.PREFER_CACHED
+
+
 def test_the_same_values_are_read_from_toml() -> None:
     text = """
     [ecs]
