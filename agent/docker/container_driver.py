@@ -46,7 +46,7 @@ class ContainerDriver:
         digest = translate.digest(body)
         owner = self._owner()
         labelled = translate.labelled(body, labels.write(labels.of_act(act, owner, digest), owner.cluster))
-        if act.again and (made := await self._adopt(act, digest)):
+        if act.again and (made := await self._adopt(act, digest, patience=0)):
             return made
         for _ in range(_CREATIONS):
             try:
@@ -55,7 +55,7 @@ class ContainerDriver:
                 refusal = reasons.scrubbed(error.message, translate.private_in(body), translate.public_in(body))
                 if error.status != _CONFLICT or act.name not in error.message:
                     raise reasons.of_making(reasons.CANNOT_CREATE, error.status, refusal) from error
-            if made := await self._adopt(act, digest):
+            if made := await self._adopt(act, digest, patience=_NAMELESS):
                 return made
         raise TryAgain(refusal, reasons.CANNOT_CREATE)
 
@@ -117,13 +117,13 @@ class ContainerDriver:
         async with self._engine.call(_CREATE) as client:
             return DockerId((await client.containers.create(body, name=name)).id)
 
-    async def _adopt(self, act: CreateContainer, digest: str) -> DockerId | None:
+    async def _adopt(self, act: CreateContainer, digest: str, patience: float) -> DockerId | None:
         """The container that holds the act's name, if it is the one asked for.
 
         None where the name is free: nobody held it, or what held it was ours, never ran and is removed.
         Raises GiveUp where the name stays held.
         """
-        raw = await self._holder(act.name)
+        raw = await self._holder(act.name, patience)
         if raw is None:
             return None
         holder = self._seen(raw)
@@ -139,10 +139,10 @@ class ContainerDriver:
         await self.remove(holder.docker_id, force=False)
         return None
 
-    async def _holder(self, name: str) -> dict[str, Any] | None:
-        """Inspect by name. Docker reserves a name before the container exists: a 404 counts only after two seconds."""
+    async def _holder(self, name: str, patience: float) -> dict[str, Any] | None:
+        """Inspect by name. Docker reserves a name before the container exists: a 404 counts after *patience* alone."""
         clock = asyncio.get_running_loop()
-        until = clock.time() + _NAMELESS
+        until = clock.time() + patience
         while True:
             raw = await self._raw(name, OutcomeUnknown)
             if raw is not None and raw.get("State", {}).get("Status") != Phase.REMOVING:

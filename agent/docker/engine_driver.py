@@ -41,13 +41,15 @@ class DockerEngine:
 
     def __init__(self, client: aiodocker.Docker) -> None:
         self._client = client
+        self._streams: set[aiohttp.ClientResponse] = set()
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, host: str = DEFAULT_HOST) -> AsyncIterator[Self]:
-        """Prepare to speak with the engine at *host* (a `DOCKER_HOST`); closes the connections at the end.
+        """Prepare to speak with the engine at *host* (a `DOCKER_HOST`); closes streams and connections at the end.
 
-        Sends nothing yet. Raises BadInput where *host* is no address of an engine.
+        Sends nothing yet. Calls should have been answered or cancelled before the end. Raises BadInput where *host* is
+        no address of an engine.
         """
         # no limit of connections: each stop that waits holds one
         connector = aiohttp.UnixConnector(host.removeprefix(_UNIX), limit=0) if host.startswith(_UNIX) else None
@@ -55,9 +57,16 @@ class DockerEngine:
             client = aiodocker.Docker(url=host, connector=connector)
         except ValueError as error:
             raise BadInput("DOCKER_HOST", f"cannot be used: {error}") from error
+        if connector is not None:
+            client.docker_host = (
+                f"{_UNIX}localhost"  # a URL needs some host; aiodocker sets it only with its own connector
+            )
+        engine = cls(client)
         try:
-            yield cls(client)
+            yield engine
         finally:
+            for response in engine._streams:  # closing the connection alone leaves their readers waiting
+                response.close()
             await client.close()
             if connector is not None:
                 await connector.close()
@@ -110,11 +119,13 @@ class DockerEngine:
         with self._reached(lost):
             await self._agree_on_version(lost)
             response = await self._request(method, f"{self._client.api_version}/{path}", params, headers)
+            self._streams.add(response)
             try:
                 if response.status >= _FIRST_ERROR_STATUS:
                     raise DockerError(response.status, facts.message_of(await response.read()))
                 yield _documents(response)
             finally:
+                self._streams.discard(response)
                 response.close()
 
     def forget_version(self) -> None:

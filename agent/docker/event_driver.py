@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -28,7 +28,7 @@ class EventDriver:
         self._engine = engine
         self._owner = owner
 
-    async def watch(self, opened: Callable[[], None]) -> AsyncIterator[Hint]:
+    async def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
         """Call *opened* once the stream stands, then give hints. Raises TryAgain when the stream ends.
 
         Nothing that happens after *opened* was called is missed. A stream may be silent for ever: whether Docker is

@@ -1,0 +1,42 @@
+"""What tests of several rooms share: a Docker Engine, an image to run, an installation of one's own."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from agent.docker import labels
+from agent.docker.engine_driver import DEFAULT_HOST
+from agent.model.identity import Identity
+from agent.model.names import Image
+from tests import sample_image as sample
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> str:
+    """The engine of the tests. A test that asks for it fails where there is none."""
+    return DEFAULT_HOST
+
+
+@pytest.fixture(scope="session")
+def sample_image(docker_host: str) -> Iterator[Image]:
+    """Busybox as ``dockworker.invalid/test:1``."""
+    with sample.sample_image(docker_host) as image:
+        yield image
+
+
+@pytest.fixture
+def owner(docker_host: str) -> Iterator[Identity]:
+    """An installation that no other test knows. Its containers are removed at the end, with those of `a_mark`."""
+    agent = secrets.token_hex(8)
+    arn = f"arn:aws:ecs:us-east-1:123456789012:container-instance/tests/{secrets.token_hex(16)}"
+    identity = Identity(agent_id=agent, cluster="tests", instance_arn=arn)
+    yield identity
+    asyncio.run(sample.remove_containers(docker_host, f"{labels.AGENT}={agent}"))
+    asyncio.run(sample.remove_containers(docker_host, a_mark(identity)))
+
+
+def a_mark(owner: Identity) -> str:
+    """The label of a container that a test makes without the agent."""
+    return f"dockworker.test={owner.agent_id}"

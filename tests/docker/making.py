@@ -1,0 +1,69 @@
+"""Ready-made acts and connections for the tests of this room."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
+
+from agent.docker.container_driver import ContainerDriver
+from agent.docker.engine_driver import DEFAULT_HOST, DockerEngine
+from agent.docker.event_driver import EventDriver
+from agent.model.acts import CreateContainer
+from agent.model.identity import Identity
+from agent.model.names import Image, TaskArn
+from agent.model.task import ContainerSpec
+
+NOWHERE = "unix:///nonexistent/docker.sock"
+
+
+class Changes(TypedDict, total=False):
+    """Fields of a container's spec that a test sets."""
+
+    command: tuple[str, ...]
+    entry_point: tuple[str, ...]
+    environment: dict[str, str]
+    cpu: int
+    memory: int
+    docker_config: str
+    host_config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The drivers of the room over one connection."""
+
+    engine: DockerEngine
+    containers: ContainerDriver
+    events: EventDriver
+
+
+@asynccontextmanager
+async def a_room(owner: Identity, host: str = DEFAULT_HOST) -> AsyncIterator[Room]:
+    async with DockerEngine.connect(host) as engine:
+        yield Room(engine, ContainerDriver(engine, lambda: owner), EventDriver(engine, lambda: owner))
+
+
+def an_act(*words: str, image: str = "dockworker.invalid/test:1", **changes: Unpack[Changes]) -> CreateContainer:
+    """Ask for a container of a new task that sleeps, or runs *words*."""
+    task = secrets.token_hex(16)
+    return CreateContainer(
+        task=TaskArn(f"arn:aws:ecs:us-east-1:123456789012:task/tests/{task}"),
+        container="web",
+        run=1,
+        name=f"ecs-shop-3-web-{task[:20]}",
+        family="shop",
+        version="3",
+        spec=replace(ContainerSpec("web", Image(image), command=words or ("sleep", "600")), **changes),
+    )
+
+
+def with_spec(act: CreateContainer, **changes: Unpack[Changes]) -> CreateContainer:
+    return replace(act, spec=replace(act.spec, **changes))
+
+
+def a_free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("0.0.0.0", 0))
+        return int(probe.getsockname()[1])
