@@ -11,7 +11,7 @@ help: ## this list
 dev: ## all of ECS on this machine, with a sample task; stays until Ctrl-C
 	@packaging/bootstrap
 	@packaging/engine up
-	@$(DOCKWORKER) dev --data .dockworker --sample
+	@$(DOCKWORKER) dev --data .dockworker --sample --stop-line "make -C '$(CURDIR)' down"
 
 demo: ## the same, from start to end: runs a task, shows its log, cleans up
 	@packaging/demo

@@ -5,11 +5,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from agent.cli import dev as dev_command
-from agent.cli.dev import Options, Purpose
+from agent.cli.dev_options import Options, Purpose
 from agent.cli.listen import parse_address
 
 app = typer.Typer(
@@ -18,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they would print the values of variables, keys among them
 )
 REST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -25,13 +25,10 @@ REST = {"allow_extra_args": True, "ignore_unknown_options": True}
 def main(arguments: Sequence[str]) -> int:
     """Run the command that *arguments* name; gives the exit code."""
     try:
-        code = app(args=list(arguments), prog_name="dockworker", standalone_mode=False)
-    except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
-    except click.exceptions.Abort:
-        return 1
-    return int(code or 0)
+        app(args=list(arguments), prog_name="dockworker")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 def _version(wanted: bool) -> None:
@@ -69,13 +66,14 @@ def dev(
     demo: Annotated[bool, typer.Option("--demo", help="Run a sample task to its end, show its log, clean up.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the tasks that were left running.")] = False,
     stop_line: Annotated[str, typer.Option(hidden=True, help="The line that stops the tasks, if not --stop.")] = "",
-) -> int:
+) -> None:
     """Run the agent and the control plane in one process, with nothing to set up. Stays until Ctrl-C."""
     if sum((sample, demo, stop)) > 1:
-        raise click.UsageError("only one of --sample, --demo and --stop makes sense")
+        raise typer.BadParameter("only one of --sample, --demo and --stop makes sense")
     try:
         address = parse_address(listen)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--listen") from error
     purpose = Purpose.SAMPLE if sample else Purpose.DEMO if demo else Purpose.STOP if stop else Purpose.STAY
-    return dev_command.main(Options(data, address, region, account, purpose, stop_line))
+    code = dev_command.main(Options(data, address, region, account, purpose, stop_line))
+    raise typer.Exit(code)

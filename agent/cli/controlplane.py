@@ -16,6 +16,7 @@ from agent.config.load import BadSettings, load
 from agent.controlplane import service_loop
 from agent.controlplane.keys_driver import env_file_text, load_or_make
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +24,6 @@ DEFAULT_LISTEN = "127.0.0.1:51690"
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "123456789012"
 OWNER_ONLY = 0o600
-WORTH_A_RESTART = 1
-NOT_WORTH_A_RESTART = 5
 
 
 def main(arguments: Sequence[str]) -> int:

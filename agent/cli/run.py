@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -18,12 +19,11 @@ from agent.cli.signals import stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
 log = structlog.get_logger(__name__)
 
 CONFIG = Path("/etc/dockworker/config.toml")
-WORTH_A_RESTART = 1
-NOT_WORTH_A_RESTART = 5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,8 +74,14 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(NOT_WORTH_A_RESTART, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dockworker run",
         description="Run the agent until told to stop.",
         epilog="Settings come from ECS_*, AWS_* and DOCKWORKER_* variables and the file; variables win.",

@@ -13,13 +13,14 @@ from functools import partial
 
 import structlog
 
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
+
 log = structlog.get_logger(__name__)
 
 Ready = Callable[[str], None]
 Serve = Callable[[asyncio.Event, Ready], Coroutine[None, None, int]]
 """Serve until the event is set; call the other one when ready. Gives an exit code."""
 
-NOT_WORTH_A_RESTART = 5
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 15.0
 HEALTHY_AFTER = 60.0
@@ -83,7 +84,7 @@ class Wing:
         except Exception as broken:
             self.last_words = f"{type(broken).__name__}: {broken}"
             log.exception("wing_broke")
-            return 1
+            return WORTH_A_RESTART
 
     async def _serve_once(self) -> int:
         loop, told_to_stop = asyncio.get_running_loop(), asyncio.Event()
