@@ -17,7 +17,10 @@ class Outbox(Protocol):
         ...
 
     async def all_told(self) -> frozenset[TaskArn]:
-        """The saved tasks, buried ones too, of which nothing is unsent. Raises OSError."""
+        """The tasks whose end was told and settled, though the engine has not heard so: a crash came between.
+
+        Raises OSError.
+        """
         ...
 
     async def freeze(self, numbers: Iterable[int], call: int) -> None:
@@ -45,7 +48,7 @@ class StateChanges(Protocol):
 
 
 class Engine(Protocol):
-    """Where the news goes that a task's reports are settled."""
+    """Where the news goes that a task's end is told and settled."""
 
     async def submit(self, *events: Event) -> None:
         """Return when the events are decided and committed."""

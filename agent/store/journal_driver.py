@@ -59,7 +59,7 @@ class Journal:
         return await self._database.read(lambda connection: outbox.unsent(connection, after))
 
     async def all_told(self) -> frozenset[TaskArn]:
-        """The saved tasks, buried ones too, of which nothing is unsent."""
+        """The tasks whose end was told and settled, though the rows do not say so yet."""
         return await self._database.read(tasks.all_told)
 
     async def freeze(self, numbers: Iterable[int], call: int) -> None:

@@ -8,6 +8,7 @@ from agent.model.decision import Decision
 from agent.model.errors import BadInput
 from agent.model.names import TaskArn
 from agent.model.saved import Saved
+from agent.model.status import Status
 from agent.store import rows
 from agent.store.db import Unreadable
 
@@ -39,13 +40,11 @@ def load(connection: sqlite3.Connection) -> Saved:
 
 
 def all_told(connection: sqlite3.Connection) -> frozenset[TaskArn]:
-    """The tasks and tombstones of which the outbox holds nothing."""
-    return frozenset(
-        TaskArn(arn)
-        for (arn,) in connection.execute(
-            "SELECT arn FROM tasks UNION SELECT arn FROM tombstones EXCEPT SELECT task FROM outbox"
-        )
-    )
+    """The tasks whose end was told and settled, though the rows do not say so yet: a crash came between the two."""
+    saved = load(connection)
+    unsettled = {task.arn for task in saved.tasks if task.told is Status.STOPPED and not task.settled}
+    unsettled |= {stone.arn for stone in saved.tombstones if stone.until is None}
+    return frozenset(unsettled - {arn for (arn,) in connection.execute("SELECT DISTINCT task FROM outbox")})
 
 
 def decoded(decode: Callable[[str], V], row: str, place: str) -> V:

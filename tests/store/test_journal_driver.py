@@ -20,7 +20,7 @@ from agent.reporter import ports as reporter_ports
 from agent.runner import ports as runner_ports
 from agent.store.db import Unreadable
 from agent.store.journal_driver import Journal
-from tests.store.made_up import a_report, a_stone, a_task, arn
+from tests.store.made_up import T0, a_report, a_stone, a_task, arn
 
 T = TypeVar("T")
 
@@ -169,13 +169,19 @@ def test_settling_the_last_row_of_a_task_says_so(tmp_path: Path) -> None:
     with_journal(tmp_path, use)
 
 
-def test_tasks_and_tombstones_without_unsent_reports_are_all_told(tmp_path: Path) -> None:
-    async def use(journal: Journal) -> frozenset[TaskArn]:
-        await journal.commit(Decision(tasks=(a_task("a"), a_task("b")), tombstones=(a_stone("c"), a_stone("d"))))
-        await journal.commit(Decision(reports=(a_report("a"), a_report("c"))))
-        return await journal.all_told()
+def test_a_task_whose_end_is_settled_is_all_told_until_its_row_says_so(tmp_path: Path) -> None:
+    ended = a_task("a", told=Status.STOPPED)
+    quiet = a_task("b", told=Status.RUNNING)
+    known_settled = a_task("c", told=Status.STOPPED, settled=True)
+    stone, old_stone = a_stone("d"), replace(a_stone("e"), until=T0)
 
-    assert with_journal(tmp_path, use) == {arn("b"), arn("d")}
+    async def use(journal: Journal) -> None:
+        await journal.commit(Decision(tasks=(ended, quiet, known_settled), tombstones=(stone, old_stone)))
+        assert await journal.all_told() == {ended.arn, stone.arn}
+        await journal.commit(Decision(reports=(a_report("a"), a_report("d"))))
+        assert await journal.all_told() == frozenset()
+
+    with_journal(tmp_path, use)
 
 
 def test_the_listener_wakes_once_for_reports_and_not_for_rows(tmp_path: Path) -> None:
