@@ -107,7 +107,7 @@ def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
     tasks = [_task(raw, now, draw, cause, message.seq_num or 0) for raw in message.tasks or ()]
     stops = tuple(t.event for t in tasks if isinstance(t.event, TaskStopRequested))
     others = tuple(t.event for t in tasks if t.event is not None and not isinstance(t.event, TaskStopRequested))
-    roles = tuple(role for t in tasks if t.is_good for role in t.roles)
+    roles = tuple(role for t in tasks for role in t.roles)
     fields = {"message_id": cause, "tasks": len(tasks), "seq": message.seq_num}
     return Heard(
         events=stops + others,

@@ -183,6 +183,11 @@ def test_a_peer_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ConnectionEnded, match="nothing could be written"):
             await connection.send("x" * (32 * 1024 * 1024))
 
+        await connection.drop()  # does not wait for the rest to leave
+
+        assert connection._transport is not None
+        assert connection._transport.get_write_buffer_size() == 0
+
     over_a_connection(story)
 
 

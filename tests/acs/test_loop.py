@@ -478,6 +478,25 @@ def test_an_endpoint_that_does_not_answer_is_forgotten_after_the_third_failure_i
     asyncio.run(story())
 
 
+def test_a_connection_in_between_makes_up_for_the_failures_before_it() -> None:
+    async def story() -> None:
+        async with a_server() as acs:
+            acs.refusals = [web.Response(status=503), web.Response(status=503)]
+            async with an_agent(acs.url) as agent:
+                await agent.time.wake(FIRST_WAIT)
+                await agent.time.wake(SECOND_WAIT)
+                server = await acs.accepted()
+                await beat(server)
+                agent.time.now += 5
+                acs.refusals = [web.Response(status=503)]
+                server.hang_up()
+                await agent.time.asleep(FIRST_WAIT)
+
+                assert agent.endpoints.forgotten == 0
+
+    asyncio.run(story())
+
+
 def test_credentials_are_asked_for_at_first_and_whenever_some_are_missing() -> None:
     async def story() -> None:
         async with a_server() as acs:
