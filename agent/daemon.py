@@ -29,7 +29,7 @@ from agent.engine.engine import Engine
 from agent.host.capabilities import EngineOffer, Wishes
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
-from agent.host.resources import Reservations, reserved_tcp
+from agent.host.resources import Machine, Reservations, reserved_tcp
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
 from agent.model.clock import utc_now
@@ -53,6 +53,8 @@ from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 log = structlog.get_logger()
 
 FIRST_RETRY, LONGEST_RETRY = 0.5, 10.0
+IMDS_PATIENCE = 30.0
+"""Seconds for which instance metadata may be late on EC2; elsewhere it is asked once."""
 
 
 class _ToldToStopError(Exception):
@@ -94,9 +96,10 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
         stack.enter_context(only_one(data_dir))
         journal = await stack.enter_async_context(_journal(data_dir / "agent.db"))
         docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
-        metadata = await stack.enter_async_context(
-            ImdsClient.open(ImdsSettings(settings.imds_endpoint, settings.imds_disabled))
-        )
+        machine = await asyncio.to_thread(read_machine)
+        patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
+        imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
+        metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
         keys = CredentialsClient()
         region = await _region(settings, metadata)
         flush = _Flush()
@@ -113,9 +116,8 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
             host=HostFacts(reservations, _wishes(settings), lambda: _offer(docker)),
             metadata=metadata,
         )
-        house = House(
-            settings, journal, docker, ecs, UpgradeSigner(keys, region), membership, facts, reservations, flush
-        )
+        signer = UpgradeSigner(keys, region)
+        house = House(settings, journal, docker, ecs, signer, membership, facts, reservations, machine, flush)
         await house.live(ready)
 
 
@@ -142,6 +144,7 @@ class House:
     membership: Membership
     facts: EngineFacts
     reservations: Reservations
+    machine: Machine
     flush: _Flush
 
     async def live(self, ready: Callable[[str], None]) -> None:
@@ -149,7 +152,7 @@ class House:
         identity = await self.membership.recall()
         owner = _Owner(identity)
         saved = await self.journal.load()
-        engine = Engine(await self._rules(identity), saved.tasks, saved.tombstones)
+        engine = Engine(self._rules(identity), saved.tasks, saved.tombstones)
         vault = Vault(lambda: _credential_ids(engine))
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_credentials(vault, now))
         containers = ContainerDriver(self.docker, owner)
@@ -200,16 +203,15 @@ class House:
             connected=connected,
         )
 
-    async def _rules(self, identity: Identity) -> Rules:
-        machine = await asyncio.to_thread(read_machine)
-        first, last = self.settings.dynamic_host_port_range or machine.port_range
+    def _rules(self, identity: Identity) -> Rules:
+        first, last = self.settings.dynamic_host_port_range or self.machine.port_range
         return Rules(
             stop_timeout=self.settings.stop_timeout,
             cleanup_wait=self.settings.cleanup_wait,
             pull_behavior=self.settings.pull_behavior,
             first_port=first,
             last_port=last,
-            reserved_tcp=reserved_tcp(machine, self.reservations),
+            reserved_tcp=reserved_tcp(self.machine, self.reservations),
             reserved_udp=frozenset(self.settings.reserved_ports_udp),
             agent=identity.agent_id,
             instance=identity.instance_arn,
