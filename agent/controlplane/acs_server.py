@@ -10,9 +10,9 @@ from aiohttp import WSCloseCode, web
 
 from agent.controlplane.acs_session_server import AcsSession, Bearer
 from agent.controlplane.events import AgentConnected, AgentLost, PlaneDecision
-from agent.controlplane.faults import BAD_REQUEST, Fault, server
+from agent.controlplane.faults import Fault, server
 from agent.controlplane.gate_server import Gate
-from agent.controlplane.plane import INACTIVE
+from agent.controlplane.plane import INACTIVE, UNKNOWN
 from agent.controlplane.road_loop import Road
 from agent.controlplane.settings import Cadence
 from agent.model.clock import Clock
@@ -125,6 +125,6 @@ def _refusal(fault: Fault) -> web.Response:
     body: object = fault.body
     if fault.code == INACTIVE:
         body = {INACTIVE: str(fault)}
-    elif fault.status == BAD_REQUEST:
-        body = {"type": "InvalidInstanceException", "message": {"message": str(fault)}}
+    elif fault.code == UNKNOWN:
+        body = {"type": UNKNOWN, "message": {"message": str(fault)}}
     return web.Response(body=msgspec.json.encode(body), status=fault.status, content_type="application/json")

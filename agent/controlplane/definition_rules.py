@@ -22,7 +22,7 @@ TASK_MEMBERS = words(
 )
 CONTAINER_MEMBERS = words(
     "name image cpu memory memoryReservation portMappings essential entryPoint command environment stopTimeout hostname"
-    " user workingDirectory disableNetworking privileged readonlyRootfs dnsServers dnsSearchDomains extraHosts"
+    " user workingDirectory disableNetworking privileged readonlyRootFilesystem dnsServers dnsSearchDomains extraHosts"
     " dockerSecurityOptions interactive pseudoTerminal dockerLabels ulimits logConfiguration healthCheck systemControls"
     " linuxParameters"
 )

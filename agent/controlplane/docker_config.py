@@ -20,7 +20,7 @@ CONFIG = {
 }
 HOST_CONFIG = {
     "privileged": "Privileged",
-    "readonlyRootfs": "ReadonlyRootfs",
+    "readonlyRootFilesystem": "ReadonlyRootfs",
     "dnsServers": "Dns",
     "dnsSearchDomains": "DnsSearch",
     "dockerSecurityOptions": "SecurityOpt",

@@ -48,17 +48,19 @@ def run_task(call: Call) -> JsonObject:
         raise invalid("TaskDefinition is inactive")
     overrides = read_overrides(request.get("overrides", {}), definition.body)
     launch = launch_of(definition.body, overrides)
-    candidates = _candidates(call, cluster)
+    instances = _instances(call, cluster)
+    candidates = {i.arn: Candidate(i, tuple(call.world.tasks_on(i.arn))) for i in instances}
     need = _need(request, definition, launch)
     tasks: list[PlaneTask] = []
     failures: list[JsonObject] = []
     for _ in range(request.get("count", 1)):
-        found = place([Candidate(i, tuple(call.world.tasks_on(i.arn))) for i in candidates], need)
+        found = place(tuple(candidates.values()), need)
         if isinstance(found, Misfit):
             failures.append({"arn": found.instance, "reason": found.reason})
             continue
         task = _new_task(call, found, definition, launch, overrides)
         call.world.put(task)
+        candidates[found.arn] = Candidate(found, (*candidates[found.arn].tasks, task))
         tasks.append(task)
     if token is not None:
         arns = tuple(task.arn for task in tasks)
@@ -83,7 +85,7 @@ def _check_run(request: JsonObject) -> None:
         refuse_the_rest(constraint, frozenset(("type",)), "of a distinctInstance constraint")
 
 
-def _candidates(call: Call, cluster: Cluster) -> list[ContainerInstance]:
+def _instances(call: Call, cluster: Cluster) -> list[ContainerInstance]:
     external = call.request.get("launchType", "EC2") == "EXTERNAL"
     found = [
         instance

@@ -23,7 +23,7 @@ from agent.controlplane.events import (
     PlaneDecision,
     PlaneStarted,
 )
-from agent.controlplane.faults import Fault, invalid
+from agent.controlplane.faults import Fault
 from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.operations import OPERATIONS
 from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask, Record, RunToken
@@ -31,6 +31,7 @@ from agent.controlplane.reports import acknowledged_stop
 from agent.controlplane.world import Change, World
 
 INACTIVE = "InactiveInstanceException"
+UNKNOWN = "InvalidInstanceException"
 TASK_KEPT = timedelta(hours=1)
 TOKEN_KEPT = timedelta(hours=24)
 
@@ -98,7 +99,7 @@ class Plane:
     def _connect(self, event: AgentConnected) -> None:
         instance = self._world.instances.get(event.instance)
         if instance is None:
-            raise invalid("The container instance is not registered here.")
+            raise Fault(UNKNOWN, "The container instance is not registered here.")
         if instance.status == "INACTIVE":
             raise Fault(INACTIVE, "The container instance is deregistered.")
         was_away = not instance.connection

@@ -8,10 +8,12 @@ control plane may do that because everybody who speaks to it repeats what was no
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -26,8 +28,11 @@ from agent.store.db import Database, Unreadable, set_aside
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 FILE = "controlplane.db"
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 0.02
+"""Seconds of deciding before what is decided is committed."""
 WAIT_FOR_DISK = 30.0
 """Seconds that a caller waits for a commit before it is told to try again. The commit itself goes on."""
 
@@ -45,10 +50,18 @@ Listener = Callable[[PlaneDecision], None]
 """Hears of every committed decision."""
 
 
+class Disk(Protocol):
+    """Where decisions are committed."""
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run *change* in one transaction. Raises OSError, and then nothing of it has happened."""
+        ...
+
+
 class Road:
     """Planes by region, their one file, and the order of events."""
 
-    def __init__(self, database: Database, account: str, records: dict[str, list[Record]]) -> None:
+    def __init__(self, database: Disk, account: str, records: dict[str, list[Record]]) -> None:
         self._database = database
         self._account = account
         self._planes = {region: Plane(region, account, known) for region, known in records.items()}
@@ -80,23 +93,19 @@ class Road:
     async def run(self) -> None:
         """Serve the inbox until cancelled."""
         while True:
-            batch = [await self._inbox.get()]
-            while len(batch) < MOST_AT_ONCE and not self._inbox.empty():
-                batch.append(self._inbox.get_nowait())
-            await self._serve(batch)
+            await self._serve(await self._inbox.get())
 
-    async def _serve(self, batch: Sequence[Waiting]) -> None:
-        decided: list[tuple[Waiting, PlaneDecision]] = []
-        for waiting in batch:
-            try:
-                decided.append((waiting, self._plane(waiting.region).decide(waiting.event)))
-            except Exception as bug:
-                log.exception("decision_broke", occasion=type(waiting.event).__name__)
-                decided.append((waiting, PlaneDecision(fault=server(f"Internal error: {type(bug).__name__}"))))
+    async def _serve(self, first: Waiting) -> None:
+        """Decide *first* and what waits behind it, but not for so long that nobody else gets the thread."""
+        until = time.monotonic() + MOST_AT_ONCE
+        decided = [(first, self._decide(first))]
+        while not self._inbox.empty() and time.monotonic() < until:
+            waiting = self._inbox.get_nowait()
+            decided.append((waiting, self._decide(waiting)))
         try:
             await self._commit(decided)
         except OSError as error:
-            log.error("commit_failed", error=str(error), events=len(batch))  # noqa: TRY400  # the text says it all
+            log.error("commit_failed", error=str(error), events=len(decided))  # noqa: TRY400  # the text says it all
             self._take_back(decided)
             return
         for waiting, decision in decided:
@@ -104,6 +113,13 @@ class Road:
                 waiting.decided.set_result(decision)
             for listener in self._listeners:
                 listener(decision)
+
+    def _decide(self, waiting: Waiting) -> PlaneDecision:
+        try:
+            return self._plane(waiting.region).decide(waiting.event)
+        except Exception as bug:
+            log.exception("decision_broke", occasion=type(waiting.event).__name__)
+            return PlaneDecision(fault=server(f"Internal error: {type(bug).__name__}"))
 
     def _plane(self, region: str) -> Plane:
         return self._planes.setdefault(region, Plane(region, self._account))

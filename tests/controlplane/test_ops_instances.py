@@ -1,0 +1,164 @@
+import pytest
+
+from tests.controlplane.desk import Desk
+
+LOST = "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/0123456789abcdef0123456789abcdef"
+SENT = [{"name": "ecs.capability.full-sync"}, {"name": "ecs.os-type", "value": "linux"}, {"name": "rack", "value": "7"}]
+
+
+def test_a_registration_is_active_echoes_attributes_and_waits_for_its_agent() -> None:
+    desk = Desk()
+
+    answer = desk.call(
+        "RegisterContainerInstance",
+        attributes=SENT,
+        totalResources=[{"name": "CPU", "type": "INTEGER", "integerValue": 4096}],
+        instanceIdentityDocument='{"instanceId": "i-1", "availabilityZone": "us-east-1c", "architecture": "arm64"}',
+        instanceIdentityDocumentSignature="",
+        tags=[{"key": "team", "value": "a"}],
+    )["containerInstance"]
+
+    assert (answer["status"], answer["agentConnected"], answer["version"]) == ("ACTIVE", False, 1)
+    assert answer["ec2InstanceId"] == "i-1"
+    assert answer["tags"] == [{"key": "team", "value": "a"}]
+    echoed = {attribute["name"]: attribute.get("value") for attribute in answer["attributes"]}
+    assert echoed | {a["name"]: a.get("value") for a in SENT} == echoed
+    assert (echoed["ecs.availability-zone"], echoed["ecs.cpu-architecture"]) == ("us-east-1c", "arm64")
+    assert [resource["name"] for resource in answer["registeredResources"]] == ["CPU", "MEMORY", "PORTS", "PORTS_UDP"]
+
+
+def test_the_same_client_token_is_the_same_registration() -> None:
+    desk = Desk()
+    first = desk.register(clientToken="token")
+
+    assert desk.register(clientToken="token") == first
+    assert desk.register(clientToken="other") != first
+    assert len(desk.call("ListContainerInstances")["containerInstanceArns"]) == 2
+
+
+def test_re_registration_keeps_identity_and_tasks_and_takes_what_changed() -> None:
+    desk = Desk()
+    desk.define()
+    arn = desk.host(attributes=SENT)
+    task = desk.run()
+    before = desk.instance(arn)
+
+    assert desk.register(containerInstanceArn=arn, cpu=500, attributes=SENT[1:2]) == arn
+
+    after = desk.instance(arn)
+    assert desk.task(task)["containerInstanceArn"] == arn
+    assert after["registeredResources"][0]["integerValue"] == 500
+    assert after["remainingResources"][0]["integerValue"] == 400
+    assert after["version"] == before["version"] + 1
+    assert after["agentConnected"] is True
+    names = {attribute["name"] for attribute in after["attributes"]}
+    assert "rack" in names, "the operator's own attributes come with the first registration only"
+    assert "ecs.capability.full-sync" not in names
+
+
+def test_a_host_that_comes_back_smaller_has_nothing_left_rather_than_less() -> None:
+    desk = Desk()
+    desk.define()
+    arn = desk.host()
+    desk.run()
+
+    desk.register(containerInstanceArn=arn, cpu=50)
+
+    assert desk.instance(arn)["remainingResources"][0]["integerValue"] == 0
+
+
+def test_a_lost_instance_is_adopted_with_its_cluster() -> None:
+    desk = Desk()
+
+    assert desk.register("demo", containerInstanceArn=LOST) == LOST
+
+    assert desk.call("DescribeClusters", clusters=["demo"])["clusters"][0]["registeredContainerInstancesCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"cluster": "nope"}, "ClusterNotFoundException"),
+        ({"containerInstanceArn": LOST.replace("123456789012", "999999999999")}, "ClientException"),
+        ({"containerInstanceArn": LOST}, "ClientException"),
+        ({"containerInstanceArn": "i-1"}, "ClientException"),
+        ({"instanceIdentityDocument": "{"}, "InvalidParameterException"),
+        ({"clientToken": 5}, "SerializationException"),
+        ({"platformDevices": [{"id": "GPU-1", "type": "GPU"}]}, "ClientException"),
+        ({"totalResources": [{"name": "NEURON_CORES"}]}, "ClientException"),
+        ({"totalResources": [{"name": "CPU", "integerValue": -1}]}, "InvalidParameterException"),
+        ({"attributes": [{"value": "x"}]}, "InvalidParameterException"),
+    ],
+)
+def test_a_registration_that_cannot_be_is_refused(members: dict[str, object], code: str) -> None:
+    desk = Desk()
+    desk.register()
+
+    assert desk.refused("RegisterContainerInstance", **members).code == code
+
+
+def test_a_deregistered_host_stays_visible_and_cannot_come_back() -> None:
+    desk = Desk()
+    desk.define()
+    arn = desk.host()
+    task = desk.run()
+    assert "running tasks" in str(desk.refused("DeregisterContainerInstance", containerInstance=arn))
+
+    desk.call("DeregisterContainerInstance", containerInstance=arn, force=True)
+
+    assert desk.instance(arn)["status"] == "INACTIVE"
+    assert desk.call("ListContainerInstances")["containerInstanceArns"] == []
+    assert desk.task(task)["lastStatus"] == "STOPPED"
+    assert desk.refused("RegisterContainerInstance", containerInstanceArn=arn).code == "ClientException"
+    assert desk.last.changes == ()
+
+
+def test_losing_an_old_connection_is_old_news() -> None:
+    desk = Desk()
+    arn = desk.host()
+    desk.connect(arn, "two")
+
+    desk.lose(arn, "one")
+
+    assert desk.instance(arn)["agentConnected"] is True
+    desk.lose(arn, "two")
+    assert desk.instance(arn)["agentConnected"] is False
+
+
+def test_instances_are_listed_by_status_and_described_with_failures() -> None:
+    desk = Desk()
+    arn = desk.register()
+
+    assert desk.call("ListContainerInstances", status="ACTIVE")["containerInstanceArns"] == [arn]
+    assert desk.call("ListContainerInstances", status="DRAINING")["containerInstanceArns"] == []
+    answer = desk.call("DescribeContainerInstances", containerInstances=["f" * 32, arn.rpartition("/")[2]])
+    assert [found["containerInstanceArn"] for found in answer["containerInstances"]] == [arn]
+    assert answer["failures"][0]["reason"] == "MISSING"
+    assert desk.refused("ListContainerInstances", filter="x").code == "ClientException"
+    assert str(desk.refused("DescribeContainerInstances", containerInstances=[])) == (
+        "Container instance cannot be empty."
+    )
+
+
+def test_clusters_count_are_idempotent_and_go_when_they_are_empty() -> None:
+    desk = Desk()
+    desk.define()
+    first = desk.call("CreateCluster", clusterName="demo", tags=[{"key": "a", "value": "b"}])
+    assert desk.call("CreateCluster", clusterName="demo") == first
+    arn = desk.host(cluster="demo")
+    desk.run(cluster="demo")
+    shown = desk.call("DescribeClusters", clusters=["demo", "none"], include=["STATISTICS", "TAGS"])
+    assert shown["clusters"][0]["pendingTasksCount"] == 1
+    assert {"name": "pendingEC2TasksCount", "value": "1"} in shown["clusters"][0]["statistics"]
+    assert shown["clusters"][0]["tags"] == [{"key": "a", "value": "b"}]
+    assert shown["failures"][0]["reason"] == "MISSING"
+    assert desk.refused("DeleteCluster", cluster="demo").code == "ClusterContainsContainerInstancesException"
+    desk.call("DeregisterContainerInstance", cluster="demo", containerInstance=arn, force=True)
+
+    gone = desk.call("DeleteCluster", cluster="demo")["cluster"]
+
+    assert gone["status"] == "INACTIVE"
+    assert desk.call("ListClusters")["clusterArns"] == []
+    assert str(desk.refused("ListTasks", cluster="demo")) == "The referenced cluster was inactive."
+    assert desk.call("CreateCluster", clusterName="demo")["cluster"]["status"] == "ACTIVE"
+    assert desk.refused("CreateCluster", clusterName="no spaces").code == "InvalidParameterException"

@@ -1,0 +1,206 @@
+"""Whatever happens in whatever order, and whenever a commit fails or the program dies."""
+
+import random
+import sqlite3
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.controlplane import tables
+from agent.controlplane.delivery import due
+from agent.controlplane.events import DeliveriesAsked, MinutePassed, PlaneDecision, PlaneStarted
+from agent.controlplane.faults import Fault
+from agent.controlplane.plane import Plane
+from agent.controlplane.records import LAST_STATUS, PlaneTask
+from agent.controlplane.scheduler import remaining
+from agent.controlplane.world import World
+from tests.controlplane.desk import WEB, Desk
+
+STEPS = tuple(
+    "register register_again deregister connect connect connect connect lose run run run_again stop report report report_container"
+    " acknowledge acknowledge minute restart fail_commit".split(" ")
+)
+
+
+def dump(world: World) -> dict[str, bytes]:
+    """Everything that is known, comparable."""
+    shelves = (world.clusters, world.definitions, world.instances, world.tasks, world.tokens, world.counters)
+    return {
+        f"{type(record).__name__} {record.key}": msgspec.json.encode(record)
+        for shelf in shelves
+        for record in shelf.values()
+    }
+
+
+class History:
+    """A plane, its disk, and a die that decides what happens next."""
+
+    def __init__(self, seed: int) -> None:
+        self.die = random.Random(seed)
+        self.disk = sqlite3.connect(":memory:")
+        for statement in tables.STEPS[0].sql.split(";\n"):
+            self.disk.execute(statement)
+        self.desk = Desk()
+        self.numbers: list[int] = []
+        self.seen: dict[str, PlaneTask] = {}
+        self.desk.call("CreateCluster")
+        self.save()
+        ports = [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 53, "hostPort": 5353, "protocol": "udp"}]
+        for family, container in (("web", WEB), ("port", WEB | {"portMappings": ports})):
+            self.desk.define(container, WEB | {"name": "log", "essential": False}, family=family)
+            self.save()
+
+    @property
+    def world(self) -> World:
+        return self.desk.plane.world
+
+    def save(self) -> None:
+        tables.write(self.disk, "us-east-1", self.desk.last.changes)
+
+    def any_instance(self) -> str:
+        live = [instance.arn for instance in self.world.instances.values() if instance.status == "ACTIVE"]
+        return self.die.choice(live * 5 + [*self.world.instances, "arn:nobody"])
+
+    def any_task(self) -> str:
+        live = [task.arn for task in self.world.tasks.values() if not task.stopped]
+        return self.die.choice(live * 5 + [*self.world.tasks, "0" * 32])
+
+    def step(self, name: str) -> None:
+        before = dump(self.world)
+        try:
+            getattr(self, name)()
+        except Fault:
+            assert dump(self.world) == before, "an error leaves no trace"
+        self.save()
+        self.desk.later(seconds=self.die.choice((-2, 0, 0.5, 900)))
+        self.check()
+
+    def register(self) -> None:
+        if sum(instance.status == "ACTIVE" for instance in self.world.instances.values()) < 4:
+            self.desk.register(cpu=self.die.choice((250, 1000)), memory=self.die.choice((450, 2000)))
+
+    def register_again(self) -> None:
+        self.desk.register(containerInstanceArn=self.any_instance(), cpu=self.die.choice((100, 1000)))
+
+    def deregister(self) -> None:
+        force = self.die.random() < 0.1
+        self.desk.call("DeregisterContainerInstance", containerInstance=self.any_instance(), force=force)
+
+    def connect(self) -> None:
+        self.desk.connect(self.any_instance(), self.die.choice("ab"))
+
+    def lose(self) -> None:
+        self.desk.lose(self.any_instance(), self.die.choice("ab"))
+
+    def run(self) -> None:
+        token = {"clientToken": str(self.die.randrange(20))} if self.die.random() < 0.5 else {}
+        family = self.die.choice(("web", "port"))
+        self.desk.call("RunTask", taskDefinition=family, count=self.die.randint(1, 3), **token)
+
+    def run_again(self) -> None:
+        request = {"taskDefinition": "web", "clientToken": f"t{self.die.randrange(3)}"}
+        first = self.desk.call("RunTask", **request)
+        self.save()
+        again = self.desk.call("RunTask", **request)
+        assert [t["taskArn"] for t in again["tasks"]] == [t["taskArn"] for t in first["tasks"]]
+        assert not self.desk.last.changes
+
+    def stop(self) -> None:
+        self.desk.call("StopTask", task=self.any_task())
+
+    def report(self) -> None:
+        arn, status = self.any_task(), self.die.choice(("PENDING", "RUNNING", "STOPPED"))
+        self.desk.report(arn, status)
+        self.save()
+        self.desk.report(arn, status)
+        assert not self.desk.last.changes, "told twice is told once"
+
+    def report_container(self) -> None:
+        container = {"containerName": self.die.choice(("web", "log", "who")), "exitCode": self.die.choice((0, 1))}
+        container["status"] = self.die.choice(("RUNNING", "STOPPED"))
+        arn = self.any_task()
+        self.desk.report(arn, containers=[container])
+        self.save()
+        self.desk.report(arn, containers=[container])
+        assert not self.desk.last.changes
+
+    def acknowledge(self) -> None:
+        instance = self.any_instance()
+        owed = self.desk.decide(DeliveriesAsked(instance)).deliveries
+        name = self.die.choice([delivery.message_id for delivery in owed] or ["nothing-run"])
+        self.desk.acknowledge(instance, name)
+        self.save()
+        self.desk.acknowledge(instance, name)
+        assert not self.desk.last.changes
+
+    def minute(self) -> None:
+        self.desk.decide(MinutePassed(self.desk.now))
+
+    def fail_commit(self) -> None:
+        before = dump(self.world)
+        self.desk.last = PlaneDecision()
+        try:
+            self.die.choice((self.run, self.register, self.stop))()
+        except Fault:
+            return
+        self.desk.plane.undo(self.desk.last.changes)
+        assert dump(self.world) == before
+        self.desk.last = PlaneDecision()
+
+    def restart(self) -> None:
+        before = dump(self.world)
+        self.desk.plane = Plane("us-east-1", "123456789012", tables.read(self.disk).get("us-east-1", ()))
+        assert dump(self.world) == before, "the disk knows all that was ever answered"
+        self.desk.decide(PlaneStarted(self.desk.now))
+        assert not any(instance.connection for instance in self.world.instances.values())
+
+    def check(self) -> None:
+        for instance in self.world.instances.values():
+            held = [task for task in self.world.tasks_on(instance.arn) if not task.stopped]
+            left = remaining(instance, held)
+            assert left.cpu == max(0, instance.cpu - sum(task.charge.cpu for task in held))
+            assert left.memory == max(0, instance.memory - sum(task.charge.memory for task in held))
+            assert min(left.cpu, left.memory) >= 0
+            ports = [port for task in held for port in task.charge.tcp]
+            assert len(ports) == len(set(ports)), "a host port belongs to one task"
+            for delivery in due(self.world, instance.arn):
+                assert not delivery.task.stopped
+                assert (delivery.launch is None) == (delivery.task.desired_status == "STOPPED")
+        for task in self.world.tasks.values():
+            self.check_task(task)
+
+    def check_task(self, task: PlaneTask) -> None:
+        before = self.seen.get(task.arn)
+        if before is not None:
+            assert LAST_STATUS.index(task.last_status) >= LAST_STATUS.index(before.last_status)
+            assert (before.desired_status, task.desired_status) != ("STOPPED", "RUNNING")
+            assert task.version >= before.version
+            assert task.run_acked >= before.run_acked
+            for old, new in zip(before.containers, task.containers, strict=True):
+                assert LAST_STATUS.index(new.last_status) >= LAST_STATUS.index(old.last_status)
+                assert old.exit_code is None or new.exit_code == old.exit_code or old.last_status != "STOPPED"
+        for number in (task.run_seq, task.stop_seq):
+            if number and number not in self.numbers:
+                assert number > max(self.numbers, default=0), "sequence numbers only grow"
+                self.numbers.append(number)
+        assert (task.stopped_at is not None) == task.stopped
+        assert (task.stop_code != "") == (task.desired_status == "STOPPED")
+        self.seen[task.arn] = task
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32), steps=st.lists(st.sampled_from(STEPS), max_size=60))
+def test_whatever_happens_the_books_are_right(seed: int, steps: list[str]) -> None:
+    history = History(seed)
+    for name in ("register", "connect", "run", *steps):
+        history.step(name)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_life_keeps_the_books_right(seed: int) -> None:
+    history = History(seed)
+    for _ in range(600):
+        history.step(history.die.choice(STEPS))
+    assert history.seen

@@ -1,0 +1,137 @@
+import pytest
+
+from tests.controlplane.desk import WEB, Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    desk.define(WEB, WEB | {"name": "log", "essential": False})
+    desk.host()
+    return desk
+
+
+def container(name: str, status: str, **members: object) -> dict[str, object]:
+    return {"containerName": name, "status": status, **members}
+
+
+def test_a_running_report_is_told_truly_and_a_repeat_changes_nothing(desk: Desk) -> None:
+    arn = desk.run()
+    desk.later(seconds=5)
+    report = {
+        "containers": [container("web", "RUNNING", runtimeId="abc", imageDigest="sha256:1", networkBindings=[])],
+        "pullStartedAt": 10.5,
+        "pullStoppedAt": 11.25,
+    }
+    desk.report(arn, "RUNNING", **report)
+    first = desk.task(arn)
+    desk.later(seconds=5)
+
+    desk.report(arn, "RUNNING", **report)
+
+    assert not desk.last.changes
+    assert desk.task(arn) == first
+    assert first["lastStatus"] == "RUNNING"
+    assert (first["pullStartedAt"], first["pullStoppedAt"]) == (10.5, 11.25)
+    assert first["startedAt"] == first["createdAt"] + 5
+    assert first["containers"][0]["runtimeId"] == "abc"
+    assert first["containers"][0]["imageDigest"] == "sha256:1"
+    assert first["version"] == 2
+
+
+def test_running_after_stopped_is_acknowledged_and_ignored(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "STOPPED")
+
+    desk.report(arn, "RUNNING")
+
+    assert desk.task(arn)["lastStatus"] == "STOPPED"
+    assert not desk.last.changes
+
+
+def test_a_task_that_never_ran_says_why(desk: Desk) -> None:
+    arn = desk.run()
+
+    desk.report(arn, "STOPPED", containers=[container("web", "STOPPED", reason="CannotPullContainerError: no")])
+
+    task = desk.task(arn)
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"] == "CannotPullContainerError: no"
+    assert task["containers"][0]["reason"] == "CannotPullContainerError: no"
+    assert not {"startedAt", "stoppingAt", "executionStoppedAt"} & task.keys()
+    assert "stoppedAt" in task
+
+
+def test_an_essential_exit_moves_the_wish_before_the_rest_has_stopped(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+    desk.later(seconds=1)
+
+    desk.report(arn, "RUNNING", containers=[container("web", "STOPPED", exitCode=3)])
+
+    task = desk.task(arn)
+    assert (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "STOPPED")
+    assert (task["stopCode"], task["stoppingAt"]) == ("EssentialContainerExited", desk.now.timestamp())
+    desk.report(arn, "STOPPED", executionStoppedAt=desk.now.timestamp())
+    done = desk.task(arn)
+    assert done["executionStoppedAt"] == desk.now.timestamp()
+    assert [c["lastStatus"] for c in done["containers"]] == ["STOPPED", "STOPPED"]
+    assert done["containers"][0]["exitCode"] == 3
+    assert "exitCode" not in done["containers"][1]
+
+
+def test_a_container_that_is_not_essential_ends_alone(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+
+    desk.report(arn, containers=[container("log", "STOPPED", exitCode=0)])
+
+    task = desk.task(arn)
+    assert (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "RUNNING")
+    assert task["containers"][1]["exitCode"] == 0
+
+
+def test_a_containers_status_never_goes_back(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, containers=[container("web", "RUNNING")])
+
+    desk.report(arn, containers=[container("web", "PENDING")])
+
+    assert desk.task(arn)["containers"][0]["lastStatus"] == "RUNNING"
+
+
+def test_a_users_wish_outlives_what_follows_from_it(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+    desk.call("StopTask", task=arn, reason="enough")
+
+    desk.report(arn, "STOPPED", reason="Essential container in task exited", containers=[container("web", "STOPPED")])
+
+    task = desk.task(arn)
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "enough")
+
+
+def test_an_unknown_task_is_settled_as_refused(desk: Desk) -> None:
+    arn = "arn:aws:ecs:us-east-1:123456789012:task/default/" + "0" * 32
+
+    assert desk.refused("SubmitTaskStateChange", task=arn, status="STOPPED").code == "InvalidParameterException"
+    assert desk.refused("SubmitTaskStateChange", status="STOPPED").code == "InvalidParameterException"
+    assert desk.refused("SubmitTaskStateChange", cluster="no", task=arn).code == "ClusterNotFoundException"
+
+
+def test_older_agents_report_a_container_by_itself(desk: Desk) -> None:
+    arn = desk.run()
+
+    answer = desk.call(
+        "SubmitContainerStateChange", task=arn, containerName="web", status="RUNNING", runtimeId="abc", exitCode=None
+    )
+
+    assert answer == {"acknowledgment": "ACK"}
+    assert desk.task(arn)["containers"][0]["runtimeId"] == "abc"
+
+
+def test_old_news_of_an_attachment_is_acknowledged(desk: Desk) -> None:
+    attachment = {"attachmentArn": "arn:aws:ecs:us-east-1:123456789012:attachment/x", "status": "ATTACHED"}
+
+    assert desk.call("SubmitAttachmentStateChanges", attachments=[attachment]) == {"acknowledgment": "ACK"}
+    assert desk.refused("SubmitAttachmentStateChanges").code == "InvalidParameterException"
