@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from agent.model.names import DockerId
 from agent.model.seen import Phase, Seen, Summary
 
 _NOT_FOUND, _CONFLICT = 404, 409
+_ID = re.compile(r"[0-9a-f]{64}")
 
 # Seconds in which ECS users know Docker to answer (task engine, time-outs of Docker calls).
 _CREATE, _START, _STOP_BUFFER, _KILL = 240.0, 180.0, 120.0, 120.0
@@ -87,10 +89,18 @@ class ContainerDriver:
                 raise reasons.of_ending(reasons.CANNOT_STOP, error.status, error.message) from error
 
     async def remove(self, reference: str, *, force: bool) -> None:
-        """Remove by id or name, with anonymous volumes. Absent is success, and so is a removal of somebody else's."""
+        """Remove by id or name, with anonymous volumes. Absent is success, and so is a removal that is under way.
+
+        A name is looked up first: if somebody else's container holds it, ours is absent.
+        """
+        if not _ID.fullmatch(reference):
+            seen = await self.inspect(reference)
+            if seen is None:
+                return
+            reference = seen.docker_id
         try:
             async with self._engine.call(_REMOVE) as client:
-                await client.containers.container(quote(reference, safe="")).delete(v=True, force=force)
+                await client.containers.container(reference).delete(v=True, force=force)
         except DockerError as error:
             if error.status == _CONFLICT and "already in progress" in error.message:
                 await self._wait_until_gone(reference)

@@ -85,7 +85,10 @@ class Held:
 
 
 def seen(raw: Mapping[str, Any], owner: Identity, *, with_ipv6: bool = False) -> Seen | None:
-    """What an inspect shows; None for a container that is not *owner*'s. Raises TryAgain where it cannot be read."""
+    """What an inspect shows; None for a container that is not *owner*'s. Raises TryAgain where it cannot be read.
+
+    Docker's times may be out of order: it notes the end of a quick exit before the start.
+    """
     found = _read(raw)
     ours = labels.read(found.config.labels or {})
     if ours is None or not labels.are_ours(ours, owner):

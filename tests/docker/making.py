@@ -14,6 +14,7 @@ from agent.model.acts import CreateContainer
 from agent.model.identity import Identity
 from agent.model.names import Image, TaskArn
 from agent.model.task import ContainerSpec
+from tests.sample_image import SAMPLE
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 
@@ -45,7 +46,7 @@ async def a_room(owner: Identity, host: str = DEFAULT_HOST) -> AsyncIterator[Roo
         yield Room(engine, ContainerDriver(engine, lambda: owner), EventDriver(engine, lambda: owner))
 
 
-def an_act(*words: str, image: str = "dockworker.invalid/test:1", **changes: Unpack[Changes]) -> CreateContainer:
+def an_act(*words: str, image: str = SAMPLE, **changes: Unpack[Changes]) -> CreateContainer:
     """Ask for a container of a new task that sleeps, or runs *words*."""
     task = secrets.token_hex(16)
     return CreateContainer(
