@@ -1,6 +1,6 @@
 """What the runner needs of the world: Docker, and a journal."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from agent.model.acts import CreateContainer
@@ -66,7 +66,7 @@ class Images(Protocol):
 class Hints(Protocol):
     """Docker's event stream, filtered at Docker."""
 
-    def watch(self, opened: Callable[[], None]) -> AsyncIterator[Hint]:
+    def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
         """Call *opened* once the stream stands, then give hints. Raises TryAgain when the stream ends."""
         ...
 

@@ -6,6 +6,7 @@ lost, and every 20 seconds as the safety net.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -59,9 +60,10 @@ class Watcher:
         retry = FIRST_RETRY
         while True:
             try:
-                async for hint in self._hints.watch(self._opened):
-                    retry = FIRST_RETRY
-                    jobs.create_task(self._look_at(hint), name="docker-look")
+                async with aclosing(self._hints.watch(self._opened)) as hints:
+                    async for hint in hints:
+                        retry = FIRST_RETRY
+                        jobs.create_task(self._look_at(hint), name="docker-look")
             except AgentError as error:
                 self._is_open.clear()
                 self._lose(error)
