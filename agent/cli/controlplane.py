@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -50,19 +50,28 @@ async def serve(listen: Address, data_dir: Path, region: str, account: str, *, a
             write_env_files(data_dir, region, at.url)
             print(f"Clients: source {data_dir / 'operator.env'}; agents: {data_dir / 'agent.env'}.", flush=True)
 
+    settings = PlaneSettings(data_dir, listen.host, listen.port, region, account, auth)
+    code = 0
     try:
-        settings = PlaneSettings(data_dir, listen.host, listen.port, region, account, auth)
         with stop_on_signals(told_to_stop):
             await service_loop.serve(settings, ready=ready, told_to_stop=told_to_stop)
-    except OSError as error:
-        log.error(  # noqa: TRY400 - the operator can act on the text alone
-            "control_plane_cannot_run", error=str(error), listen=str(listen), data=str(data_dir)
-        )
-        return WORTH_A_RESTART
-    except Exception:
+    except* OSError as errors:
+        for error in _each(errors):
+            where = {"listen": str(listen), "data": str(data_dir)}
+            log.error("control_plane_cannot_run", error=str(error), **where)  # noqa: TRY400 - the text says it all
+        code = WORTH_A_RESTART
+    except* Exception:
         log.exception("control_plane_broke")
-        return WORTH_A_RESTART
-    return 0
+        code = WORTH_A_RESTART
+    return code
+
+
+def _each(errors: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
 
 
 def write_env_files(data_dir: Path, region: str, endpoint: str) -> None:

@@ -59,7 +59,7 @@ class Place:
     def alone(self) -> Iterator[None]:
         """Hold the directory. Raises Taken if somebody else does."""
         self.data.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_DIRECTORY)
-        with (self.data / "lock").open("a+", encoding="utf-8") as lock:
+        with open(self.data / "lock", "a+", encoding="utf-8", opener=_owner_only) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import structlog
 
@@ -13,21 +13,27 @@ LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
     "crit": logging.CRITICAL,
-    "none": logging.CRITICAL + 1,
 }
 
 
 def configure(level: str, form: str = "", to: TextIO | None = None) -> None:
     """Send lines of *level* and above to *to*, standard error if None. *form* is console, json, or empty for either."""
     stream = to or sys.stderr
+    silent = level == "none"
+    threshold = LEVELS.get(level, logging.CRITICAL)
     for_eyes = form == "console" or (not form and stream.isatty())
     structlog.configure(
-        processors=_for_eyes(colors=stream.isatty()) if for_eyes else _for_machines(),
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        processors=[_drop] if silent else _for_eyes(colors=stream.isatty()) if for_eyes else _for_machines(),
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(LEVELS[level], logging.WARNING), stream=stream, format="%(name)s: %(message)s")
+    lowest = logging.CRITICAL + 1 if silent else max(threshold, logging.WARNING)
+    logging.basicConfig(level=lowest, stream=stream, format="%(name)s: %(message)s")
+
+
+def _drop(_logger: object, _method: str, _event: structlog.typing.EventDict) -> NoReturn:
+    raise structlog.DropEvent
 
 
 def _for_eyes(*, colors: bool) -> Sequence[structlog.typing.Processor]:

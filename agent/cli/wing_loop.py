@@ -48,7 +48,7 @@ class Wing:
     @property
     def is_alive(self) -> bool:
         """Whether the wing was started and has not ended."""
-        return self._thread.is_alive()
+        return self._thread.ident is not None and not self.ended.done()
 
     def start(self) -> None:
         """Start the thread."""

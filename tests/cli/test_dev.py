@@ -1,0 +1,125 @@
+"""``dockworker dev`` as a person meets it: a process, its output in a pipe, Ctrl-C."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiodocker
+import pytest
+
+from agent.cli import sample
+from tests.stories.house import clean_environment, free_port
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def command(tmp_path: Path, docker_host: str) -> Iterator[list[str]]:
+    """``dockworker dev`` in a place of its own. Whatever it leaves in Docker is removed at the end."""
+    had_image = asyncio.run(_has_image(docker_host))
+    yield [sys.executable, "-m", "agent", "dev", "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_port()}"]
+    asyncio.run(_clean(docker_host, tmp_path, keep_image=had_image))
+
+
+async def _has_image(host: str) -> bool:
+    async with aiodocker.Docker(host) as docker:
+        return any(sample.IMAGE in (image.get("RepoTags") or []) for image in await docker.images.list())
+
+
+def containers(docker_host: str, place: Path) -> list[str]:
+    return asyncio.run(_containers(docker_host, place))
+
+
+async def _containers(host: str, place: Path) -> list[str]:
+    file = place / "agent" / "identity.json"
+    if not file.exists():
+        return []
+    identity = json.loads(file.read_text())["identity"]
+    async with aiodocker.Docker(host) as docker:
+        filters = json.dumps({"label": [f"dockworker.agent={identity['agent_id']}"]})
+        return [one.id for one in await docker.containers.list(all=True, filters=filters)]
+
+
+async def _clean(host: str, place: Path, *, keep_image: bool) -> None:
+    ids = await _containers(host, place)
+    async with aiodocker.Docker(host) as docker:
+        for one in ids:
+            await docker.containers.container(one).delete(force=True, v=True)
+        if not keep_image and await _has_image(host):
+            await docker.images.delete(sample.IMAGE, force=True)
+
+
+def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
+    command: list[str], tmp_path: Path, docker_host: str
+) -> None:
+    ended = subprocess.run(
+        [*command, "--demo"], capture_output=True, text=True, timeout=PATIENCE, check=False, env=clean_environment()
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.findall(r"\(sample-demo:1\)  (\w+)", ended.stdout) == ["PENDING", "RUNNING", "STOPPED"]
+    assert "exit code 0" in ended.stdout
+    assert "  | all done" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    assert containers(docker_host, tmp_path) == []
+
+
+def test_dev_stays_until_ctrl_c_and_what_it_prints_works_as_printed(
+    command: list[str], tmp_path: Path, docker_host: str
+) -> None:
+    with subprocess.Popen(
+        [*command, "--sample", "--stop-line", "make down"], stdout=subprocess.PIPE, text=True, env=clean_environment()
+    ) as dev:
+        assert dev.stdout
+        said = ""
+        while "Ctrl-C" not in said:
+            said += dev.stdout.readline()
+        assert re.findall(r"\(sample:1\)  (\w+)", said) == ["PENDING", "RUNNING"]
+        describe, run, stop = re.findall(r"^  (\. .* && .*/aws ecs .*)$", said, re.MULTILINE)
+
+        assert json.loads(shell(describe))["tasks"][0]["lastStatus"] == "RUNNING"
+        (extra,) = json.loads(shell(run))["tasks"]
+        assert json.loads(shell(stop))["task"]["desiredStatus"] == "STOPPED"
+        while f"task {extra['taskArn'].rpartition('/')[2]} (sample:1)  RUNNING" not in said:
+            said += dev.stdout.readline()
+
+        dev.send_signal(signal.SIGINT)
+        last = dev.stdout.read()
+        assert dev.wait(PATIENCE) == 0
+
+    assert "Left running: 1 task and the Docker Engine." in last
+    assert last.rstrip().endswith("make down")
+    assert len(containers(docker_host, tmp_path)) == 2
+
+    stopped = subprocess.run(
+        [*command, "--stop"], capture_output=True, text=True, timeout=PATIENCE, check=True, env=clean_environment()
+    )
+
+    assert "Tasks that run: 1." in stopped.stdout
+    assert containers(docker_host, tmp_path) == []
+
+
+def shell(line: str) -> str:
+    return subprocess.run(
+        ["sh", "-c", line], check=True, capture_output=True, text=True, env=clean_environment()
+    ).stdout
+
+
+def test_without_an_engine_it_says_what_to_do(command: list[str], tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*command, "--demo"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**clean_environment(), "DOCKER_HOST": f"unix://{tmp_path}/no.sock"},
+    )
+
+    assert ended.returncode == 1
+    assert "`packaging/engine up` starts one" in ended.stdout
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,36 @@
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio
+from agent.cli.signals import stop_on_signals
+
+async def main():
+    told_to_stop = asyncio.Event()
+    with stop_on_signals(told_to_stop):
+        print("up", flush=True)
+        await told_to_stop.wait()
+        print("told", flush=True)
+        if {stubborn}:
+            await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_asked_once_it_stops_in_order_asked_twice_it_stops_at_once(number: signal.Signals, *, stubborn: bool) -> None:
+    program = PROGRAM.format(stubborn=stubborn)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == b"told\n"
+        if stubborn:
+            process.send_signal(number)
+
+        assert process.wait(10) == (128 + number if stubborn else 0)
