@@ -7,11 +7,12 @@ any deadline passes.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent.engine import lifecycle
-from agent.engine.draft import Draft, World
+from agent.engine import due, lifecycle
+from agent.engine.draft import Draft
+from agent.engine.world import World
 from agent.model.names import TaskArn
-from agent.model.status import Doing, Status
-from agent.model.task import Container, Task, Tombstone
+from agent.model.status import Status
+from agent.model.task import Task, Tombstone
 
 TOMBSTONE_KEPT = timedelta(hours=1)
 """How long a tombstone stays once ECS knows all there was to tell."""
@@ -21,48 +22,24 @@ def next_of(world: World) -> datetime | None:
     """The earliest deadline of all; None if there is none."""
     if not world.released:
         return None
-    dates = [when for task in world.tasks.values() if task.arn not in world.abandoned for when in _of_task(task)]
+    dates = [world.dates[arn] for arn in world.dates if arn not in world.abandoned]
     dates += [stone.until for stone in world.tombstones.values() if stone.until is not None]
     return min(dates, default=None)
 
 
-def _of_task(task: Task) -> list[datetime]:
-    dates = [when for container in task.containers for when in _of_container(container)]
-    if task.remove_at is not None:
-        dates.append(task.remove_at)
-    return dates
-
-
-def _of_container(container: Container) -> list[datetime]:
-    dates = []
-    if container.wake_at is not None:
-        dates.append(container.wake_at)
-    if _awaits_kill(container) and container.kill_at is not None:
-        dates.append(container.kill_at + lifecycle.KILL_SLACK)
-    return dates
-
-
-def _awaits_kill(container: Container) -> bool:
-    return (
-        container.known is not Status.STOPPED
-        and bool(container.docker_id)
-        and Doing.STOP in container.in_flight
-        and not container.is_doing(Doing.KILL)
-    )
-
-
 def pass_all(draft: Draft) -> set[TaskArn]:
     """Clear what is due, and say which tasks are to be driven."""
-    due = set()
-    for task in list(draft.tasks()):
-        if task.arn not in draft.world.abandoned and any(when <= draft.at for when in _of_task(task)):
-            with draft.about(task.arn):
+    passed = set()
+    for arn, date in draft.world.dates.items():
+        task = draft.task(arn)
+        if task is not None and date <= draft.at and arn not in draft.world.abandoned:
+            with draft.about(arn):
                 draft.put(_pass(draft, task))
-            due.add(task.arn)
-    for stone in list(draft.world.tombstones.values()):
+            passed.add(arn)
+    for stone in draft.world.tombstones.values():
         if stone.until is not None and stone.until <= draft.at:
             draft.bury(stone.arn)
-    return due
+    return passed
 
 
 def _pass(draft: Draft, task: Task) -> Task:
@@ -72,7 +49,8 @@ def _pass(draft: Draft, task: Task) -> Task:
         after = container
         if after.wake_at is not None and after.wake_at <= draft.at:
             after = replace(after, wake_at=None)
-        if _awaits_kill(after) and after.kill_at is not None and after.kill_at + lifecycle.KILL_SLACK <= draft.at:
+        kill_at = due.kill_of(after)
+        if after.wake_at is None and kill_at is not None and kill_at <= draft.at:
             after = lifecycle.kill(draft, task, after)
         task = task.having(after)
     return task

@@ -4,21 +4,25 @@ The engine's state is never touched while an event is being decided: changes are
 so that an exception half-way leaves everything as it was.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
-from agent.model.acts import Act, CancelPull, ContainerAct, PullImage
+from agent.engine import leases
+from agent.engine.world import Key, Pull, Row, World
+from agent.model.acts import Act, CancelPull, PullImage
 from agent.model.decision import Decision, Moved
-from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.names import Image, Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
 from agent.model.status import PullBehavior, Status
 from agent.model.task import Container, Task, Tombstone
 
-Key = tuple[TaskArn, str]
-"""A container of a task."""
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class TaskIsBroken(Exception):
@@ -29,36 +33,6 @@ class TaskIsBroken(Exception):
         self.arn = arn
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """An image on its way, and who waits for it."""
-
-    waiting: frozenset[Key] = frozenset()
-    cancelling: bool = False
-
-
-@dataclass(slots=True)
-class World:
-    """Everything the engine knows. Rows first; below them what a restart may forget."""
-
-    rules: Rules
-    tasks: dict[TaskArn, Task] = field(default_factory=dict)
-    tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
-    step: Step = Step(0)  # noqa: RUF009 -- a NewType call is the value itself
-    pulls: dict[Image, Pull] = field(default_factory=dict)
-    heard: dict[Key, Step] = field(default_factory=dict)
-    """When something about a container was last decided or heard."""
-    unsure: dict[Key, Step] = field(default_factory=dict)
-    """Containers with an act of unknown outcome: they wait for a listing that was asked for later than this."""
-    strays: dict[DockerId, ContainerAct] = field(default_factory=dict)
-    """Removals of containers whose task is forgotten."""
-    released: bool = False
-    """False from the start, or from a loss of Docker, until a listing has been heard: acts are held."""
-    held_since: Step = Step(0)  # noqa: RUF009 -- likewise
-    abandoned: set[TaskArn] = field(default_factory=set)
-    """Tasks that met a bug twice: nothing is decided about them any more."""
-
-
 class Draft:
     """What one event has changed so far. `at` is when it happened, `cause` what told us."""
 
@@ -66,8 +40,10 @@ class Draft:
         self.world = world
         self.at = at
         self.cause = cause
+        self.step = Step(world.step + 1)
         self.acts: list[Act] = []
         self.released = world.released
+        self.listed = world.listed
         self.held_since = world.held_since
         self.unsure = world.unsure
         self._tasks: dict[TaskArn, Task | None] = {}
@@ -97,6 +73,15 @@ class Draft:
         for arn, new in self._tasks.items():
             if new is not None and arn not in self.world.tasks:
                 yield new
+
+    def is_taken(self, task: Task) -> leases.IsTaken:
+        """Says of a port whether a container that may run has it leased; *task* is as its row is going to be."""
+        changed = Counter[leases.Port]()
+        for arn, row in {**self._tasks, task.arn: task}.items():
+            before = self.world.tasks.get(arn)
+            changed.subtract(leases.held(before) if before is not None else ())
+            changed.update(leases.held(row) if row is not None else ())
+        return lambda port: self.world.ports[port] + changed[port] > 0
 
     @contextmanager
     def about(self, arn: TaskArn) -> Iterator[None]:
@@ -179,43 +164,50 @@ class Draft:
 
     def hold(self) -> None:
         """Docker is lost: no act until a listing that is asked for from now on has been heard."""
-        self.released, self.held_since = False, self.world.step
+        self.released, self.held_since = False, self.step
 
     def lose(self, arn: TaskArn, container: str) -> None:
         """Note that an act's answer was lost: the container waits for a listing that is asked for from now on."""
-        self.unsure = {**self.unsure, (arn, container): self.world.step}
+        self.unsure = {**self.unsure, (arn, container): self.step}
 
     def swap_in(self) -> Decision:
         """Make the changes the engine's state, and say what they were."""
         world = self.world
-        for arn, task in self._tasks.items():
-            if task is None:
-                world.tasks.pop(arn, None)
+        tasks = {arn: task for arn, task in self._tasks.items() if task != world.tasks.get(arn)}
+        stones = {arn: stone for arn, stone in self._tombstones.items() if stone != world.tombstones.get(arn)}
+        rows = {arn: self._row(task) for arn, task in tasks.items()}
+        for arn, row in rows.items():
+            if row is None:
+                world.drop(arn)
             else:
-                world.tasks[arn] = task
-        for arn, stone in self._tombstones.items():
-            if stone is None:
-                world.tombstones.pop(arn, None)
-            else:
-                world.tombstones[arn] = stone
-        for image, pull in self._pulls.items():
-            if pull is None:
-                world.pulls.pop(image, None)
-            else:
-                world.pulls[image] = pull
-        world.released, world.held_since, world.unsure = self.released, self.held_since, self.unsure
-        world.heard.update(dict.fromkeys(self._heard, world.step))
+                world.put(row)
+        _lay_over(world.tombstones, stones)
+        _lay_over(world.pulls, self._pulls)
+        world.step, world.released, world.listed = self.step, self.released, self.listed
+        world.held_since, world.unsure = self.held_since, self.unsure
+        world.heard.update((key, self.step) for key in self._heard if key[0] in world.tasks)
         for change in self._afterwards:
             change(world)
-        return self._decision()
-
-    def _decision(self) -> Decision:
         return Decision(
-            tasks=tuple(task for task in self._tasks.values() if task is not None),
-            forgotten=tuple(arn for arn, task in self._tasks.items() if task is None),
-            tombstones=tuple(stone for stone in self._tombstones.values() if stone is not None),
-            buried=tuple(arn for arn, stone in self._tombstones.items() if stone is None),
+            tasks=tuple(task for task in tasks.values() if task is not None),
+            forgotten=tuple(arn for arn, task in tasks.items() if task is None),
+            tombstones=tuple(stone for stone in stones.values() if stone is not None),
+            buried=tuple(arn for arn, stone in stones.items() if stone is None),
             reports=tuple(self._reports),
             acts=tuple(self.acts),
             moves=tuple(self._moves),
         )
+
+    def _row(self, task: Task | None) -> Row | None:
+        if task is None:
+            return None
+        with self.about(task.arn):
+            return Row.of(task)
+
+
+def _lay_over(known: dict[K, V], changes: Mapping[K, V | None]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            known.pop(key, None)
+        else:
+            known[key] = value

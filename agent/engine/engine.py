@@ -10,8 +10,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
-from agent.engine import deadlines, lifecycle, listing, outcomes, reasons, reports
-from agent.engine.draft import Draft, TaskIsBroken, World
+from agent.engine import broken, deadlines, lifecycle, listing, outcomes, reports
+from agent.engine.draft import Draft, TaskIsBroken
+from agent.engine.world import Row, Snapshot, World
 from agent.model.acts import ContainerAct, PullImage
 from agent.model.decision import Decision
 from agent.model.events import (
@@ -38,7 +39,7 @@ from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
 from agent.model.seen import Summary
-from agent.model.status import Doing, Status
+from agent.model.status import Status
 from agent.model.task import Container, Task, Tombstone
 
 
@@ -49,7 +50,7 @@ class Engine:
         self._world = World(rules)
         for task in tasks:
             containers = tuple(replace(c, lost=c.doing) for c in task.containers)
-            self._world.tasks[task.arn] = replace(task, containers=containers)
+            self._world.put(Row.of(replace(task, containers=containers)))
         self._world.tombstones = {stone.arn: stone for stone in tombstones}
 
     @property
@@ -61,6 +62,10 @@ class Engine:
     def tasks(self) -> Mapping[TaskArn, Task]:
         """The rows as they are now; not to be changed."""
         return MappingProxyType(self._world.tasks)
+
+    def snapshot(self) -> Snapshot:
+        """What is known now, for comparison with later."""
+        return Snapshot(dict(self._world.tasks), dict(self._world.tombstones), dict(self._world.pulls))
 
     def next_deadline(self) -> datetime | None:
         """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
@@ -74,40 +79,48 @@ class Engine:
         """Say what *event* makes of the tasks it concerns.
 
         Raises TaskIsBroken if a bug met the decision about one task, and anything else for a bug that concerns none;
-        either way nothing has changed.
+        either way nothing has changed. `TaskBroke` is then to be decided, and the event after it once more: it may
+        concern others too. No task breaks more than twice, and `TaskBroke` itself never raises.
         """
-        self._world.step = Step(self._world.step + 1)
         draft = Draft(self._world, event.at, event.cause)
-        touched = self._hear(draft, event)
+        try:
+            self._drive(draft, self._hear(draft, event))
+            return draft.swap_in()
+        except Exception:
+            if not isinstance(event, TaskBroke):
+                raise
+            return broken.last_resort(Draft(self._world, event.at, event.cause), event)
+
+    def _drive(self, draft: Draft, touched: set[TaskArn]) -> None:
         for arn in sorted(touched):
             task = draft.task(arn)
             if task is not None and arn not in self._world.abandoned:
                 with draft.about(arn):
                     lifecycle.drive(draft, task)
                     deadlines.tidy(draft, arn)
-        return draft.swap_in()
 
     def _hear(self, draft: Draft, event: Event) -> set[TaskArn]:  # noqa: C901, PLR0911 -- one case an event
         match event:
             case TaskAssigned() | TaskStopRequested() | TaskRefused():
                 with draft.about(event.spec.arn if isinstance(event, TaskAssigned) else event.task):
                     return _hear_ecs(draft, event)
-            case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed() | ImagePulled():
+            case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed():
                 return _hear_outcome(draft, event)
+            case ImagePulled():
+                return outcomes.pulled(draft, event)
             case Observed():
                 return _observe(draft, event)
             case Listed():
-                listing.hear(draft, event)
-                return {task.arn for task in draft.tasks()}
+                return listing.hear(draft, event)
             case DeadlinePassed():
                 return deadlines.pass_all(draft)
             case DockerLost():
                 draft.hold()
                 return set()
             case ActBroke():
-                return _break_by_act(draft, event)
+                return broken.by_act(draft, event)
             case TaskBroke():
-                return _break(draft, event.task, event.where)
+                return broken.by_decision(draft, event.task, event.where)
             case ReportsSettled():
                 return _settle(draft, event)
             case CredentialsArrived() | DockerBack():
@@ -131,7 +144,7 @@ def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
     known = draft.task(arn)
     if known is not None:
         if known.spec.rebuilt:
-            draft.put(listing.fill_in(known, event.spec))
+            draft.put(listing.fill_in(known, event.spec, event.draw))
             return {arn}
         return set()
     if draft.tombstone(arn) is not None:
@@ -155,6 +168,10 @@ def _ask_to_stop(draft: Draft, event: TaskStopRequested) -> set[TaskArn]:
     if task is not None:
         draft.put(replace(task, wanted=Status.STOPPED, seq=max(task.seq, event.seq)))
         return {task.arn}
+    if draft.tombstone(event.task) is None and not draft.listed:
+        # The journal may have been lost: whether there is such a task here, the first listing says.
+        draft.put(replace(listing.found(event.task, event.at, event.at), wanted=Status.STOPPED, seq=event.seq))
+        return {event.task}
     if draft.tombstone(event.task) is None:
         draft.put_tombstone(Tombstone(event.task, event.at))
         draft.report(TaskReport(event.task, Status.STOPPED, moved=True, at=event.at))
@@ -172,24 +189,23 @@ def _refuse(draft: Draft, event: TaskRefused) -> set[TaskArn]:
 
 
 def _hear_outcome(
-    draft: Draft, event: ContainerCreated | ContainerAnswered | ContainerRemoved | ActFailed | ImagePulled
+    draft: Draft, event: ContainerCreated | ContainerAnswered | ContainerRemoved | ActFailed
 ) -> set[TaskArn]:
-    match event:
-        case ImagePulled():
-            return outcomes.pulled(draft, event)
-        case ActFailed():
-            return outcomes.failed(draft, event)
-        case _:
-            if event.act.task in draft.world.abandoned:
-                return set()
-            with draft.about(event.act.task):
-                match event:
-                    case ContainerCreated():
-                        return outcomes.created(draft, event)
-                    case ContainerAnswered():
-                        return outcomes.answered(draft, event)
-                    case ContainerRemoved():
-                        return outcomes.removed(draft, event)
+    act = event.act
+    if isinstance(act, PullImage) and isinstance(event, ActFailed):
+        return outcomes.pull_failed(draft, event, act.image)
+    if not isinstance(act, ContainerAct) or act.task in draft.world.abandoned:
+        return set()
+    with draft.about(act.task):
+        match event:
+            case ContainerCreated():
+                return outcomes.created(draft, event)
+            case ContainerAnswered():
+                return outcomes.answered(draft, event)
+            case ContainerRemoved():
+                return outcomes.removed(draft, event)
+            case ActFailed():
+                return outcomes.failed(draft, event, act)
 
 
 def _observe(draft: Draft, event: Observed) -> set[TaskArn]:
@@ -208,41 +224,9 @@ def _settle(draft: Draft, event: ReportsSettled) -> set[TaskArn]:
         if stone is not None and stone.until is None:
             draft.put_tombstone(replace(stone, until=event.at + deadlines.TOMBSTONE_KEPT))
         if task is not None and task.told is Status.STOPPED:
-            draft.put(replace(task, settled=True))
+            with draft.about(arn):
+                draft.put(replace(task, settled=True))
     return set()
-
-
-def _break_by_act(draft: Draft, event: ActBroke) -> set[TaskArn]:
-    match event.act:
-        case PullImage(image=image):
-            broken = {arn for arn, _ in draft.end_pull(image)}
-            for arn in broken:
-                if (task := draft.task(arn)) is not None:
-                    draft.put(_without_pull(task))
-        case ContainerAct(task=arn):
-            broken = {arn}
-            outcomes.lose(draft, event.act)
-        case _:
-            raise RuntimeError(f"{type(event.act).__name__} broke: {event.error}")
-    return {arn for task in broken for arn in _break(draft, task, event.error)}
-
-
-def _without_pull(task: Task) -> Task:
-    for container in task.containers:
-        if container.is_doing(Doing.PULL):
-            task = task.having(replace(container, doing=(), lost=()))
-    return task
-
-
-def _break(draft: Draft, arn: TaskArn, where: str) -> set[TaskArn]:
-    task = draft.task(arn)
-    if task is None:
-        return set()
-    if task.broken:
-        draft.afterwards(lambda world: world.abandoned.add(arn))
-        return set()
-    draft.put(replace(task, broken=True, wanted=Status.STOPPED, reason=task.reason or reasons.broken(where)))
-    return {arn}
 
 
 __all__ = ["Engine", "TaskIsBroken"]

@@ -29,8 +29,7 @@ def apply(container: Container, seen: Seen) -> Container:
     """The container's row after *seen*; the same row where it says nothing new."""
     if not concerns(container, seen):
         return container
-    if not container.docker_id:
-        container = replace(container, docker_id=seen.docker_id, created_at=seen.created_at)
+    container = adopt(container, seen)
     match seen.status:
         case Status.RUNNING:
             return _runs(container, seen)
@@ -38,6 +37,18 @@ def apply(container: Container, seen: Seen) -> Container:
             return _has_stopped(container, seen)
         case _:
             return replace(container, known=max(container.known, Status.CREATED))
+
+
+def adopt(container: Container, seen: Seen) -> Container:
+    """The container's row, with the id that Docker has given it."""
+    if container.docker_id:
+        return container
+    return replace(container, docker_id=seen.docker_id, created_at=seen.created_at, removed=False)
+
+
+def has_run(container: Container, seen: Seen) -> bool:
+    """Has this container run and ended? Then no act that was lost can bring it to life any more."""
+    return concerns(container, seen) and seen.status is Status.STOPPED and seen.started_at is not None
 
 
 def vanished(container: Container, reason: str) -> Container:

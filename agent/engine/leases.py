@@ -4,31 +4,29 @@ A port that the task definition fixes is the user's own affair; one that it leav
 dynamic range, and belongs to the container until that is known not to run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 
 from agent.engine import reasons
 from agent.model.errors import GiveUp
 from agent.model.rules import Rules
-from agent.model.task import ContainerSpec, Lease, Task, Transport
+from agent.model.task import Binding, ContainerSpec, Lease, Task, Transport
 
-Taken = frozenset[tuple[Transport, int]]
+Port = tuple[Transport, int]
+IsTaken = Callable[[Port], bool]
 
 ATTEMPTS = 5
 """How often a container is given other ports after one of its own turned out to be in use."""
 
 
-def taken(tasks: Iterable[Task]) -> Taken:
-    """Every port that is leased to a container which may run."""
-    return frozenset(
-        (lease.transport, lease.host_port)
-        for task in tasks
-        for container in task.containers
-        if not container.at_rest
-        for lease in container.leases
-    )
+def held(task: Task) -> Iterator[Port]:
+    """The ports that are leased to containers of *task* which may run."""
+    for container in task.containers:
+        if container.leases and not container.at_rest:
+            for lease in container.leases:
+                yield lease.transport, lease.host_port
 
 
-def lease(spec: ContainerSpec, rules: Rules, used: Taken, draw: str, attempt: int) -> tuple[Lease, ...]:
+def lease(spec: ContainerSpec, rules: Rules, is_taken: IsTaken, draw: str, attempt: int) -> tuple[Lease, ...]:
     """A host port for each port mapping. The search begins where *draw* and *attempt* say, and goes round once.
 
     Raises GiveUp where a fixed port is reserved, or no port is left.
@@ -44,16 +42,26 @@ def lease(spec: ContainerSpec, rules: Rules, used: Taken, draw: str, attempt: in
         mine = {lease.host_port for lease in leases if lease.transport is mapping.transport}
         mine |= {other.host_port for other in spec.ports if other.transport is mapping.transport}
         start = int(draw[:8] or "0", 16) + 97 * number + 7919 * attempt
-        port = _first_free(rules, start, mapping.transport, used, reserved | mine)
+        port = _first_free(rules, start, mapping.transport, is_taken, reserved | mine)
         leases.append(Lease(mapping.container_port, port, mapping.transport, chosen=True))
     return tuple(leases)
 
 
-def _first_free(rules: Rules, start: int, transport: Transport, used: Taken, avoid: frozenset[int] | set[int]) -> int:
+def of_bindings(spec: ContainerSpec, bindings: tuple[Binding, ...]) -> tuple[Lease, ...]:
+    """The leases that a container must have had, by the ports that Docker publishes for it."""
+    fixed = {(mapping.transport, mapping.host_port) for mapping in spec.ports if mapping.host_port}
+    shown = dict.fromkeys((b.container_port, b.host_port, b.transport) for b in bindings)
+    return tuple(
+        Lease(inside, outside, transport, chosen=(transport, outside) not in fixed)
+        for inside, outside, transport in shown
+    )
+
+
+def _first_free(rules: Rules, start: int, transport: Transport, is_taken: IsTaken, avoid: frozenset[int]) -> int:
     size = rules.last_port - rules.first_port + 1
     for offset in range(size):
         port = rules.first_port + (start + offset) % size
-        if port not in avoid and (transport, port) not in used:
+        if port not in avoid and not is_taken((transport, port)):
             return port
     raise _give_up(reasons.no_free_port(rules.first_port, rules.last_port))
 

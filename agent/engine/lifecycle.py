@@ -24,12 +24,16 @@ inspect  lost       --                              inspect again
 
 "Lost" rows wait for a listing that was asked for after the loss; it often answers the question by itself. While Docker
 is lost nothing is due at all.
+
+A lost act stays in `doing`, and with it the chance that a container appears, until a later act on the same container
+is answered: Docker serialises the two. A later act that fails for a while has answered nothing. `doing` stands in the
+order of decision, a lost act where it was lost, so what an answer settles is what stands before it.
 """
 
 from dataclasses import replace
 from datetime import timedelta
 
-from agent.engine import leases, reports
+from agent.engine import leases, reasons, reports
 from agent.engine.draft import Draft
 from agent.engine.naming import container_name
 from agent.model.acts import (
@@ -44,9 +48,6 @@ from agent.model.acts import (
 from agent.model.errors import GiveUp
 from agent.model.status import Doing, Status
 from agent.model.task import Container, ContainerSpec, Task
-
-KILL_SLACK = timedelta(seconds=5)
-"""Docker kills at the end of the grace by itself; if it has not by then, the kill is ours."""
 
 ContainerDoing = CreateContainer | StartContainer | StopContainer | KillContainer | InspectContainer | RemoveContainer
 
@@ -70,7 +71,7 @@ def drive(draft: Draft, task: Task) -> Task:
 
 def settle(draft: Draft, task: Task) -> Task:
     """Say how far the task as a whole has come, and tell ECS."""
-    before, known = task.known, _known(task)
+    before, known = task.known, _known(draft, task)
     if known > before:
         task = replace(task, known=known)
         if known is Status.STOPPED:
@@ -79,25 +80,55 @@ def settle(draft: Draft, task: Task) -> Task:
     return reports.tell(draft, task)
 
 
-def _known(task: Task) -> Status:
+def accept(draft: Draft, task: Task, after: Container) -> Task:
+    """Put what is newly known of a container into the row.
+
+    One that was started and ended between two looks is told RUNNING first: it did run, and ECS counts from there.
+    """
+    before = task[after.name]
+    ran = before.known < Status.RUNNING and after.known is Status.STOPPED and after.started_at is not None
+    if ran and before.wanted is Status.RUNNING and task.wanted is Status.RUNNING and not _has_fallen(task):
+        ran_once = replace(
+            after, known=Status.RUNNING, wanted=before.wanted, exit_code=None, finished_at=None, reason=before.reason
+        )
+        _note(draft, task, before, ran_once)
+        task = settle(draft, task.having(ran_once))
+        before = task[after.name]
+        after = replace(after, told=before.told)
+    _note(draft, task, before, after)
+    return task.having(after)
+
+
+def _known(draft: Draft, task: Task) -> Status:
+    if not task.containers and not draft.listed:
+        return task.known  # its containers may turn up in the first listing
     if all(container.at_rest for container in task.containers):
         return Status.STOPPED
-    furthest = min(container.known for container in task.containers)
-    if any(spec.essential and c.known is Status.STOPPED for spec, c in task.pairs()):
+    if task.wanted is Status.STOPPED:
         return task.known  # on its way down: nothing more is reached
-    return min(furthest, Status.RUNNING)
+    return min(Status.RUNNING, *(container.known for container in task.containers))
 
 
 def _follow_essentials(draft: Draft, task: Task) -> Task:
-    fallen = any(spec.essential and c.known is Status.STOPPED for spec, c in task.pairs())
+    fallen = _has_fallen(task)
     if fallen and task.execution_stopped_at is None:
         task = replace(task, execution_stopped_at=draft.at)
-    if fallen or all(c.known is Status.STOPPED for c in task.containers):
+    if task.wanted is not Status.STOPPED and (fallen or all(c.known is Status.STOPPED for c in task.containers)):
         task = replace(task, wanted=Status.STOPPED)
-    if task.wanted is Status.STOPPED:
-        for container in task.containers:
-            task = task.having(replace(container, wanted=Status.STOPPED))
+    if task.wanted is not Status.STOPPED and task.spec.rebuilt and not _has_life(task):
+        task = replace(task, wanted=Status.STOPPED, reason=task.reason or reasons.FOUND_UNSTARTED)
+    if task.wanted is Status.STOPPED and any(c.wanted is not Status.STOPPED for c in task.containers):
+        task = replace(task, containers=tuple(replace(c, wanted=Status.STOPPED) for c in task.containers))
     return task
+
+
+def _has_fallen(task: Task) -> bool:
+    return any(spec.essential and c.known is Status.STOPPED for spec, c in task.pairs())
+
+
+def _has_life(task: Task) -> bool:
+    """Does anything run of a task that was found without a row? It may have ended long ago: it is not started then."""
+    return any(container.known is Status.RUNNING for container in task.containers)
 
 
 def _advance(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
@@ -153,9 +184,8 @@ def _pull(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -
 def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, *, again: bool = False) -> Container:
     """Lease the container's ports, where it has none yet, and have it created."""
     if not container.leases and task.publishes and spec.ports:
-        used = leases.taken(other for other in draft.tasks() if other.arn != task.arn) | leases.taken([task])
         try:
-            chosen = leases.lease(spec, draft.rules, used, task.draw, container.leases_tried)
+            chosen = leases.lease(spec, draft.rules, draft.is_taken(task), task.draw, container.leases_tried)
         except GiveUp as error:
             return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=error.reason)
         container = replace(container, leases=chosen)
@@ -186,7 +216,8 @@ def _wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Contain
         return stop(draft, task, spec, container)
     if not container.in_flight:
         return _wind_down_unsure(draft, task, spec, container)
-    if Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
+    is_up = container.known is not Status.STOPPED
+    if is_up and Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
         return stop(draft, task, spec, container)
     return container
 
@@ -197,10 +228,10 @@ def _wind_down_unsure(draft: Draft, task: Task, spec: ContainerSpec, container: 
     if container.is_doing(Doing.CREATE, Doing.INSPECT):
         name = container_name(task.spec, container.name)
         act = InspectContainer(task.arn, container.name, container.run, name, container.docker_id)
-        return _do(draft, _without_doing(container), act)
+        return _do(draft, container, act)
     if container.is_doing(Doing.KILL):
-        return kill(draft, task, _without_doing(container))
-    return stop(draft, task, spec, _without_doing(container))
+        return kill(draft, task, container)
+    return stop(draft, task, spec, container)
 
 
 def stop(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
@@ -208,7 +239,7 @@ def stop(draft: Draft, task: Task, spec: ContainerSpec, container: Container) ->
     if not draft.released or container.wake_at is not None or not container.docker_id:
         return container
     grace = draft.rules.stop_timeout if spec.stop_timeout is None else timedelta(seconds=spec.stop_timeout)
-    kill_at = container.kill_at or draft.at + grace
+    kill_at = max(container.kill_at, draft.at) if container.kill_at is not None else draft.at + grace
     act = StopContainer(task.arn, container.name, container.run, container.docker_id, kill_at)
     return _do(draft, replace(container, kill_at=kill_at), act)
 
@@ -224,6 +255,8 @@ def remove(draft: Draft, task: Task, container: Container) -> Container:
     """Have what is left of a stopped container removed."""
     if not draft.released or container.in_flight or container.removed or container.wake_at is not None:
         return container
+    if container.lost and not draft.is_sure(task.arn, container):
+        return container
     if not container.docker_id:
         return replace(container, removed=True)
     name = container_name(task.spec, container.name)
@@ -234,7 +267,9 @@ def remove(draft: Draft, task: Task, container: Container) -> Container:
 def _do(draft: Draft, container: Container, act: ContainerDoing) -> Container:
     draft.acts.append(act)
     draft.hear(act.task, act.container)
-    return replace(container, doing=(*container.doing, DOING[type(act)]), wake_at=None)
+    word = DOING[type(act)]
+    doing = (*(d for d in container.doing if d is not word), word)
+    return replace(container, doing=doing, lost=tuple(d for d in container.lost if d is not word), wake_at=None)
 
 
 def _note(draft: Draft, task: Task, before: Container, after: Container) -> None:

@@ -5,14 +5,16 @@ since the listing was asked for; the others wait for the next one. A container w
 be rebuilt from its labels (the journal was lost), unless a tombstone says that the task is over.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
-from agent.engine import facts, lifecycle, reasons
-from agent.engine.draft import Draft, World
-from agent.model.acts import RemoveContainer
+from agent.engine import facts, leases, lifecycle, reasons
+from agent.engine.draft import Draft
+from agent.engine.world import World
+from agent.model.acts import KillContainer, RemoveContainer
 from agent.model.events import Listed
 from agent.model.names import DockerId, Image, TaskArn
 from agent.model.seen import Labels, Phase, Seen, Summary
@@ -41,24 +43,30 @@ def _differs(container: Container, phase: Phase) -> bool:
             return container.known is not Status.STOPPED
 
 
-def hear(draft: Draft, event: Listed) -> None:
-    """Apply a listing to every row; whoever is held is driven by the caller."""
+def hear(draft: Draft, event: Listed) -> set[TaskArn]:
+    """Apply a listing to every row; gives the tasks that may go on after it."""
+    was_held = not draft.released
+    draft.listed = True
     draft.released = draft.released or event.asked >= draft.held_since
     draft.unsure = {key: step for key, step in draft.unsure.items() if step > event.asked}
     by_task = _by_task(event.seen)
+    touched = set()
     for task in list(draft.tasks()):
+        seen = by_task.pop(task.arn, ())
         if task.arn in draft.world.abandoned:
+            _kill_abandoned(draft, seen)
             continue
         with draft.about(task.arn):
-            _judge(draft, task, by_task.pop(task.arn, ()), event)
+            after = _judge(draft, task, seen, event)
+            draft.put(after)
+        if (was_held and draft.released) or after is not task or any(c.lost for c in task.containers):
+            touched.add(task.arn)
     for arn, seen in by_task.items():
-        if arn in draft.world.tasks:
-            continue
-        if draft.tombstone(arn) is not None:
-            for stray in seen:
-                _clear_away(draft, stray)
+        if draft.tombstone(arn) is None:
+            touched.add(rebuild(draft, arn, seen))
         else:
-            rebuild(draft, arn, seen)
+            _clear_away(draft, seen)
+    return touched
 
 
 def _by_task(seen: Iterable[Seen]) -> dict[TaskArn, tuple[Seen, ...]]:
@@ -66,18 +74,22 @@ def _by_task(seen: Iterable[Seen]) -> dict[TaskArn, tuple[Seen, ...]]:
     return {TaskArn(arn): tuple(group) for arn, group in groupby(ordered, key=lambda one: one.labels.task)}
 
 
-def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> None:
-    shown: Mapping[str, Seen] = {one.labels.container: one for one in seen}
+def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> Task:
+    if task.known is Status.STOPPED:
+        names = {container.name for container in task.containers}
+        _clear_away(draft, (one for one in seen if one.labels.container not in names))
+    elif task.spec.rebuilt:
+        task = _with_found(task, seen)
     for container in task.containers:
         if container.in_flight or draft.world.heard.get((task.arn, container.name), 0) > event.asked:
             continue
-        if (one := shown.get(container.name)) is not None:
-            task = look(draft, task, one)
+        mine = [one for one in seen if one.labels.container == container.name and facts.concerns(container, one)]
+        if mine:
+            task = look(draft, task, max(mine, key=lambda one: one.labels.run))
         elif container.docker_id in event.gone:
             after = facts.vanished(container, reasons.VANISHED)
-            task = task.having(replace(after, doing=(), lost=(), removed=True))
-            _note(draft, task, container, after)
-    draft.put(task)
+            task = lifecycle.accept(draft, task, replace(after, doing=(), lost=(), removed=True))
+    return task
 
 
 def look(draft: Draft, task: Task, seen: Seen) -> Task:
@@ -89,50 +101,79 @@ def look(draft: Draft, task: Task, seen: Seen) -> Task:
     if facts.is_ghost(before, seen):
         if before.in_flight:
             return task
-        haunted = replace(before, doing=(), lost=(), kill_at=None)
+        haunted = replace(facts.adopt(before, seen), doing=(), lost=(), kill_at=None, wake_at=None)
         return task.having(lifecycle.stop(draft, task, task.asked(before.name), haunted))
     after = facts.apply(before, seen)
-    if after.known > before.known and after.lost:
+    if after.lost and (after.known > before.known or facts.has_run(after, seen)):
         after = replace(after, doing=after.in_flight, lost=())
-    if after != before:
-        _note(draft, task, before, after)
-        task = task.having(after)
-    return task
+    return task if after == before else lifecycle.accept(draft, task, after)
 
 
-def _note(draft: Draft, task: Task, before: Container, after: Container) -> None:
-    draft.hear(task.arn, before.name)
-    if after.known != before.known:
-        draft.moved(task.arn, before.name, before.known, after.known, after.reason)
-
-
-def _clear_away(draft: Draft, seen: Seen) -> None:
-    if seen.docker_id in draft.world.strays:
-        return
-    labels = seen.labels
-    act = RemoveContainer(labels.task, labels.container, labels.run, seen.name, seen.docker_id, force=True)
-    draft.acts.append(act)
-    draft.afterwards(lambda world: world.strays.update({seen.docker_id: act}))
-
-
-def rebuild(draft: Draft, arn: TaskArn, seen: tuple[Seen, ...]) -> None:
-    """Make a task of what its containers' labels say: enough to obey stops and report exits."""
-    spec = TaskSpec(
-        arn=arn,
-        family=seen[0].labels.family,
-        version=seen[0].labels.version,
-        containers=tuple(_spec(one.labels) for one in seen),
-        rebuilt=True,
-    )
-    task = Task(
-        spec=spec,
-        containers=tuple(Container(name=one.labels.container, run=one.labels.run) for one in seen),
-        arrived=_first(seen) or draft.at,
-        admitted=draft.at,
-    )
+def _kill_abandoned(draft: Draft, seen: Iterable[Seen]) -> None:
     for one in seen:
-        task = look(draft, task, one)
-    draft.put(task)
+        if draft.released and one.status is Status.RUNNING:
+            draft.acts.append(KillContainer(one.labels.task, one.labels.container, one.labels.run, one.docker_id))
+
+
+def _clear_away(draft: Draft, seen: Iterable[Seen]) -> None:
+    """Remove what is left in Docker of a task that is over."""
+    for one in seen:
+        if not draft.released or one.docker_id in draft.world.strays:
+            continue
+        labels, stray = one.labels, frozenset({one.docker_id})
+        act = RemoveContainer(labels.task, labels.container, labels.run, one.name, one.docker_id, force=True)
+        draft.acts.append(act)
+        draft.afterwards(partial(_remember_strays, strays=stray))
+
+
+def _remember_strays(world: World, strays: frozenset[DockerId]) -> None:
+    world.strays |= strays
+
+
+def rebuild(draft: Draft, arn: TaskArn, seen: tuple[Seen, ...]) -> TaskArn:
+    """Make a task of what its containers' labels say: enough to obey stops and report exits."""
+    task = found(arn, _first(seen) or draft.at, draft.at)
+    labels = seen[0].labels
+    task = replace(task, spec=replace(task.spec, family=labels.family, version=labels.version))
+    with draft.about(arn):
+        task = _with_found(task, seen)
+        for one in seen:
+            task = look(draft, task, one)
+        draft.put(task)
+    return arn
+
+
+def found(arn: TaskArn, arrived: datetime, admitted: datetime) -> Task:
+    """The row of a task of which nothing is known but its ARN; a listing or a payload says more."""
+    spec = TaskSpec(arn=arn, family="", version="", containers=(), rebuilt=True)
+    return Task(spec=spec, containers=(), arrived=arrived, admitted=admitted)
+
+
+def _with_found(task: Task, seen: Iterable[Seen]) -> Task:
+    """*task* with the containers that its row does not have yet, each name once, of the latest run."""
+    latest: dict[str, Seen] = {}
+    for one in seen:
+        known = latest.get(one.labels.container)
+        if known is None or known.labels.run < one.labels.run:
+            latest[one.labels.container] = one
+    for name in {container.name for container in task.containers}:
+        latest.pop(name, None)
+    specs = tuple(_spec(one.labels) for one in latest.values())
+    rows = tuple(_row(spec, one) for spec, one in zip(specs, latest.values(), strict=True))
+    if not rows:
+        return task
+    spec = replace(task.spec, containers=task.spec.containers + specs)
+    return replace(task, spec=spec, containers=task.containers + rows)
+
+
+def _row(spec: ContainerSpec, seen: Seen) -> Container:
+    return Container(
+        name=spec.name,
+        run=seen.labels.run,
+        docker_id=seen.docker_id,
+        created_at=seen.created_at,
+        leases=leases.of_bindings(spec, seen.bindings),
+    )
 
 
 def _first(seen: tuple[Seen, ...]) -> datetime | None:
@@ -149,9 +190,13 @@ def _spec(labels: Labels) -> ContainerSpec:
     )
 
 
-def fill_in(task: Task, spec: TaskSpec) -> Task:
-    """A rebuilt task, now that a payload says what it really is. Containers it lacks begin from nothing."""
+def fill_in(task: Task, spec: TaskSpec, draw: str) -> Task:
+    """A rebuilt task, now that a payload says what it really is. Containers it lacks begin from nothing.
+
+    Of a task that is over, nothing is begun.
+    """
+    if task.known is Status.STOPPED:
+        return task
     known = {container.name: container for container in task.containers}
-    return replace(
-        task, spec=spec, containers=tuple(known.get(c.name) or Container(name=c.name) for c in spec.containers)
-    )
+    containers = tuple(known.get(one.name) or Container(name=one.name) for one in spec.containers)
+    return replace(task, spec=spec, containers=containers, draw=draw)

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from agent.engine import facts, reasons
-from agent.engine.draft import Draft, Key, World
+from agent.engine import facts, lifecycle, reasons
+from agent.engine.draft import Draft
 from agent.engine.leases import ATTEMPTS
+from agent.engine.world import Key, World
 from agent.model.acts import (
     DOING,
-    CancelPull,
     ContainerAct,
     CreateContainer,
+    InspectContainer,
     KillContainer,
     ListContainers,
-    PullImage,
     RemoveContainer,
     StartContainer,
     StopContainer,
@@ -27,7 +27,7 @@ from agent.model.events import (
     Fault,
     ImagePulled,
 )
-from agent.model.names import DockerId, Image, TaskArn
+from agent.model.names import NO_ID, DockerId, Image, TaskArn
 from agent.model.status import Doing, Status
 from agent.model.task import Container, Task
 
@@ -44,6 +44,8 @@ def created(draft: Draft, event: ContainerCreated) -> set[TaskArn]:
     if task is None or container is None:
         return set()
     container = _answered(draft, event.act, container)
+    if container.known is Status.RUNNING and container.docker_id != event.docker_id:
+        container = facts.vanished(container, reasons.VANISHED)  # what ran under this name was not what we made
     container = replace(container, docker_id=event.docker_id, created_at=event.at, tries=0)
     return _put(draft, task, replace(container, known=max(container.known, Status.CREATED)))
 
@@ -62,8 +64,8 @@ def answered(draft: Draft, event: ContainerAnswered) -> set[TaskArn]:
         container = replace(facts.vanished(container, reason), removed=True)
         return _put(draft, task, container)
     container = facts.apply(container, event.seen)
-    if _came_to_nothing(event.act, container) and before is not Status.STOPPED:
-        container = replace(container, wake_at=draft.at + FIRST_WAIT)
+    if before is not Status.STOPPED and _came_to_nothing(event.act, container):
+        container = _again_later(draft, event.act, container, reasons.NO_START)
     return _put(draft, task, container)
 
 
@@ -72,6 +74,12 @@ def _came_to_nothing(act: ContainerAct, container: Container) -> bool:
     if isinstance(act, StopContainer | KillContainer):
         return container.known is Status.RUNNING or container.is_doing(Doing.START)
     return isinstance(act, StartContainer) and container.known is Status.CREATED
+
+
+def _again_later(draft: Draft, act: ContainerAct, container: Container, reason: str) -> Container:
+    if isinstance(act, StartContainer) and container.tries + 1 >= TRIES:
+        return _given_up(act, container, reason)
+    return replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
 
 
 def removed(draft: Draft, event: ContainerRemoved) -> set[TaskArn]:
@@ -94,25 +102,20 @@ def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
     )
 
 
-def failed(draft: Draft, event: ActFailed) -> set[TaskArn]:
-    """An act did not do what it promised."""
-    match event.act:
-        case PullImage(image=image):
-            return _pull_failed(draft, event, image)
-        case CancelPull() | ListContainers():
-            return set()
-        case ContainerAct() as act:
-            if isinstance(act, RemoveContainer):
-                docker_id = act.docker_id
-                draft.afterwards(lambda world: _let_go(world, docker_id))
-            return _act_failed(draft, event, act)
+def failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskArn]:
+    """An act on a container did not do what it promised."""
+    if isinstance(act, RemoveContainer):
+        docker_id = act.docker_id
+        draft.afterwards(lambda world: _let_go(world, docker_id))
+    return _act_failed(draft, event, act)
 
 
 def _let_go(world: World, stray: DockerId) -> None:
-    world.strays.pop(stray, None)
+    world.strays -= {stray}
 
 
-def _pull_failed(draft: Draft, event: ActFailed, image: Image) -> set[TaskArn]:
+def pull_failed(draft: Draft, event: ActFailed, image: Image) -> set[TaskArn]:
+    """An image did not come: it is asked for again, or its containers try their luck with what is on the host."""
     waiting = draft.end_pull(image)
     if event.fault is Fault.CANCELLED:
         return _after_pull(draft, waiting, lambda c: c)
@@ -131,10 +134,11 @@ def _after_pull(draft: Draft, waiting: frozenset[Key], change: Callable[[Contain
         task = draft.task(arn)
         if task is None or Doing.PULL not in task[name].doing:
             continue
-        container = change(replace(task[name], doing=(), lost=()))
-        if container.known is Status.PULLED:
-            task = replace(task, pull_stopped_at=draft.at)
-        touched |= _put(draft, task, container)
+        with draft.about(arn):
+            container = change(replace(task[name], doing=(), lost=()))
+            if container.known is Status.PULLED:
+                task = replace(task, pull_stopped_at=draft.at)
+            touched |= _put(draft, task, container)
     return touched
 
 
@@ -142,10 +146,13 @@ def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskAr
     task, container = _meant(draft, act)
     if task is None or container is None:
         return set()
-    if event.fault is Fault.UNKNOWN:
+    if event.fault in (Fault.UNKNOWN, Fault.CANCELLED):
         return lose(draft, act)
-    container = _answered(draft, act, container)
-    if event.fault is Fault.PORT_TAKEN:
+    if event.fault is Fault.TRY_AGAIN or isinstance(act, StopContainer | KillContainer | InspectContainer):
+        container = _unanswered(draft, act, container)
+    else:
+        container = _answered(draft, act, container)
+    if event.fault is Fault.PORT_TAKEN and container.wanted is Status.RUNNING and container.known < Status.RUNNING:
         container = _other_ports(container, event.port)
     elif _is_worth_another_try(event.fault, act, container):
         container = replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
@@ -159,22 +166,22 @@ def _is_worth_another_try(fault: Fault, act: ContainerAct, container: Container)
         return True
     if container.at_rest:
         return False
-    if isinstance(act, StopContainer | KillContainer):
-        return True
+    if isinstance(act, StopContainer | KillContainer | InspectContainer):
+        return True  # until they are answered, nobody knows that nothing runs
     return fault is Fault.TRY_AGAIN and container.tries + 1 < TRIES
 
 
 def _given_up(act: ContainerAct, container: Container, reason: str) -> Container:
     missing_image = isinstance(act, CreateContainer) and "no such image" in reason.lower()
-    reason = container.pull_reason if missing_image and container.pull_reason else reason
-    return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=container.reason or reason)
+    reason = container.reason or (container.pull_reason if missing_image and container.pull_reason else reason)
+    if container.known is Status.RUNNING:  # whatever Docker says of the act: it runs, and is to be stopped
+        return replace(container, wanted=Status.STOPPED, reason=reason)
+    return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=reason)
 
 
 def _other_ports(container: Container, port: int) -> Container:
     mine = [lease for lease in container.leases if lease.host_port == port]
     fixed = any(not lease.chosen for lease in mine) or not mine
-    if container.known is Status.STOPPED:
-        return container
     if fixed or container.leases_tried + 1 >= ATTEMPTS:
         reason = container.reason or reasons.port_taken(port)
         return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=reason)
@@ -184,7 +191,7 @@ def _other_ports(container: Container, port: int) -> Container:
         container,
         known=Status.PULLED,
         run=run,
-        docker_id=type(container.docker_id)(""),
+        docker_id=NO_ID,
         leases=(),
         leases_tried=container.leases_tried + 1,
     )
@@ -200,7 +207,8 @@ def lose(draft: Draft, act: ContainerAct) -> set[TaskArn]:
         return set()
     draft.lose(task.arn, container.name)
     draft.acts.append(ListContainers())
-    return _put(draft, task, replace(container, lost=(*container.lost, word)))
+    doing = (*(d for d in container.doing if d is not word), word)
+    return _put(draft, task, replace(container, doing=doing, lost=(*container.lost, word)))
 
 
 def _meant(draft: Draft, act: ContainerAct) -> tuple[Task | None, Container | None]:
@@ -214,8 +222,24 @@ def _meant(draft: Draft, act: ContainerAct) -> tuple[Task | None, Container | No
 
 
 def _answered(draft: Draft, act: ContainerAct, container: Container) -> Container:
+    """An answer settles its own act, and the acts that were lost before it was decided."""
     draft.hear(act.task, act.container)
     word = DOING[type(act)]
+    earlier = container.doing[: container.doing.index(word)] if word in container.doing else ()
+    settled = {word, *(d for d in earlier if d in container.lost)}
+    return replace(
+        container,
+        doing=tuple(d for d in container.doing if d not in settled),
+        lost=tuple(d for d in container.lost if d not in settled),
+    )
+
+
+def _unanswered(draft: Draft, act: ContainerAct, container: Container) -> Container:
+    """A failure that is tried again settles nothing: what was lost before is lost still, the same act's first attempt too."""
+    draft.hear(act.task, act.container)
+    word = DOING[type(act)]
+    if isinstance(act, CreateContainer | StartContainer) and act.again:
+        return replace(container, lost=(*(d for d in container.lost if d is not word), word))
     return replace(
         container,
         doing=tuple(d for d in container.doing if d is not word),
@@ -224,11 +248,8 @@ def _answered(draft: Draft, act: ContainerAct, container: Container) -> Containe
 
 
 def _put(draft: Draft, task: Task, container: Container) -> set[TaskArn]:
-    before = task[container.name]
     draft.hear(task.arn, container.name)
-    if before.known != container.known:
-        draft.moved(task.arn, container.name, before.known, container.known, container.reason)
-    draft.put(task.having(container))
+    draft.put(lifecycle.accept(draft, task, container))
     return {task.arn}
 
 

@@ -5,6 +5,8 @@ from agent.model.seen import Seen
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 VANISHED = "ContainerVanishedError: the container was removed outside ECS"
 RESTARTED_OUTSIDE = "DockerStateError: the container was restarted outside ECS"
+FOUND_UNSTARTED = "DockworkerError: a container of this task was found without a record of it, and nothing of it runs"
+NO_START = "CannotStartContainerError: the container engine accepted the start, and the container did not start"
 NEVER_ANSWERED = "DockerStateError: the container could not be found again after its creation was interrupted"
 
 

@@ -1,0 +1,36 @@
+"""When something is due for a row. Dates are absolute and stand in the row, so that a restart keeps them."""
+
+from datetime import datetime, timedelta
+
+from agent.model.status import Doing, Status
+from agent.model.task import Container, Task
+
+KILL_SLACK = timedelta(seconds=5)
+"""Docker kills at the end of the grace by itself; if it has not by then, the kill is ours."""
+
+
+def of_task(task: Task) -> datetime | None:
+    """The earliest date at which something is due for *task*."""
+    earliest = task.remove_at
+    for container in task.containers:
+        date = of_container(container)
+        if date is not None and (earliest is None or date < earliest):
+            earliest = date
+    return earliest
+
+
+def of_container(container: Container) -> datetime | None:
+    """When an act is tried again, or a stop turns into a kill. A kill that has to wait for its turn waits."""
+    return container.wake_at if container.wake_at is not None else kill_of(container)
+
+
+def kill_of(container: Container) -> datetime | None:
+    """When a stop that is on its way is overtaken by a kill."""
+    waits = (
+        container.kill_at is not None
+        and container.known is not Status.STOPPED
+        and Doing.STOP in container.in_flight
+        and Doing.KILL not in container.doing
+        and container.docker_id
+    )
+    return container.kill_at + KILL_SLACK if waits and container.kill_at is not None else None

@@ -1,0 +1,275 @@
+"""Histories: what happens is read from a tape; at the end the world becomes fair and quiet, and accounts are settled."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from agent.engine.engine import Engine
+from agent.model.acts import PullImage
+from agent.model.events import DeadlinePassed, Fault
+from agent.model.names import TaskArn
+from agent.model.status import Status
+from tests.engine.plans import UNREADABLE, plan
+from tests.engine.sim_docker import SimContainer
+from tests.engine.tape import Tape
+from tests.engine.world import RULES, Flight, World
+
+ROUNDS = 150
+ACTS_TO_QUIET = 40
+"""More than any task needs once the world is fair: a task that goes on is spinning."""
+
+
+class History:
+    """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals."""
+
+    def __init__(self, choices: bytes, *, meddling: bool = False, amnesia: bool = False) -> None:
+        self.tape = Tape(choices)
+        self.world = World(self.tape, plan(self.tape))
+        self.meddling = meddling
+        self.amnesia = amnesia
+        self.spoiled_by_hand: set[str] = set()
+        self.forgetful = False
+        steps: list[tuple[int, Callable[[], None]]] = [
+            (10, self.finish),
+            (5, self.assign),
+            (3, self.act_takes_effect),
+            (2, self.act_is_looked_at),
+            (3, self.act_is_answered),
+            (6, self.world.list_whole),
+            (4, self.world.go_on_listing),
+            (3, self.world.follow_hint),
+            (3, self.world.deliver_look),
+            (3, self.stop),
+            (3, self.lose_an_answer),
+            (3, self.fail_an_act),
+            (2, self.exit),
+            (3, self.world.pass_time),
+            (1, self.late_request),
+            (1, self.crash),
+            (1, self.world.lose_docker),
+            (2, self.world.find_docker),
+            (1, self.fill_or_empty_the_disk),
+            (1, self.world.settle_reports),
+            (1, self.refuse),
+        ]
+        if meddling:
+            steps.append((4, self.meddle))
+        if amnesia:
+            steps.append((2, self.lose_the_journal))
+        self.steps = [step for weight, step in steps for _ in range(weight)]
+
+    def run(self) -> None:
+        """Play the tape, then settle accounts."""
+        while not self.tape.is_over:
+            self.tape.pick(self.steps)()
+            self.verify()
+        self.make_fair()
+        self.become_quiet(timedelta(minutes=20))
+        self.check_accounts()
+        self.check_cleanup()
+
+    def verify(self) -> None:
+        if not self.amnesia:
+            self.world.verify()
+
+    # -- what may happen --------------------------------------------------------------------------------------------
+
+    def flight(self) -> Flight | None:
+        return self.tape.pick(self.world.flights) if self.world.flights and self.world.is_up else None
+
+    def finish(self) -> None:
+        if (flight := self.flight()) is not None and self.world.take_effect(flight):
+            self.world.look(flight)
+            self.world.deliver(flight)
+
+    def act_takes_effect(self) -> None:
+        if (flight := self.flight()) is not None:
+            self.world.take_effect(flight)
+
+    def act_is_looked_at(self) -> None:
+        if (flight := self.flight()) is not None and flight.done:
+            self.world.look(flight)
+
+    def act_is_answered(self) -> None:
+        answered = [flight for flight in self.world.flights if flight.answer is not None]
+        if answered:
+            self.world.deliver(self.tape.pick(answered))
+
+    def lose_an_answer(self) -> None:
+        if self.world.flights:
+            self.world.lose(self.tape.pick(self.world.flights))
+
+    def fail_an_act(self) -> None:
+        if (flight := self.flight()) is not None:
+            options = (Fault.TRY_AGAIN, Fault.TRY_AGAIN, Fault.GIVE_UP, Fault.PORT_TAKEN)
+            fault = self.tape.pick(options[:3] if isinstance(flight.act, PullImage) else options)
+            self.world.fail(flight, fault)
+
+    def task(self) -> TaskArn:
+        return self.tape.pick(tuple(self.world.specs))
+
+    def assign(self) -> None:
+        if not self.world.is_over(arn := self.task()):
+            self.world.assign(arn)
+
+    def stop(self) -> None:
+        if not self.world.is_over(arn := self.task()):
+            self.world.stop(arn)
+
+    def refuse(self) -> None:
+        if not self.world.is_over(UNREADABLE):
+            self.world.refuse(UNREADABLE)
+
+    def running(self) -> SimContainer | None:
+        running = list(self.world.docker.running())
+        return self.tape.pick(running) if running else None
+
+    def exit(self) -> None:
+        if (container := self.running()) is not None:
+            self.world.docker.exit(container, self.tape.pick((0, 7)))
+
+    def late_request(self) -> None:
+        docker = self.world.docker
+        if docker.late:
+            late = self.tape.pick(docker.late)
+            docker.late.remove(late)
+            docker.take_late(late)
+
+    def crash(self) -> None:
+        self.world.crash("at rest")
+
+    def fill_or_empty_the_disk(self) -> None:
+        self.world.disk_is_full = not self.world.disk_is_full
+        self.world.commit()
+
+    def meddle(self) -> None:
+        docker = self.world.docker
+        if not docker.containers:
+            return
+        container = self.tape.pick(list(docker.containers.values()))
+        container.meddled = True
+        self.spoiled_by_hand.add(container.labels.task)
+        match self.tape.below(3):
+            case 0:
+                del docker.containers[container.docker_id]
+                docker.created.pop((container.labels.task, container.labels.container, container.labels.run), None)
+            case 1 if not container.runs:
+                docker.start(container, by_hand=True)
+            case _ if container.runs:
+                container.end(137, self.world.now)
+                docker.start(container, by_hand=True)
+        docker.events.append(container.docker_id)
+
+    def lose_the_journal(self) -> None:
+        """The disk is wiped and the agent starts again. What ECS has heard, it still knows."""
+        self.forgetful = True
+        self.world.disk.tasks.clear()
+        self.world.disk.tombstones.clear()
+        self.world.told.clear()
+        self.world.crash("and the journal is gone")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def make_fair(self) -> None:
+        """Docker answers, the disk has room, and ECS says again what may have been lost with a crash."""
+        world = self.world
+        world.disk_is_full = False
+        world.commit()
+        world.find_docker()
+        for arn in world.specs:
+            if world.is_over(arn):
+                continue
+            if arn in world.stopping:
+                world.stop(arn)
+            elif arn in world.asked and arn not in world.disk.tasks and arn not in world.disk.tombstones:
+                world.assign(arn)
+            elif arn in world.asked and self.forgetful:
+                world.assign(arn)
+
+    def become_quiet(self, patience: timedelta) -> None:
+        """Everything goes well until nothing is left to do."""
+        world = self.world
+        world.acts.clear()
+        until = world.now + patience
+        listings = 0
+        for _ in range(ROUNDS):
+            before = len(world.history)
+            self.finish_all()
+            world.list_whole()
+            self.finish_all()
+            deadline = world.engine.next_deadline()
+            if deadline is not None and deadline <= until:
+                world.docker.now = max(world.docker.now, deadline)
+                world.hear(DeadlinePassed(world.now))
+            self.verify()
+            listings = listings + 1 if len(world.history) == before + 1 else 0  # the listing alone
+            if listings == 2:
+                break
+        else:
+            raise AssertionError("the world does not become quiet")
+        for arn, count in world.acts.items():
+            assert count <= ACTS_TO_QUIET, f"{count} acts for {arn} while all was well"
+
+    def finish_all(self) -> None:
+        world = self.world
+        while world.flights or world.looks or world.docker.events:
+            for flight in list(world.flights):
+                if world.take_effect(flight):
+                    world.look(flight)
+                    world.deliver(flight)
+            while world.docker.events:
+                world.follow_hint()
+            while world.looks:
+                world.deliver_look()
+            if world.flights:
+                world.docker.tick(timedelta(seconds=1))
+
+    def check_accounts(self) -> None:
+        """Whoever was to stop has stopped, whoever was to run runs, and ECS was told."""
+        world = self.world
+        for late in list(world.docker.late):
+            world.docker.take_late(late)
+        self.verify()
+        for arn in world.asked | world.stopping:
+            running = [c for c in world.docker.running() if c.labels.task == arn]
+            told_stopped = world.told[arn, "", Status.STOPPED] > 0
+            assert not (told_stopped and running), f"{arn} is called STOPPED and runs"
+            if arn in world.stopping:
+                assert told_stopped, f"{arn} was to be stopped, and ECS was not told"
+            elif self.is_undisturbed(arn):
+                assert not told_stopped, f"{arn} was stopped for no reason"
+                assert world.told[arn, "", Status.RUNNING], f"{arn} runs, and ECS was not told"
+                assert len(running) == len(world.specs[arn].containers), f"{arn} does not run"
+            elif not told_stopped:
+                self.check_is_alive(arn)
+        assert world.told[UNREADABLE, "", Status.STOPPED] <= 1
+
+    def is_undisturbed(self, arn: TaskArn) -> bool:
+        exited = arn in self.world.docker.exited
+        return not (exited or self.world.faults[arn] > 4 or arn in self.spoiled_by_hand or self.forgetful)
+
+    def check_is_alive(self, arn: TaskArn) -> None:
+        """A task that ECS believes to live has its essential containers running, and something running at all."""
+        task = self.world.engine.tasks[arn]
+        runs = {c.labels.container for c in self.world.docker.running() if c.labels.task == arn}
+        assert runs, f"{arn} is not called STOPPED, and nothing of it runs"
+        for spec, container in task.pairs():
+            assert (container.known is Status.RUNNING) == (spec.name in runs), f"{arn} {spec.name} is wrong"
+            assert spec.name in runs or not spec.essential, f"{arn} lives without {spec.name}"
+
+    def check_cleanup(self) -> None:
+        """Hours later nothing is left of what has stopped, in Docker or in the journal."""
+        world = self.world
+        world.settle_reports()
+        self.become_quiet(RULES.cleanup_wait + timedelta(hours=3))
+        for arn in world.specs:
+            if arn in world.engine.tasks and world.engine.tasks[arn].known is not Status.STOPPED:
+                continue
+            left = [c for c in world.docker.containers.values() if c.labels.task == arn]
+            assert not left, f"{left} is left of {arn}"
+            assert arn not in world.engine.tasks, f"the row of {arn} is left"
+            assert arn not in world.disk.tasks, f"the row of {arn} is left on disk"
+            assert arn not in world.engine.snapshot().tombstones, f"the tombstone of {arn} is left"
+        restarted = Engine(RULES, world.disk.tasks.values(), world.disk.tombstones.values())
+        assert dict(restarted.tasks) == dict(world.engine.tasks), "the rows on disk are the engine's"
+
+

@@ -1,0 +1,218 @@
+"""A Docker Engine in memory: names, phases, events, and requests whose client has died.
+
+Docker serialises what concerns one container. A request whose client died may still take effect, or never does; but
+once a later request about the same container is answered, it is decided which.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.model.acts import (
+    ContainerAct,
+    CreateContainer,
+    InspectContainer,
+    KillContainer,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from agent.model.errors import GiveUp, PortTaken
+from agent.model.names import DockerId, Image
+from agent.model.seen import Labels, Phase, Seen, Summary
+from agent.model.task import Binding, Lease
+
+KILLED = 137
+TERMINATED = 143
+
+
+@dataclass(slots=True)
+class SimContainer:
+    """One container as Docker has it."""
+
+    docker_id: DockerId
+    name: str
+    labels: Labels
+    leases: tuple[Lease, ...]
+    stubborn: bool
+    created_at: datetime
+    phase: Phase = Phase.CREATED
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str = ""
+    starts: int = 0
+    meddled: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return self.phase is Phase.RUNNING
+
+    def seen(self) -> Seen:
+        bindings = tuple(Binding(x.container_port, x.host_port, x.transport, "0.0.0.0") for x in self.leases)
+        return Seen(
+            docker_id=self.docker_id,
+            name=self.name,
+            labels=self.labels,
+            phase=self.phase,
+            exit_code=self.exit_code,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            error=self.error,
+            bindings=bindings if self.runs else (),
+        )
+
+    def end(self, code: int, at: datetime) -> None:
+        self.phase, self.exit_code, self.finished_at = Phase.EXITED, code, at
+
+
+class SimDocker:
+    """What dockerd does with requests."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+        self.containers: dict[DockerId, SimContainer] = {}
+        self.images: set[Image] = set()
+        self.late: list[ContainerAct] = []
+        self.events: list[DockerId] = []
+        self.created: dict[tuple[str, str, int], int] = {}
+        self.started: dict[tuple[str, str], int] = {}
+        self.exited: set[str] = set()
+        self._numbers = 0
+
+    def by_name(self, name: str) -> SimContainer | None:
+        return next((c for c in self.containers.values() if c.name == name), None)
+
+    def find(self, act: ContainerAct) -> SimContainer | None:
+        """The container that an act means: by id where it has one, else by name."""
+        if isinstance(act, CreateContainer):
+            return self.by_name(act.name)
+        assert isinstance(act, StartContainer | StopContainer | KillContainer | InspectContainer | RemoveContainer)
+        if act.docker_id:
+            return self.containers.get(act.docker_id)
+        assert isinstance(act, InspectContainer | RemoveContainer)
+        return self.by_name(act.name)
+
+    def decide_late(self, act: ContainerAct) -> None:
+        """Whatever dead clients asked of this container happens now, before *act* is answered."""
+        mine = [late for late in self.late if (late.task, late.container) == (act.task, act.container)]
+        self.late = [late for late in self.late if late not in mine]
+        for late in mine:
+            self.take_late(late)
+
+    def take_late(self, act: ContainerAct) -> None:
+        """A request whose client died takes effect."""
+        if isinstance(act, CreateContainer) and self.by_name(act.name) is not None:
+            return  # the name is taken: the request fails, and nobody hears of it
+        if isinstance(act, InspectContainer):
+            return
+        try:
+            self.effect(act)
+        except (GiveUp, PortTaken):
+            return
+
+    def is_ready(self, act: ContainerAct) -> bool:
+        """May *act* take effect now? A stop of a container that ignores its signal ends with the kill."""
+        if not isinstance(act, StopContainer):
+            return True
+        found = self.find(act)
+        return found is None or not found.runs or not found.stubborn or self.now >= act.kill_at
+
+    def effect(self, act: ContainerAct) -> DockerId | None:
+        """Do it. Gives the id of what was created."""
+        found = self.find(act)
+        match act:
+            case CreateContainer():
+                return self._create(act, found)
+            case StartContainer():
+                self._start(act, found)
+            case StopContainer() | KillContainer() if found is not None and found.runs:
+                hard = found.stubborn or isinstance(act, KillContainer)
+                found.end(KILLED if hard else TERMINATED, self.now)
+                self.events.append(found.docker_id)
+            case RemoveContainer() if found is not None and (act.force or not found.runs):
+                del self.containers[found.docker_id]
+                self.events.append(found.docker_id)
+            case RemoveContainer() if found is not None:
+                raise GiveUp("CannotRemoveContainerError", "the container is running")
+        return None
+
+    def _create(self, act: CreateContainer, found: SimContainer | None) -> DockerId:
+        if found is not None:
+            if found.labels.run == act.run and found.leases == act.leases:
+                return found.docker_id
+            if found.starts:
+                raise GiveUp("CannotCreateContainerError", f"the name belongs to {found.docker_id}")
+            del self.containers[found.docker_id]
+            self.created[act.task, act.container, found.labels.run] -= 1
+        if act.spec.image not in self.images:
+            raise GiveUp("CannotCreateContainerError", f"No such image: {act.spec.image}")
+        self._numbers += 1
+        docker_id = DockerId(f"id{self._numbers}")
+        labels = Labels(
+            agent="me",
+            instance="here",
+            task=act.task,
+            container=act.container,
+            family=act.family,
+            version=act.version,
+            essential=act.spec.essential,
+            stop_timeout=act.spec.stop_timeout,
+            ports=act.spec.ports,
+            order=act.order,
+            count=act.count,
+            run=act.run,
+            image=act.spec.image,
+        )
+        stubborn = act.spec.command == ("stubborn",)
+        made = SimContainer(docker_id, act.name, labels, act.leases, stubborn, self.now)
+        self.containers[docker_id] = made
+        key = (str(act.task), act.container, act.run)
+        self.created[key] = self.created.get(key, 0) + 1
+        self.events.append(docker_id)
+        return docker_id
+
+    def _start(self, act: StartContainer, found: SimContainer | None) -> None:
+        if found is None:
+            raise GiveUp("CannotStartContainerError", f"No such container: {act.docker_id}")
+        if found.runs or (act.again and found.starts):
+            return
+        used = {x.host_port for c in self.containers.values() if c.runs for x in c.leases}
+        for lease in found.leases:
+            if lease.host_port in used:
+                raise PortTaken(lease.host_port, "port is already allocated")
+        self.start(found)
+
+    def start(self, found: SimContainer, *, by_hand: bool = False) -> None:
+        found.phase, found.started_at, found.exit_code, found.finished_at = Phase.RUNNING, self.now, None, None
+        found.starts += 1
+        key = (str(found.labels.task), found.labels.container)
+        self.started[key] = self.started.get(key, 0) + (0 if by_hand else 1)
+        self.events.append(found.docker_id)
+
+    def exit(self, found: SimContainer, code: int) -> None:
+        """The container ends by itself."""
+        found.end(code, self.now)
+        self.exited.add(found.labels.task)
+        self.events.append(found.docker_id)
+
+    def running(self) -> Iterator[SimContainer]:
+        return (c for c in self.containers.values() if c.runs)
+
+    def listing(self) -> tuple[Summary, ...]:
+        return tuple(
+            Summary(c.docker_id, c.phase, c.labels.task, c.labels.container) for c in self.containers.values()
+        )
+
+    def inspect(self, docker_id: DockerId) -> Seen | None:
+        found = self.containers.get(docker_id)
+        if found is not None:
+            self.decide_late(StartContainer(found.labels.task, found.labels.container, found.labels.run, docker_id))
+            found = self.containers.get(docker_id)
+        return None if found is None else found.seen()
+
+    def tick(self, by: timedelta) -> None:
+        self.now += by
+
+

@@ -1,0 +1,453 @@
+"""The engine amid everything that can happen to it: Docker, ECS, a journal, and crashes between any two lines.
+
+The world keeps the rules of the one road: a decision is committed before its acts leave (stops and kills excepted while
+the journal cannot be written), outcomes come back as events, and after a crash there is nothing but the committed rows.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from agent.engine import invariants
+from agent.engine.engine import Engine
+from agent.model.acts import (
+    Act,
+    CancelPull,
+    ContainerAct,
+    CreateContainer,
+    KillContainer,
+    ListContainers,
+    PullImage,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from agent.model.decision import Decision
+from agent.model.errors import GiveUp, PortTaken
+from agent.model.events import (
+    ActFailed,
+    ContainerAnswered,
+    ContainerCreated,
+    ContainerRemoved,
+    DeadlinePassed,
+    DockerBack,
+    DockerLost,
+    Event,
+    Fault,
+    ImagePulled,
+    Listed,
+    Observed,
+    ReportsSettled,
+    TaskAssigned,
+    TaskRefused,
+    TaskStopRequested,
+)
+from agent.model.names import DockerId, Step, TaskArn
+from agent.model.reports import TaskReport
+from agent.model.rules import Rules
+from agent.model.seen import Seen, Summary
+from agent.model.status import Status
+from agent.model.task import Task, TaskSpec, Tombstone
+from tests.engine.sim_docker import SimDocker
+from tests.engine.tape import Tape
+
+T0 = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+RULES = Rules(
+    stop_timeout=timedelta(seconds=5),
+    cleanup_wait=timedelta(hours=1),
+    first_port=40000,
+    last_port=40005,
+    agent="me",
+    instance="here",
+)
+LONG = timedelta(minutes=5)
+"""Longer than the deadline of any act, and than the time between two listings."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """An act on its way: it takes effect, then Docker is looked at, then the answer arrives."""
+
+    act: Act
+    done: bool = False
+    made: DockerId | None = None
+    answer: Event | None = None
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class Listing:
+    """A listing on its way: asked for, taken, looked into, delivered."""
+
+    asked: Step
+    shown: tuple[Summary, ...] | None = None
+    seen: tuple[Seen, ...] | None = None
+    gone: frozenset[DockerId] = frozenset()
+
+
+@dataclass(slots=True)
+class Disk:
+    """What is committed."""
+
+    tasks: dict[TaskArn, Task] = field(default_factory=dict)
+    tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
+    outbox: list[TaskReport] = field(default_factory=list)
+
+    def commit(self, decision: Decision) -> None:
+        self.tasks |= {task.arn: task for task in decision.tasks}
+        self.tombstones |= {stone.arn: stone for stone in decision.tombstones}
+        for arn in decision.forgotten:
+            self.tasks.pop(arn, None)
+        for arn in decision.buried:
+            self.tombstones.pop(arn, None)
+        self.outbox += decision.reports
+
+
+class World:
+    """One agent, one Docker, one ECS. Methods are what may happen next."""
+
+    def __init__(self, tape: Tape, specs: tuple[TaskSpec, ...]) -> None:
+        self.tape = tape
+        self.specs = {spec.arn: spec for spec in specs}
+        self.docker = SimDocker(T0)
+        self.disk = Disk()
+        self.engine = Engine(RULES)
+        self.kept = Decision()
+        self.flights: list[Flight] = []
+        self.looks: list[Seen] = []
+        self.listing: Listing | None = None
+        self.is_up = True
+        self.disk_is_full = False
+        self.asked: set[TaskArn] = set()
+        self.stopping: set[TaskArn] = set()
+        self.told: Counter[tuple[TaskArn, str, Status]] = Counter()
+        self.faults: Counter[TaskArn] = Counter()
+        self.acts: Counter[TaskArn] = Counter()
+        self.history: list[Event | str] = []
+
+    # -- the road ---------------------------------------------------------------------------------------------------
+
+    def hear(self, event: Event) -> None:
+        """Decide, commit, perform; with a crash between them when the tape says so."""
+        self.history.append(event)
+        before = self.engine.snapshot()
+        deadline = self.engine.next_deadline()
+        decision = self.engine.decide(event)
+        invariants.check(before, self.engine.snapshot(), decision)
+        if isinstance(event, DeadlinePassed) and deadline is not None and deadline <= event.at:
+            later = self.engine.next_deadline()
+            assert later is None or later > event.at, f"{later} was due, and is still"
+        self.kept = self.kept.then(decision)
+        crash = self.tape.below(60)
+        if crash == 59:
+            self.crash("after the decision")
+            return
+        self.commit(crash_after=crash == 58)
+
+    def commit(self, *, crash_after: bool = False) -> None:
+        if self.disk_is_full:
+            urgent = tuple(act for act in self.kept.acts if isinstance(act, StopContainer | KillContainer))
+            rest = tuple(act for act in self.kept.acts if act not in urgent)
+            self.kept = Decision(**{f: getattr(self.kept, f) for f in FIELDS} | {"acts": rest})
+            self.send(urgent)
+            return
+        acts, decision, self.kept = self.kept.acts, self.kept, Decision()
+        self.disk.commit(decision)
+        for report in decision.reports:
+            self.note(report)
+        if crash_after:
+            self.send(acts[: self.tape.below(len(acts) + 1)])
+            self.crash("after the commit")
+            return
+        self.send(acts)
+
+    def note(self, report: TaskReport) -> None:
+        """Each state is told once, and never after a later one."""
+        keys = [(report.task, "", report.status)] if report.moved else []
+        keys += [(report.task, part.name, part.status) for part in report.containers]
+        for arn, name, status in keys:
+            assert not self.told[arn, name, status], f"{status.name} of {arn} {name} told twice"
+            assert not self.told[arn, name, Status.STOPPED], f"{status.name} of {arn} {name} told after STOPPED"
+            self.told[arn, name, status] += 1
+
+    def send(self, acts: tuple[Act, ...]) -> None:
+        for act in acts:
+            self.history.append(f"-> {act}")
+            if isinstance(act, CancelPull):
+                for flight in self.flights:
+                    flight.cancelled |= isinstance(flight.act, PullImage) and flight.act.image == act.image
+            elif not isinstance(act, ListContainers):
+                self.check_is_alone(act)
+                self.flights.append(Flight(act))
+            if isinstance(act, ContainerAct):
+                self.acts[act.task] += 1
+
+    def check_is_alone(self, act: Act) -> None:
+        for other in (flight.act for flight in self.flights):
+            if isinstance(act, PullImage):
+                assert not (isinstance(other, PullImage) and other.image == act.image), f"two pulls of {act.image}"
+            elif isinstance(other, ContainerAct) and isinstance(act, ContainerAct):
+                same = (other.task, other.container) == (act.task, act.container)
+                pair = type(other), type(act)
+                may = KillContainer in pair and pair[0] is not pair[1]
+                may |= set(pair) == {StartContainer, StopContainer}  # in either order: a full disk holds the start
+                assert may or not same, f"{act} while {other} is in flight"
+
+    def crash(self, where: str) -> None:
+        """The agent dies and starts again from what is committed."""
+        self.history.append(f"CRASH {where}")
+        for flight in self.flights:
+            self.orphan(flight)
+        self.flights, self.looks, self.docker.events = [], [], []
+        self.listing, self.kept = None, Decision()
+        self.disk_is_full = False
+        self.is_up = True
+        self.engine = Engine(RULES, self.disk.tasks.values(), self.disk.tombstones.values())
+
+    def orphan(self, flight: Flight) -> None:
+        """The client of a request died: Docker may finish it later, or never."""
+        if isinstance(flight.act, ContainerAct) and not flight.done and not self.tape.rarely(3):
+            self.docker.late.append(flight.act)
+
+    # -- acts -------------------------------------------------------------------------------------------------------
+
+    def take_effect(self, flight: Flight) -> bool:
+        """Docker does what it was asked. False if it cannot yet."""
+        act = flight.act
+        if flight.done or flight.answer is not None:
+            return True
+        if isinstance(act, PullImage):
+            if not flight.cancelled or self.tape.rarely(3):
+                self.docker.images.add(act.image)
+                flight.answer = ImagePulled(act.image, self.now)
+            else:
+                flight.answer = self.failure(act, Fault.CANCELLED)
+            return True
+        assert isinstance(act, ContainerAct)
+        if not self.docker.is_ready(act):
+            return False
+        self.docker.decide_late(act)
+        try:
+            flight.made = self.docker.effect(act)
+        except GiveUp as error:
+            self.faults[act.task] += 9
+            flight.answer = self.failure(act, Fault.GIVE_UP, error.reason)
+        except PortTaken as error:
+            self.faults[act.task] += 2
+            flight.answer = self.failure(act, Fault.PORT_TAKEN, str(error), error.port)
+        flight.done = True
+        return True
+
+    def look(self, flight: Flight) -> None:
+        """The look that follows an act, and with it the answer."""
+        act = flight.act
+        if flight.answer is not None:
+            return
+        assert isinstance(act, ContainerAct)
+        match act:
+            case CreateContainer():
+                assert flight.made is not None
+                flight.answer = ContainerCreated(act, flight.made, self.now)
+            case RemoveContainer():
+                flight.answer = ContainerRemoved(act, self.now)
+            case _:
+                self.docker.decide_late(act)
+                found = self.docker.find(act)
+                flight.answer = ContainerAnswered(act, found.seen() if found else None, self.now)
+
+    def deliver(self, flight: Flight) -> None:
+        assert flight.answer is not None
+        self.flights.remove(flight)
+        self.hear(flight.answer)
+
+    def lose(self, flight: Flight) -> None:
+        """The answer never comes."""
+        self.flights.remove(flight)
+        if isinstance(flight.act, ContainerAct):
+            self.orphan(flight)
+        self.count_fault(flight.act, 1 if isinstance(flight.act, PullImage) else 0)
+        self.hear(self.failure(flight.act, Fault.UNKNOWN))
+
+    def fail(self, flight: Flight, fault: Fault) -> None:
+        """Docker or a registry says no."""
+        act = flight.act
+        if flight.done or flight.answer is not None:
+            return
+        port = 0
+        if fault is Fault.PORT_TAKEN:
+            ports = self.ports(act)
+            if not ports:
+                return
+            port = ports[0]
+        self.count_fault(act, {Fault.GIVE_UP: 9, Fault.PORT_TAKEN: 2}.get(fault, 1))
+        if fault is Fault.GIVE_UP and isinstance(act, StartContainer):
+            found = self.docker.find(act)
+            if found is not None and not found.starts:
+                found.error, found.exit_code = "no such program", 127
+                self.docker.events.append(found.docker_id)
+        self.flights.remove(flight)
+        self.hear(self.failure(act, fault, f"Cannot{type(act).__name__}Error: no", port))
+
+    def ports(self, act: Act) -> list[int]:
+        if isinstance(act, CreateContainer):
+            return [lease.host_port for lease in act.leases]
+        found = self.docker.find(act) if isinstance(act, StartContainer) else None
+        return [lease.host_port for lease in found.leases] if found is not None and not found.starts else []
+
+    def count_fault(self, act: Act, weight: int) -> None:
+        concerned = [act.task] if isinstance(act, ContainerAct) else list(self.specs)
+        for arn in concerned:
+            self.faults[arn] += weight
+
+    def failure(self, act: Act, fault: Fault, reason: str = "", port: int = 0) -> ActFailed:
+        return ActFailed(act, fault, reason, self.now, port)
+
+    # -- listings and hints -----------------------------------------------------------------------------------------
+
+    def go_on_listing(self) -> None:
+        """The next step of a listing."""
+        listing = self.listing
+        if listing is None:
+            self.listing = Listing(self.engine.step)
+        elif listing.shown is None:
+            listing.shown = self.docker.listing()
+        elif listing.seen is None:
+            self.look_into(listing, listing.shown)
+        else:
+            present = frozenset(summary.docker_id for summary in listing.shown)
+            self.listing = None
+            self.hear(Listed(listing.seen, present, listing.gone, listing.asked, self.now))
+
+    def look_into(self, listing: Listing, shown: tuple[Summary, ...]) -> None:
+        present = {summary.docker_id for summary in shown}
+        seen, gone = [], set()
+        for docker_id in sorted(self.engine.to_inspect(shown)):
+            if self.tape.rarely(12):
+                continue  # a look that failed means nothing
+            look = self.docker.inspect(docker_id)
+            if look is not None:
+                seen.append(look)
+            elif docker_id not in present:
+                gone.add(docker_id)
+        listing.seen, listing.gone = tuple(seen), frozenset(gone)
+
+    def list_whole(self) -> None:
+        while self.listing is None or self.listing.seen is None:
+            self.go_on_listing()
+        self.go_on_listing()
+
+    def follow_hint(self) -> None:
+        """A hint arrives and Docker is looked at; what was seen is delivered some time later."""
+        if not self.docker.events:
+            return
+        docker_id = self.tape.pick(self.docker.events)
+        if not self.tape.rarely(6):  # else it will come twice
+            self.docker.events.remove(docker_id)
+        if not self.tape.rarely(6):  # else it is lost
+            look = self.docker.inspect(docker_id)
+            if look is not None:
+                self.looks.append(look)
+
+    def deliver_look(self) -> None:
+        if self.looks:
+            look = self.tape.pick(self.looks)
+            self.looks.remove(look)
+            self.hear(Observed(look, self.now))
+
+    def lose_docker(self) -> None:
+        if not self.is_up:
+            return
+        self.is_up = False
+        self.listing, self.docker.events = None, []
+        if self.tape.rarely(3):  # the engine went down and took its containers with it
+            for container in list(self.docker.running()):
+                self.docker.exit(container, 137)
+        self.hear(DockerLost(self.now))
+
+    def find_docker(self) -> None:
+        if not self.is_up:
+            self.is_up = True
+            self.hear(DockerBack(self.now))
+
+    # -- ECS, and time ----------------------------------------------------------------------------------------------
+
+    def assign(self, arn: TaskArn) -> None:
+        self.asked.add(arn)
+        self.hear(TaskAssigned(self.specs[arn], self.now, draw=f"{self.tape.below(200):02x}" * 20))
+
+    def stop(self, arn: TaskArn) -> None:
+        self.stopping.add(arn)
+        self.hear(TaskStopRequested(arn, self.now))
+
+    def refuse(self, arn: TaskArn) -> None:
+        self.hear(TaskRefused(arn, "UnreadableTaskError: no", self.now))
+
+    def is_over(self, arn: TaskArn) -> bool:
+        """ECS has heard the last of this task, and the tombstone has served its time: ECS does not speak of it again."""
+        now = self.engine.snapshot()
+        return bool(self.told[arn, "", Status.STOPPED]) and arn not in now.tasks and arn not in now.tombstones
+
+    def settle_reports(self) -> None:
+        """ECS acknowledges everything; of tasks whose end it now knows, the engine hears so."""
+        self.disk.outbox.clear()
+        ended = {arn for arn, task in self.disk.tasks.items() if task.told is Status.STOPPED and not task.settled}
+        ended |= {arn for arn, stone in self.disk.tombstones.items() if stone.until is None}
+        if ended:
+            self.hear(ReportsSettled(frozenset(ended), self.now))
+
+    def pass_time(self) -> None:
+        """The clock goes to the next deadline, and sometimes somewhat further."""
+        deadline = self.engine.next_deadline()
+        if deadline is None or (self.disk_is_full and deadline - self.now > LONG):
+            self.docker.tick(timedelta(seconds=1))
+            return
+        if deadline - self.now > LONG:
+            self.let_acts_end()
+            return
+        self.docker.now = max(self.now, deadline) + timedelta(seconds=self.tape.pick((0, 0, 7)))
+        self.hear(DeadlinePassed(self.now))
+
+    def let_acts_end(self) -> None:
+        """Before a long time passes, every act meets its deadline, dead requests end, and listings are taken."""
+        for late in self.docker.late:
+            self.docker.take_late(late)
+        self.docker.late = []
+        for flight in list(self.flights):
+            if flight not in self.flights:
+                return  # a crash came between
+            if self.take_effect(flight):
+                self.look(flight)
+                self.deliver(flight)
+            else:
+                self.lose(flight)
+        self.list_whole()
+        self.list_whole()
+        if self.flights:
+            return
+        deadline = self.engine.next_deadline()
+        if deadline is not None:
+            self.docker.now = max(self.now, deadline)
+            self.hear(DeadlinePassed(self.now))
+
+    @property
+    def now(self) -> datetime:
+        self.docker.tick(timedelta(milliseconds=1))
+        return self.docker.now
+
+    # -- what must be true at each moment ---------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Nothing that was called STOPPED runs, and nothing was made or started twice."""
+        for container in self.docker.running():
+            arn, name = TaskArn(container.labels.task), container.labels.container
+            if container.meddled:
+                continue
+            assert not self.told[arn, name, Status.STOPPED], f"{arn} {name} was called STOPPED and runs"
+            assert not self.told[arn, "", Status.STOPPED], f"{arn} was called STOPPED and {name} runs"
+        for key, count in self.docker.created.items():
+            assert count <= 1, f"{key} was created {count} times"
+        for pair, count in self.docker.started.items():
+            assert count <= 1, f"{pair} was started {count} times"
+
+
+FIELDS = tuple(Decision.__dataclass_fields__)
