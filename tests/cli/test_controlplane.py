@@ -68,9 +68,7 @@ def test_the_files_to_source_are_for_the_owner_alone(tmp_path: Path) -> None:
         assert f"export AWS_ENDPOINT_URL={url}\n" in operator.read_text()
 
 
-def test_an_address_that_is_taken_is_worth_a_restart_and_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address_that_is_taken_is_worth_a_restart_and_named(tmp_path: Path) -> None:
     with a_control_plane(tmp_path / "one") as (url, _):
         address = url.removeprefix("http://")
         ended = subprocess.run(

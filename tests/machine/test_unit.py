@@ -1,0 +1,69 @@
+"""The unit of systemd, as systemd's own tools judge it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[2] / "systemd" / "dockworker.service"
+MOST_EXPOSURE = 30
+"""Tenths of systemd's measure, on which a unit without hardening has 96."""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The unit as it is after an installation: the command is where it says."""
+    command = Path(sys.executable).with_name("dockworker")
+    assert command.exists()
+    text = UNIT.read_text(encoding="utf-8")
+    assert "ExecStart=/usr/bin/dockworker run\n" in text
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace("ExecStart=/usr/bin/dockworker ", f"ExecStart={command} "), encoding="utf-8")
+    return unit
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def values(key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_systemd_finds_no_fault_with_it(installed: Path) -> None:
+    judged = analyze("verify", "--man=no", installed)
+
+    assert (judged.returncode, judged.stderr) == (0, "")
+
+
+def test_systemd_finds_fault_where_there_is_one(installed: Path) -> None:
+    installed.write_text(installed.read_text().replace("[Service]", "[Service]\nNoSuchKey=1"))
+
+    assert "NoSuchKey" in analyze("verify", "--man=no", installed).stderr
+
+
+def test_it_exposes_little(installed: Path) -> None:
+    judged = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", installed)
+
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_it_is_started_again_unless_that_would_not_help() -> None:
+    assert values("Restart") == ["on-failure"]
+    assert values("RestartPreventExitStatus") == ["5"]
+    assert values("StartLimitIntervalSec") == ["0"]
+
+
+def test_it_is_watched_and_says_when_it_is_ready() -> None:
+    assert values("Type") == ["notify"]
+    assert int(values("WatchdogSec")[0]) > 0
+
+
+def test_it_reads_what_the_reference_agent_reads_and_keeps_its_data_to_itself() -> None:
+    assert "-/etc/ecs/ecs.config" in values("EnvironmentFile")
+    assert values("StateDirectory") == ["dockworker"]
+    assert values("StateDirectoryMode") == ["0700"]
