@@ -46,7 +46,8 @@ def _gather(wheels: Path) -> None:
     needed = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
     where = ["--constraint", str(ROOT / "constraints.txt"), "--dest", str(wheels)]
-    subprocess.run([*pip, *where, *needed], check=True)
+    ended = subprocess.run([*pip, *where, *needed], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def _fill(tar: tarfile.TarFile, wheels: Path) -> None:
