@@ -44,8 +44,8 @@ class AcsServer:
         except Fault as fault:
             log.info("acs_refused", code=fault.code, reason=str(fault))
             return _refusal(fault)
+        session = AcsSession(bearer, self._road, self._cadence, self._clock, self._fresh_until)
         try:
-            session = AcsSession(bearer, self._road, self._cadence, self._clock, self._fresh_until)
             older = self._sessions.get(bearer.instance)
             self._sessions[bearer.instance] = session
             if older is not None:
@@ -79,6 +79,8 @@ class AcsServer:
         visitor = self._gate.admit(request, b"")
         if self._stopping:
             raise server("The control plane is stopping.")
+        if not web.WebSocketResponse().can_prepare(request):
+            raise Fault("BadRequestException", "This path speaks WebSocket alone.")
         query = request.query
         bearer = Bearer(
             region=visitor.region,

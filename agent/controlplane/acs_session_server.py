@@ -134,6 +134,7 @@ class AcsSession:
         roles = roles_of(delivery.task) if delivery.launch else ()
         minted = {role.credentials_id: mint(role, now) for role in roles}
         self._offered |= dict.fromkeys(minted, now + LIFE)
+        self._sent |= dict.fromkeys(map(_credentials_id, roles), time.monotonic())
         cluster = _cluster_arn(delivery.task)
         await self._put(payload(delivery, cluster, minted, now))
         log.info("task_delivered", task=delivery.task.task_id, message=delivery.message_id, seq=delivery.seq)
@@ -144,7 +145,7 @@ class AcsSession:
         before = time.monotonic() - self._cadence.resend
         for task in holders:
             for role in roles_of(task):
-                message_id = f"credentials-{role.task.rpartition('/')[2]}-{role.role_type}"
+                message_id = _credentials_id(role)
                 fresh = self._fresh_until.get(role.credentials_id, now) - EARLY > now
                 if (fresh and not self._all_credentials_due) or self._sent.get(message_id, before) > before:
                     continue
@@ -190,6 +191,11 @@ class AcsSession:
         except Fault as fault:
             # The message is sent again until an acknowledgement is saved.
             log.warning("acknowledgement_not_saved", message=message_id, error=str(fault))
+
+
+def _credentials_id(role: Role) -> str:
+    """The name of the message that refreshes a role."""
+    return f"credentials-{role.task.rpartition('/')[2]}-{role.role_type}"
 
 
 def _credentials_message(message_id: str, task: PlaneTask, role: Role, now: datetime) -> IAMRoleCredentialsMessage:

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 TARGET = "AmazonEC2ContainerServiceV20141113."
 CONTENT_TYPE = "application/x-amz-json-1.1"
-LARGEST_BODY = 256 * 1024
+LARGEST_BODY = 128 * 1024
 """Bytes of a request. Amazon ECS takes 64 KiB of task definition; checking this much takes a few milliseconds."""
 WAIT_FOR_BODY = 30.0
 SEED_BYTES = 32

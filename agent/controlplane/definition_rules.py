@@ -13,6 +13,7 @@ from agent.controlplane.records import JsonObject
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 MODES = ("bridge", "host", "none")
 LEAST_MEMORY = 6
+MOST_CONTAINERS = 10
 STOP_TIMEOUT = range(2, 121)
 PORTS = range(65_536)
 
@@ -49,6 +50,8 @@ def read_body(request: JsonObject) -> JsonObject:
     given = request["containerDefinitions"]
     if not given:
         raise client("Task definition must have at least one container definition.")
+    if len(given) > MOST_CONTAINERS:
+        raise client(f"A task definition must have at most {MOST_CONTAINERS} container definitions.")
     body["containerDefinitions"] = [_read_container(container, mode) for container in given]
     _check_together(body)
     return body

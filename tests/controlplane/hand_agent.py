@@ -97,15 +97,12 @@ class HandAgent:
         [raw] = message.tasks
         return message, read(raw, Task)
 
-    async def close_code(self) -> int:
-        """How the control plane ends this connection."""
+    async def ended(self) -> tuple[int, str]:
+        """How and why the control plane ends this connection."""
         async with asyncio.timeout(SETTLED):
-            while True:
-                message = await self.socket.receive()
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    continue
-                assert self.socket.close_code is not None
-                return self.socket.close_code
+            while (message := await self.socket.receive()).type is not aiohttp.WSMsgType.CLOSE:
+                assert message.type is aiohttp.WSMsgType.TEXT, message
+        return message.data, message.extra or ""
 
 
 @asynccontextmanager

@@ -215,7 +215,10 @@ def test_a_newer_connection_replaces_the_older_one(house: House, host: str) -> N
             await older.next(HeartbeatMessage)
             async with connected(house, host) as newer:
                 await newer.next(HeartbeatMessage)
-                assert await older.close_code() == WSCloseCode.GOING_AWAY
+                assert await older.ended() == (
+                    WSCloseCode.GOING_AWAY,
+                    "a newer session of this instance has begun",
+                )
                 await newer.next(HeartbeatMessage)
                 assert (await call(describe, client=house.client(), arn=host))["agentConnected"] is True
 
@@ -263,7 +266,9 @@ def test_a_deregistered_instance_hears_that_it_is_inactive(house: House) -> None
             await agent.next(HeartbeatMessage)
             gone = await call(client.deregister_container_instance, cluster="demo", containerInstance=arn)
             assert gone["containerInstance"]["status"] == "INACTIVE"
-            assert await agent.close_code() == WSCloseCode.POLICY_VIOLATION
+            code, reason = await agent.ended()
+            assert code == WSCloseCode.POLICY_VIOLATION
+            assert reason.startswith("InactiveInstanceException")
         status, body = await upgrade(house, arn)
         assert status == 400
         assert '{"InactiveInstanceException":"' in body
@@ -293,6 +298,17 @@ def test_an_upgrade_from_a_browser_or_without_a_good_signature_is_refused(house:
     assert describe(house.client(), host)["agentConnected"] is False
 
 
+def test_an_ordinary_request_is_no_upgrade_and_leaves_the_session_that_is_there(house: House, host: str) -> None:
+    async def story() -> None:
+        async with connected(house, host) as agent:
+            await agent.next(HeartbeatMessage)
+            status, body = await upgrade(house, host, {"Upgrade": "tea"})
+            assert (status, "BadRequestException" in body) == (400, True)
+            await agent.next(HeartbeatMessage)
+
+    asyncio.run(story())
+
+
 def test_frames_that_make_no_sense_are_dropped_and_the_connection_stays(house: House, host: str) -> None:
     async def story() -> None:
         async with connected(house, host) as agent:
@@ -317,7 +333,7 @@ def test_an_agent_that_falls_silent_is_let_go(tmp_path: Path) -> None:
 
         async def story() -> None:
             async with connected(house, arn) as agent:
-                assert await agent.close_code() == WSCloseCode.GOING_AWAY
+                assert await agent.ended() == (WSCloseCode.GOING_AWAY, "the agent is silent")
             await until(lambda: describe(house.client(), arn, "default"), lambda found: not found["agentConnected"])
 
         asyncio.run(story())

@@ -108,6 +108,7 @@ def test_a_bad_container_is_a_client_exception_that_names_it(container: dict[str
         ({"containerDefinitions": []}, "at least one container"),
         ({"containerDefinitions": None}, "containerDefinitions is required"),
         ({"containerDefinitions": [WEB, WEB]}, "more than once"),
+        ({"containerDefinitions": [WEB | {"name": f"c{number}"} for number in range(11)]}, "at most 10"),
         ({"cpu": "1 cow"}, "'cpu'"),
         ({"cpu": "100"}, "'cpu'"),
         ({"cpu": "128", "containerDefinitions": [WEB | {"cpu": 129}]}, "total cpu"),

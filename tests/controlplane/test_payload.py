@@ -178,6 +178,7 @@ def test_what_is_owed_follows_from_what_is_acknowledged() -> None:
     desk.acknowledge(host, one)
     assert not desk.last.changes
     desk.call("StopTask", task=first)
+    assert desk.last.touched == {host}
     desk.call("StopTask", task=second)
     owed = dict(desk.owed(host))
     assert two not in owed, "a stop takes the place of a start that was not acknowledged"

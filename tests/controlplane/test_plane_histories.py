@@ -18,10 +18,11 @@ from agent.controlplane.scheduler import remaining
 from agent.controlplane.world import World
 from tests.controlplane.desk import WEB, Desk
 
-STEPS = tuple(
-    "register register_again deregister connect connect connect connect lose run run run_again stop report report report_container"
-    " acknowledge acknowledge minute restart fail_commit".split(" ")
-)
+WORDS = """
+register register_again deregister connect connect connect connect lose run run run_again stop report report
+report_container acknowledge acknowledge minute restart fail_commit
+"""
+STEPS = tuple(WORDS.split())
 
 
 def dump(world: World) -> dict[str, bytes]:

@@ -43,10 +43,10 @@ def test_running_after_stopped_is_acknowledged_and_ignored(desk: Desk) -> None:
     arn = desk.run()
     desk.report(arn, "STOPPED")
 
-    desk.report(arn, "RUNNING")
+    desk.report(arn, "RUNNING", pullStartedAt=5)
 
-    assert desk.task(arn)["lastStatus"] == "STOPPED"
     assert not desk.last.changes
+    assert desk.task(arn)["lastStatus"] == "STOPPED"
 
 
 def test_a_task_that_never_ran_says_why(desk: Desk) -> None:

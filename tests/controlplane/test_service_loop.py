@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,12 +8,56 @@ from pathlib import Path
 import pytest
 
 from agent.controlplane.keys_driver import load_or_make
-from tests.controlplane.hand_agent import describe, register
-from tests.controlplane.house import SETTLED, client_of, running
+from agent.controlplane.service_loop import serve
+from agent.controlplane.settings import PlaneAddress, PlaneSettings
+from agent.wire.acs import HeartbeatMessage
+from tests.controlplane.hand_agent import call, connected, describe, register
+from tests.controlplane.house import SETTLED, House, client_of, running
+
+
+async def see_it_stop(data_dir: Path) -> tuple[int, str]:
+    """What an agent hears from a control plane that is told to stop."""
+    ready: asyncio.Future[PlaneAddress] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as jobs:
+        settings = PlaneSettings(data_dir=data_dir, listen_port=0)
+        jobs.create_task(serve(settings, ready=ready.set_result, told_to_stop=stop))
+        house = House(await ready, data_dir, load_or_make(data_dir))
+        arn = await call(register, client=house.client(house.keys.agent), cluster="default")
+        async with connected(house, arn) as agent:
+            await agent.next(HeartbeatMessage)
+            stop.set()
+            return await agent.ended()
+
+
+def test_told_to_stop_it_sends_agents_away_to_come_back(tmp_path: Path) -> None:
+    assert asyncio.run(see_it_stop(tmp_path)) == (1001, "the control plane is stopping")
+
+    with running(tmp_path) as house:
+        [arn] = house.client().list_container_instances()["containerInstanceArns"]
+        instance = describe(house.client(), arn, "default")
+        assert (instance["agentConnected"], instance["version"]) == (False, 3), "the loss was saved on the way out"
+
+
+def test_no_session_survives_a_kill(tmp_path: Path) -> None:
+    with killed_afterwards(tmp_path) as (url, process):
+        host, _, port = url.removeprefix("http://").partition(":")
+        house = House(PlaneAddress(host, int(port)), tmp_path, load_or_make(tmp_path))
+        arn = register(house.client(house.keys.agent), cluster="default")
+
+        async def story() -> None:
+            async with connected(house, arn) as agent:
+                await agent.next(HeartbeatMessage)
+                assert (await call(describe, client=house.client(), arn=arn, cluster="default"))["agentConnected"]
+                process.kill()
+
+        asyncio.run(story())
+    with running(tmp_path) as house:
+        assert describe(house.client(), arn, "default")["agentConnected"] is False
 
 
 @contextmanager
-def killed_afterwards(data_dir: Path) -> Iterator[str]:
+def killed_afterwards(data_dir: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A control plane that is given no chance to say goodbye."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.controlplane.serve_alone", str(data_dir)],
@@ -22,14 +67,14 @@ def killed_afterwards(data_dir: Path) -> Iterator[str]:
     ) as process:
         assert process.stderr is not None
         try:
-            yield process.stderr.readline().strip()
+            yield process.stderr.readline().strip(), process
         finally:
             process.kill()
             process.wait(SETTLED)
 
 
 def test_killed_and_started_again_it_knows_everything_it_ever_answered(tmp_path: Path) -> None:
-    with killed_afterwards(tmp_path) as url:
+    with killed_afterwards(tmp_path) as (url, _):
         keys = load_or_make(tmp_path)
         client = client_of(url, keys.operator)
         arn = register(client_of(url, keys.agent), cluster="default")
@@ -37,7 +82,7 @@ def test_killed_and_started_again_it_knows_everything_it_ever_answered(tmp_path:
             family="web", containerDefinitions=[{"name": "web", "image": "i", "memory": 9}]
         )
         before = describe(client, arn, "default")
-    with killed_afterwards(tmp_path) as url:
+    with killed_afterwards(tmp_path) as (url, _):
         assert load_or_make(tmp_path) == keys
         client = client_of(url, keys.operator)
         assert describe(client, arn, "default") == before
