@@ -12,9 +12,11 @@ from agent.model.saved import OutboxRow
 from agent.model.status import Status
 from agent.reporter.backlog import Backlog
 from agent.reporter.next_call import CALLS_AT_ONCE, Call
-from tests.reporter.made_up import RUNNING, STOPPED, a_report, arn, container, moved
+from tests.reporter.made_up import RUNNING, STOPPED, a_report, arn, aside, container, moved
 
-TASKS = [f"task-{number}" for number in range(14)]
+NAMES = [f"task-{number}" for number in range(14)]
+TASKS = st.sampled_from(NAMES[:2]) | st.sampled_from(NAMES)
+"""Most rows are about few tasks, so that their queues grow; some are about many, so that calls compete."""
 
 
 class Telling(RuleBasedStateMachine):
@@ -32,7 +34,7 @@ class Telling(RuleBasedStateMachine):
         self.heard: dict[int, int] = {}
         self.settled: set[int] = set()
 
-    @rule(name=st.sampled_from(TASKS), step=st.sampled_from(["aside", "moves"]))
+    @rule(name=TASKS, step=st.sampled_from(["aside", "moves"]))
     def decide(self, name: str, step: str) -> None:
         known = self.known.get(arn(name), Status.NONE)
         moves = step == "moves" and known is not STOPPED
@@ -121,6 +123,36 @@ class Telling(RuleBasedStateMachine):
 
 def test_each_report_is_told_at_least_once_in_order_and_in_identical_calls() -> None:
     run_state_machine_as_test(Telling, settings=settings(max_examples=150, stateful_step_count=50, deadline=None))
+
+
+def test_a_call_that_failed_takes_nothing_more_along() -> None:
+    backlog = Backlog()
+    backlog.add([aside(1, "a", RUNNING)], 100.0)
+    (first,) = backlog.start(101.0).calls
+    backlog.freeze(first)
+    backlog.hold(arn("a"), 101.0, 0.0)
+    backlog.end(first)
+
+    backlog.add([aside(2, "a", RUNNING), moved(3, "a", STOPPED)], 101.0)
+    (second,) = backlog.start(102.0).calls
+
+    assert (second.number, second.rows, second.report) == (first.number, first.rows, first.report)
+    assert second.frozen
+
+
+def test_a_task_that_was_held_back_and_then_settled_is_held_back_briefly_the_next_time() -> None:
+    backlog = Backlog()
+    backlog.add([moved(1, "a", RUNNING), moved(2, "a", STOPPED)], 100.0)
+    for now in (100.0, 110.0, 120.0):
+        (call,) = backlog.start(now).calls
+        backlog.hold(arn("a"), now, 0.0)
+        backlog.end(call)
+    (call,) = backlog.start(130.0).calls
+    backlog.settle(call)
+    backlog.hold(arn("a"), 130.0, 0.0)
+    backlog.end(call)
+
+    assert backlog.start(130.0).wake_at == 131.0
 
 
 def test_a_pause_ended_by_another_tasks_success_leaves_the_stumbling_task_its_second() -> None:

@@ -136,6 +136,22 @@ def test_when_ecs_answers_again_everything_leaves_at_once(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
+def test_one_tasks_success_ends_the_pause_that_anothers_failure_began(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_scene(tmp_path) as (journal, scene, _):
+            scene.verdicts = [Verdict.LATER, Verdict.SETTLED]
+            scene.open.clear()
+            await journal.commit(Decision(reports=(a_report("a", RUNNING), a_report("b", RUNNING))))
+            await scene.until(lambda: len(scene.in_flight) == 2)
+            scene.open.set()
+            await scene.until(lambda: scene.settled == [arn("b")])
+            await journal.commit(Decision(reports=(a_report("c", RUNNING),)))
+            await scene.until(lambda: scene.said()[2:] == [("c", "RUNNING")])
+            assert scene.now == 1000.0
+
+    asyncio.run(main())
+
+
 def test_ten_calls_are_in_flight_at_most_and_the_others_follow(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_scene(tmp_path) as (journal, scene, _):
@@ -217,6 +233,7 @@ def test_a_disk_that_fails_delays_a_report_and_loses_none(tmp_path: Path, failin
     async def main() -> None:
         async with Journal.open(tmp_path / "agent.db") as journal:
             await journal.commit(Decision(reports=(a_report("a", STOPPED),)))
+            await journal.changed()  # nothing but the reporter's own patience leads to a second look
             scene = Scene()
             scene.disk_fails = {failing}
             async with a_reporter(journal, scene):
