@@ -258,6 +258,29 @@ def test_a_stopped_task_is_kept_for_an_hour(desk: Desk) -> None:
     assert desk.call("RunTask", taskDefinition="web", clientToken="t")["tasks"][0]["taskArn"] != arn
 
 
+def test_a_client_token_of_a_running_task_lives_for_a_day(desk: Desk) -> None:
+    desk.host()
+    arn = desk.run(clientToken="t")
+    desk.later(hours=23.9)
+    desk.decide(MinutePassed(desk.now))
+    assert desk.run(clientToken="t") == arn
+
+    desk.later(hours=0.1)
+    desk.decide(MinutePassed(desk.now))
+
+    assert desk.run(clientToken="t") != arn
+
+
+def test_a_running_task_that_is_asked_to_stop_says_since_when(desk: Desk) -> None:
+    desk.host()
+    running, pending = desk.run(), desk.run()
+    desk.report(running, "RUNNING")
+    desk.later(seconds=9)
+
+    assert desk.call("StopTask", task=running)["task"]["stoppingAt"] == desk.now.timestamp()
+    assert "stoppingAt" not in desk.call("StopTask", task=pending)["task"]
+
+
 def test_a_definition_for_another_processor_goes_elsewhere(desk: Desk) -> None:
     desk.host(attributes=[{"name": "ecs.cpu-architecture", "value": "x86_64"}])
     desk.define(runtimePlatform={"cpuArchitecture": "ARM64"})

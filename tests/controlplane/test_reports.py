@@ -80,6 +80,17 @@ def test_an_essential_exit_moves_the_wish_before_the_rest_has_stopped(desk: Desk
     assert "exitCode" not in done["containers"][1]
 
 
+def test_a_task_that_ran_and_stopped_has_all_its_times(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+    desk.later(seconds=1)
+
+    desk.report(arn, "STOPPED")
+
+    task = desk.task(arn)
+    assert task["stoppingAt"] == task["executionStoppedAt"] == task["stoppedAt"] == desk.now.timestamp()
+
+
 def test_a_container_that_is_not_essential_ends_alone(desk: Desk) -> None:
     arn = desk.run()
     desk.report(arn, "RUNNING")
