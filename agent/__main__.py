@@ -5,10 +5,15 @@ from collections.abc import Sequence
 
 from agent.cli.lean import without_rich
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Entry point of the ``dockworker`` command."""
-    sys.exit(run_command(sys.argv[1:]))
+    try:
+        sys.exit(run_command(sys.argv[1:]))
+    except KeyboardInterrupt:  # before a command listens to signals, or after
+        sys.exit(INTERRUPTED)
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -24,6 +29,7 @@ def run_command(arguments: Sequence[str]) -> int:
             return controlplane.main(rest)
         case _:
             from agent.cli import app  # noqa: PLC0415 - likewise
+
             return app.main(arguments)
 
 
