@@ -41,7 +41,7 @@ FOREIGN: dict[str, frozenset[str]] = {
     "config": frozenset({"msgspec"}),
     "wire": frozenset({"msgspec"}),
     "__main__": frozenset(),
-    "cli": frozenset({"aiodocker", "aiohttp", "botocore", "click", "rich", "structlog", "typer"}),
+    "cli": frozenset({"aiodocker", "aiohttp", "botocore", "rich", "structlog", "typer"}),
 }
 """Third-party packages of the rooms that are choosy; the others may use whatever the project depends on."""
 
@@ -76,7 +76,9 @@ def openings_of_databases(path: Path) -> list[int]:
     """Lines that call ``sqlite3.connect``; to be handed a connection is fine."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [
-        node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == "sqlite3.connect"
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sqlite3.connect"
     ]
 
 
