@@ -1,5 +1,5 @@
 # Everything a person does with this repository. `make` alone lists it.
-.PHONY: help dev demo down test lock
+.PHONY: help dev demo down test bench lock
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -23,6 +23,11 @@ down: ## stop the tasks that `make dev` left running, and an engine it started
 
 test: ## set up, start an engine, check form and types, run every test
 	@packaging/check
+
+bench: ## measure what is added to bare Docker: time to RUNNING, memory
+	@packaging/bootstrap test
+	@packaging/engine up
+	@.venv/bin/python -m tests.bench
 
 lock: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
 	@packaging/lock

@@ -83,7 +83,10 @@ class Dev:
             return await self._stay(walk)
         except ToldToStop:
             self._screen.say("\nInterrupted.")
-            return INTERRUPTED if self._options.purpose in (Purpose.DEMO, Purpose.STOP) else 0
+            if self._options.purpose in (Purpose.DEMO, Purpose.STOP):
+                return INTERRUPTED
+            await self._leave(walk)
+            return 0
 
     async def _open(self, docker: aiodocker.Docker, walk: Walk) -> None:
         """Image, control plane, agent, in this order; returns when a task can be run."""
@@ -142,11 +145,10 @@ class Dev:
 
     async def _stay(self, walk: Walk) -> int:
         """Show what becomes of tasks until told to stop, or until a wing gives up."""
-        left = 0
         silent = False
         while not self._told.is_set():
             try:
-                left = await walk.show_changes()
+                await walk.show_changes()
                 silent = False
             except UNREACHABLE as error:
                 if not silent:
@@ -155,11 +157,19 @@ class Dev:
             if self._agent.ended.done() or self._plane.ended.done():
                 raise WentWrong("a part has given up")
             await _told_within(self._told, BETWEEN_LOOKS)
+        await self._leave(walk)
+        return 0
+
+    async def _leave(self, walk: Walk) -> None:
+        """Stop both wings, and say truly what runs on and how to stop it."""
+        try:
+            left = _left(len(await walk.running())) if self._plane.is_alive else ""
+        except UNREACHABLE:
+            left = "tasks, perhaps, and "
         await self._close()
-        self._screen.say(f"The agent and the control plane are stopped. Left running: {_left(left)}the Docker Engine.")
+        self._screen.say(f"The agent and the control plane are stopped. Left running: {left}the Docker Engine.")
         self._screen.say("This stops what was left:\n")
         self._screen.say(f"  {self._stop_line()}", "bold")
-        return 0
 
     async def _stop_all(self, walk: Walk) -> None:
         running = await walk.running()

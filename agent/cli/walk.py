@@ -1,7 +1,7 @@
 """The way of a task, as a client of the ECS API sees it: asked for again and again, told when it changes."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from agent.cli.plane_client import ApiError, PlaneClient
@@ -13,6 +13,8 @@ BETWEEN_LOOKS = 0.1
 INSTANCE_WITHIN = 60.0
 RUNNING_WITHIN = 120.0
 STOPPED_WITHIN = 120.0
+MOST_AT_ONCE = 100
+"""Tasks that one DescribeTasks may name."""
 ORDER = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
 Record = Mapping[str, Any]
 
@@ -62,26 +64,30 @@ class Walk:
                 await asyncio.sleep(BETWEEN_LOOKS)
 
     async def running(self) -> list[Record]:
-        """The tasks that run or are about to."""
-        return await self._describe((await self._client.call("ListTasks", {"desiredStatus": "RUNNING"}))["taskArns"])
+        """The tasks that have not stopped, those that are about to included."""
+        arns: list[str] = []
+        for wanted in ("RUNNING", "STOPPED"):
+            arns += (await self._client.call("ListTasks", {"desiredStatus": wanted}))["taskArns"]
+        return [task for task in await self._describe(arns) if task["lastStatus"] != "STOPPED"]
 
     async def stop(self, arn: str) -> None:
         """Stop the task and wait until it has stopped."""
         await self._client.call("StopTask", {"task": arn, "reason": "stopped by dockworker dev"})
         await self.until(arn, "STOPPED")
 
-    async def show_changes(self) -> int:
-        """Show every task whose status changed since the last look; gives the number of those that run."""
+    async def show_changes(self) -> None:
+        """Show every task whose status changed since the last look."""
         running = await self.running()
         gone = [arn for arn, status in self._seen.items() if status != "STOPPED" and arn not in _arns(running)]
         for task in [*running, *await self._describe(gone)]:
             self._show(task)
-        return len(running)
 
-    async def _describe(self, arns: Collection[str]) -> list[Record]:
-        if not arns:
-            return []
-        return list((await self._client.call("DescribeTasks", {"tasks": list(arns)}))["tasks"])
+    async def _describe(self, arns: Sequence[str]) -> list[Record]:
+        tasks: list[Record] = []
+        for first in range(0, len(arns), MOST_AT_ONCE):
+            asked = {"tasks": arns[first : first + MOST_AT_ONCE]}
+            tasks += (await self._client.call("DescribeTasks", asked))["tasks"]
+        return tasks
 
     async def _is_registered(self, definition: Mapping[str, Any]) -> bool:
         try:

@@ -13,6 +13,7 @@ import aiodocker
 import pytest
 
 from agent.cli import sample
+from agent.cli.walk import short
 from tests.stories.house import clean_environment, free_port
 
 PATIENCE = 60
@@ -84,8 +85,13 @@ def test_dev_stays_until_ctrl_c_and_what_it_prints_works_as_printed(
 
         assert json.loads(shell(describe))["tasks"][0]["lastStatus"] == "RUNNING"
         (extra,) = json.loads(shell(run))["tasks"]
-        assert json.loads(shell(stop))["task"]["desiredStatus"] == "STOPPED"
-        while f"task {extra['taskArn'].rpartition('/')[2]} (sample:1)  RUNNING" not in said:
+        first = json.loads(shell(stop))["task"]
+        assert first["desiredStatus"] == "STOPPED"
+        awaited = {
+            f"task {short(extra['taskArn'])} (sample:1)  RUNNING",
+            f"task {short(first['taskArn'])} (sample:1)  STOPPED",
+        }
+        while any(line not in said for line in awaited):
             said += dev.stdout.readline()
 
         dev.send_signal(signal.SIGINT)
