@@ -6,8 +6,8 @@ rest. Containers never stop because the agent does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from agent.model.decision import Decision
 from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, TryAgain
 from agent.model.identity import Attribute, Identity
 from agent.model.rules import Rules
+from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
 from agent.model.status import Status
 from agent.reporter.loop import Reporter
@@ -44,9 +45,8 @@ from agent.runner.loop import Runner
 from agent.runner.perform import Performer
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
-from agent.store.db import Unreadable, set_aside
 from agent.store.identity_driver import IdentityFile
-from agent.store.journal_driver import Journal
+from agent.store.journal_driver import FILE_NAME, Journal, own_journal
 from agent.store.lock_driver import only_one
 from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 
@@ -94,7 +94,6 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         data_dir = _data_dir(settings.data_dir)
         stack.enter_context(only_one(data_dir))
-        journal = await stack.enter_async_context(_journal(data_dir / "agent.db"))
         docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
         machine = await asyncio.to_thread(read_machine)
         patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
@@ -116,8 +115,12 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
             host=HostFacts(reservations, _wishes(settings), lambda: _offer(docker)),
             metadata=metadata,
         )
+        identity = await membership.recall()
+        journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
         signer = UpgradeSigner(keys, region)
-        house = House(settings, journal, docker, ecs, signer, membership, facts, reservations, machine, flush)
+        house = House(
+            settings, journal, saved, docker, ecs, signer, membership, identity, facts, reservations, machine, flush
+        )
         await house.live(ready)
 
 
@@ -138,10 +141,12 @@ class House:
 
     settings: Settings
     journal: Journal
+    saved: Saved
     docker: DockerEngine
     ecs: EcsClient
     signer: UpgradeSigner
     membership: Membership
+    identity: Identity
     facts: EngineFacts
     reservations: Reservations
     machine: Machine
@@ -149,10 +154,9 @@ class House:
 
     async def live(self, ready: Callable[[str], None]) -> None:
         """Run every loop, register, and stay."""
-        identity = await self.membership.recall()
+        identity = self.identity
         owner = _Owner(identity)
-        saved = await self.journal.load()
-        engine = Engine(self._rules(identity), saved.tasks, saved.tombstones)
+        engine = Engine(self._rules(identity), self.saved.tasks, self.saved.tombstones)
         vault = Vault(lambda: _credential_ids(engine))
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_credentials(vault, now))
         containers = ContainerDriver(self.docker, owner)
@@ -246,18 +250,11 @@ def _data_dir(path: Path) -> Path:
     return path
 
 
-@asynccontextmanager
-async def _journal(path: Path) -> AsyncIterator[Journal]:
-    """The journal; one that cannot be read is set aside, and tasks are rebuilt from what runs."""
+async def _journal(stack: AsyncExitStack, path: Path, identity: Identity) -> tuple[Journal, Saved]:
     try:
-        async with Journal.open(path) as journal:
-            yield journal
-            return
-    except Unreadable as error:
-        aside = set_aside(path, utc_now())
-        log.error("journal_set_aside", path=str(path), aside=str(aside), error=str(error))  # noqa: TRY400 -- expected
-    async with Journal.open(path) as journal:
-        yield journal
+        return await stack.enter_async_context(own_journal(path, identity.agent_id))
+    except OSError as error:
+        raise Fatal(f"cannot keep a journal in {path}: {error}") from error
 
 
 async def _region(settings: Settings, metadata: ImdsClient) -> str:

@@ -6,16 +6,21 @@ The runner commits here before anything happens; the reporter empties the outbox
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from structlog import get_logger
+
+from agent.model.clock import Clock, utc_now
 from agent.model.decision import Decision
 from agent.model.names import TaskArn
 from agent.model.saved import OutboxRow, Saved
 from agent.store import outbox, tasks
-from agent.store.db import Database
+from agent.store.db import Database, Unreadable, set_aside
 from agent.store.schema import STEPS
+
+log = get_logger()
 
 FILE_NAME = "agent.db"
 """What the journal is called in the data directory."""
@@ -34,6 +39,10 @@ class Journal:
         """Open the file, or make it. Raises Unreadable for one that is damaged or too new; it can be set aside."""
         async with Database.open(path, STEPS) as database:
             yield cls(database)
+
+    async def claim(self, agent: str) -> str:
+        """Write *agent* down as the one whose tasks these are, unless somebody is; gives who is."""
+        return await self._database.write(lambda connection: _claim(connection, agent))
 
     async def load(self) -> Saved:
         """All tasks and tombstones."""
@@ -76,3 +85,38 @@ class Journal:
         """Return when rows have been added since the last return. For one listener."""
         await self._added.wait()
         self._added.clear()
+
+
+@asynccontextmanager
+async def own_journal(path: Path, agent: str, clock: Clock = utc_now) -> AsyncIterator[tuple[Journal, Saved]]:
+    """The journal of *agent* at *path*, and its rows. Raises OSError where there cannot be any.
+
+    A file that cannot be read to its end, or that holds the tasks of another agent (a disk that was copied), is set
+    aside and a new one begun: tasks that run here are then rebuilt from Docker.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await _open_whole(stack, path, agent)
+        except Unreadable as error:
+            await stack.aclose()  # before the file goes: SQLite would finish its log under the old name
+            aside = set_aside(path, clock())
+            log.error("journal_set_aside", path=str(path), aside=str(aside), error=str(error))  # noqa: TRY400 -- expected
+            opened = await _open_whole(stack, path, agent)
+        yield opened
+
+
+async def _open_whole(stack: AsyncExitStack, path: Path, agent: str) -> tuple[Journal, Saved]:
+    journal = await stack.enter_async_context(Journal.open(path))
+    owner = await journal.claim(agent)
+    if owner != agent:
+        raise Unreadable(f"cannot use {path}: its tasks are those of agent {owner}, and this is {agent}")
+    await journal.unsent()
+    return journal, await journal.load()
+
+
+def _claim(connection: sqlite3.Connection, agent: str) -> str:
+    found = connection.execute("SELECT agent FROM owner").fetchone()
+    if found is None:
+        connection.execute("INSERT INTO owner (agent) VALUES (?)", (agent,))
+        return agent
+    return str(found[0])

@@ -26,4 +26,5 @@ STEPS = (
         CREATE INDEX outbox_by_task ON outbox (task);
         """
     ),
+    Step("CREATE TABLE owner (agent TEXT NOT NULL);   -- one row at most: the agent id whose tasks these are\n"),
 )

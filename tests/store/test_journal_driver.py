@@ -20,7 +20,7 @@ from agent.model.task import Task, Tombstone
 from agent.reporter import ports as reporter_ports
 from agent.runner import ports as runner_ports
 from agent.store.db import Unreadable
-from agent.store.journal_driver import Journal
+from agent.store.journal_driver import Journal, own_journal
 from tests.store.made_up import T0, a_report, a_stone, a_task, arn
 
 T = TypeVar("T")
@@ -287,3 +287,65 @@ def test_the_values_of_credentials_are_in_no_file(tmp_path: Path) -> None:
 
     assert any(b"id-of-a" in content for content in files.values())
     assert not [name for name, content in files.items() if b"PLANTED" in content]
+
+
+def loaded_by(folder: Path, agent: str) -> Saved:
+    """What an agent finds when it starts in *folder*."""
+
+    async def main() -> Saved:
+        async with own_journal(folder / "agent.db", agent, clock=lambda: T0) as (journal, saved):
+            assert await journal.load() == saved
+            await journal.commit(Decision(tombstones=(a_stone(agent),)))
+            return saved
+
+    return asyncio.run(main())
+
+
+def test_an_agent_finds_its_own_journal_again(tmp_path: Path) -> None:
+    commit(tmp_path, Decision(tasks=(a_task(),)))
+
+    assert loaded_by(tmp_path, "one").tasks == (a_task(),)
+    assert loaded_by(tmp_path, "one") == Saved(tasks=(a_task(),), tombstones=(a_stone("one"),))
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.db"]
+
+
+def test_the_journal_of_another_agent_is_set_aside_whole(tmp_path: Path) -> None:
+    loaded_by(tmp_path, "one")
+
+    assert loaded_by(tmp_path, "two") == Saved()
+    assert loaded_by(tmp_path, "two") == Saved(tombstones=(a_stone("two"),))
+    (aside,) = tmp_path.glob("agent.db.aside-*")
+    aside.rename(tmp_path / "agent.db")
+    assert loaded_by(tmp_path, "one") == Saved(tombstones=(a_stone("one"),))
+
+
+@pytest.mark.parametrize("table", ["tasks", "outbox"])
+def test_a_journal_with_a_row_that_makes_no_sense_is_set_aside(tmp_path: Path, table: str) -> None:
+    async def spoil(journal: Journal) -> None:
+        await journal.commit(Decision(tasks=(a_task(),), reports=(a_report(),)))
+        column = "row" if table == "tasks" else "report"
+        await journal._database.write(
+            lambda connection: connection.execute(f"UPDATE {table} SET {column} = '{{}}'").close()
+        )
+
+    with_journal(tmp_path, spoil)
+
+    assert loaded_by(tmp_path, "one") == Saved()
+    assert len(list(tmp_path.glob("agent.db.aside-*"))) == 1
+
+
+def test_a_file_that_is_no_journal_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "agent.db").write_bytes(b"not a database" * 1000)
+
+    assert loaded_by(tmp_path, "one") == Saved()
+    assert [path.read_bytes()[:14] for path in tmp_path.glob("agent.db.aside-*")] == [b"not a database"]
+
+
+def test_what_goes_wrong_while_a_journal_is_used_sets_nothing_aside(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with own_journal(tmp_path / "agent.db", "one"):
+            raise Unreadable("somebody else's")
+
+    with pytest.raises(Unreadable, match="somebody else's"):
+        asyncio.run(main())
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.db"]
