@@ -110,7 +110,10 @@ class AcsLoop:
         async with asyncio.TaskGroup() as submits:
             while True:
                 probation = self._around(PROBATION, PROBATION)
-                ended = await self._one_connection(submits)
+                # In a job of its own: a TaskGroup forgets to be cancelled while it winds up the failure of a connection.
+                connection = submits.create_task(self._one_connection(submits), name="acs connection")
+                await asyncio.wait({connection})
+                ended = connection.result()
                 pace, wait = pace.after(ended, probation=probation, chance=self._world.chance())
                 tell = log.info if ended.clean else log.warning
                 tell("acs_connection_ended", why=ended.why, lasted=round(ended.lasted, 3), next_in=round(wait, 3))

@@ -8,7 +8,7 @@ from aiohttp import WSMsgType, web
 from agent.acs import client, loop
 from agent.model.errors import InactiveInstance, TryAgain
 from agent.model.events import CredentialsArrived, TaskAssigned, TaskStopRequested
-from tests.acs.world import Accepted, a_server, an_agent
+from tests.acs.world import PATIENCE, Accepted, a_server, an_agent
 from tests.wire.acs_samples import ARN, INSTANCE, ROLE, a_task
 
 INACTIVITY = 90.0
@@ -537,6 +537,43 @@ def test_a_session_that_is_cancelled_leaves_no_connection() -> None:
             assert agent.job.cancelled()
             assert not agent.loop.is_connected
             assert (await server.receive()).type in (WSMsgType.CLOSED, WSMsgType.CLOSING)
+
+    asyncio.run(story())
+
+
+class Ending:
+    """A connection that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def receive(self) -> str:
+        return await self.end
+
+    async def drop(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("moments", range(8))
+def test_a_session_that_is_cancelled_while_its_connection_ends_is_over(moments: int) -> None:
+    async def story() -> None:
+        dialled = asyncio.Queue[Ending]()
+
+        async def dial(*_: object) -> Ending:
+            connection = Ending()
+            dialled.put_nowait(connection)
+            return connection
+
+        async with an_agent("http://acs.invalid", dial=dial) as agent, asyncio.timeout(PATIENCE):
+            connection = await dialled.get()
+            await agent.time.asleep(LIFE)
+            connection.end.set_exception(client.ConnectionEnded("closed by the peer", clean=True))
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            agent.job.cancel()
+            done, _ = await asyncio.wait({agent.job, asyncio.ensure_future(agent.time.asleep(LIFE))}, timeout=0.2)
+            assert agent.job in done
+            assert agent.job.cancelled()
 
     asyncio.run(story())
 

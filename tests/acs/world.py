@@ -5,13 +5,14 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
 from agent.acs.settings import AcsSettings
 from agent.model.credentials import RoleCredentials
@@ -253,7 +254,12 @@ class Agent:
 
 @asynccontextmanager
 async def an_agent(
-    url: str, *, holds: bool = False, failures: tuple[Exception, ...] = (), settings: AcsSettings = SETTINGS
+    url: str,
+    *,
+    holds: bool = False,
+    failures: tuple[Exception, ...] = (),
+    settings: AcsSettings = SETTINGS,
+    dial: Callable[..., Awaitable[Any]] = dial,
 ) -> AsyncIterator[Agent]:
     """Run a session at *url* until the block ends. Chance says one half until told otherwise."""
     time, vault, endpoints, greeted = Time(), Vault(), Endpoints(url), list[bool]()
@@ -266,13 +272,14 @@ async def an_agent(
         endpoints=endpoints,
         signer=Signer(),
         connected=lambda: greeted.append(loop.is_connected),
-        world=World(monotonic=lambda: time.now, sleep=time.sleep, chance=lambda: time.chance),
+        world=World(monotonic=lambda: time.now, sleep=time.sleep, chance=lambda: time.chance, dial=dial),
     )
     job = asyncio.create_task(loop.run())
     try:
         yield Agent(loop, time, engine, vault, endpoints, job, greeted)
     finally:
         job.cancel()
-        await asyncio.wait({job}, timeout=PATIENCE)
+        _, still_there = await asyncio.wait({job}, timeout=PATIENCE)
+        assert not still_there, "the session was cancelled and did not end"
         if not job.cancelled() and job.done() and (bug := job.exception()):
             raise bug
