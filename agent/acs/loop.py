@@ -110,7 +110,7 @@ class AcsLoop:
         async with asyncio.TaskGroup() as submits:
             while True:
                 probation = self._around(PROBATION, PROBATION)
-                # In a job of its own: a TaskGroup forgets to be cancelled while it winds up the failure of a connection.
+                # In a job of its own: a TaskGroup forgets to be cancelled while it winds up a connection's failure.
                 connection = submits.create_task(self._one_connection(submits), name="acs connection")
                 await asyncio.wait({connection})
                 ended = connection.result()
@@ -204,6 +204,8 @@ class AcsLoop:
                 await self._engine.submit(*heard.events)
         finally:
             self._waiting -= 1
+        # Values come for tasks that are over or refused, too, and nobody else would drop them.
+        self._vault.forget(credentials.credentials_id for credentials in heard.credentials)
 
     async def _acknowledge(self, lines: _Lines) -> None:
         while True:

@@ -1,5 +1,6 @@
 """What the ACS session needs of the house and of the world."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from agent.model.credentials import RoleCredentials
@@ -19,6 +20,10 @@ class Vault(Protocol):
 
     def put(self, credentials: RoleCredentials) -> None:
         """Keep the values under their id, in place of older ones."""
+        ...
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Drop the values under *ids* that no live task uses."""
         ...
 
     def is_missing_any(self) -> bool:

@@ -99,8 +99,9 @@ def _is_of_no_row(act: ContainerAct, after: Snapshot) -> bool:
         return True
     if task.broken and isinstance(act, KillContainer):
         return True
-    is_named = any(container.name == act.container for container in task.containers)
-    return not is_named and isinstance(act, RemoveContainer) and task.known is Status.STOPPED
+    if not isinstance(act, RemoveContainer) or task.known is not Status.STOPPED:
+        return False
+    return all(c.name != act.container or c.docker_id != act.docker_id for c in task.containers)
 
 
 def _act_is_in_row(act: ContainerAct, container: Container) -> None:

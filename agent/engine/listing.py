@@ -18,7 +18,7 @@ from agent.model.acts import KillContainer, RemoveContainer
 from agent.model.events import Listed
 from agent.model.names import DockerId, Image, TaskArn
 from agent.model.seen import Labels, Phase, Seen, Summary
-from agent.model.status import Status
+from agent.model.status import Doing, Status
 from agent.model.task import Container, ContainerSpec, Task, TaskSpec
 
 
@@ -76,8 +76,8 @@ def _by_task(seen: Iterable[Seen]) -> dict[TaskArn, tuple[Seen, ...]]:
 
 def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> Task:
     if task.known is Status.STOPPED:
-        names = {container.name for container in task.containers}
-        _clear_away(draft, (one for one in seen if one.labels.container not in names))
+        rows = {container.name: container for container in task.containers}
+        _clear_away(draft, (one for one in seen if not _is_of_row(rows.get(one.labels.container), one)))
     elif task.spec.rebuilt:
         task = _with_found(task, seen)
     for container in task.containers:
@@ -90,6 +90,10 @@ def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> T
             after = facts.vanished(container, reasons.VANISHED)
             task = lifecycle.accept(draft, task, replace(after, doing=(), lost=(), removed=True))
     return task
+
+
+def _is_of_row(container: Container | None, seen: Seen) -> bool:
+    return container is not None and facts.concerns(container, seen)
 
 
 def look(draft: Draft, task: Task, seen: Seen) -> Task:
@@ -167,8 +171,14 @@ def _with_found(task: Task, seen: Iterable[Seen]) -> Task:
 
 
 def _row(spec: ContainerSpec, seen: Seen) -> Container:
+    """The row of a container that was found. Whether its start had been asked for, nobody knows any more."""
+    is_created = seen.status is Status.CREATED
+    maybe = (Doing.START,) if is_created else ()
     return Container(
         name=spec.name,
+        known=Status.CREATED if is_created else Status.NONE,
+        doing=maybe,
+        lost=maybe,
         run=seen.labels.run,
         docker_id=seen.docker_id,
         created_at=seen.created_at,

@@ -98,7 +98,9 @@ def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
     return _after_pull(
         draft,
         draft.end_pull(event.image),
-        lambda c: replace(c, known=Status.PULLED, tries=0, pull_reason="", image_digest=event.digest),
+        lambda c: replace(
+            c, known=max(c.known, Status.PULLED), tries=0, pull_reason="", image_digest=event.digest or c.image_digest
+        ),
     )
 
 
@@ -123,7 +125,7 @@ def pull_failed(draft: Draft, event: ActFailed, image: Image) -> set[TaskArn]:
     def fail(container: Container) -> Container:
         if event.fault is not Fault.GIVE_UP and container.tries + 1 < TRIES:
             return replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
-        return replace(container, known=Status.PULLED, tries=0, pull_reason=event.reason)
+        return replace(container, known=max(container.known, Status.PULLED), tries=0, pull_reason=event.reason)
 
     return _after_pull(draft, waiting, fail)
 
@@ -136,7 +138,7 @@ def _after_pull(draft: Draft, waiting: frozenset[Key], change: Callable[[Contain
             continue
         with draft.about(arn):
             container = change(replace(task[name], doing=(), lost=()))
-            if container.known is Status.PULLED:
+            if container.known >= Status.PULLED:
                 task = replace(task, pull_stopped_at=draft.at)
             touched |= _put(draft, task, container)
     return touched
@@ -235,7 +237,7 @@ def _answered(draft: Draft, act: ContainerAct, container: Container) -> Containe
 
 
 def _unanswered(draft: Draft, act: ContainerAct, container: Container) -> Container:
-    """A failure that is tried again settles nothing: what was lost before is lost still, the same act's first attempt too."""
+    """A failure that is tried again settles nothing: what was lost before is lost still."""
     draft.hear(act.task, act.container)
     word = DOING[type(act)]
     if isinstance(act, CreateContainer | StartContainer) and act.again:

@@ -29,9 +29,10 @@ class Vault:
         return any(known not in self._values for known in self._saved_ids())
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Drop what a task used that has ended, unless a live task uses it too."""
-        for unused in set(ids) - set(self._saved_ids()):
-            self._values.pop(unused, None)
+        """Drop the values under *ids* that no live task uses."""
+        held = self._values.keys() & set(ids)
+        for unused in held - set(self._saved_ids()) if held else ():
+            del self._values[unused]
 
     def __repr__(self) -> str:
         return f"Vault({len(self._values)} credentials)"

@@ -135,6 +135,23 @@ def test_fresh_credentials_are_in_the_vault_before_the_engine_hears_of_them() ->
     asyncio.run(story())
 
 
+def test_credentials_that_no_task_uses_are_dropped_once_the_engine_has_decided() -> None:
+    async def story() -> None:
+        async with a_server() as acs, an_agent(acs.url, holds=True) as agent:
+            server = await acs.accepted()
+            agent.vault.unused = {"b9c1-app"}
+            await send_payload(server, 1, a_task(roleCredentials=ROLE))
+            await agent.engine.got(1)
+            assert set(agent.vault.held) == {"b9c1-app"}  # the engine may be about to take the task
+
+            agent.engine.commits[0].set_result(None)
+
+            assert await server.hear() == ack(1)
+            assert not agent.vault.held
+
+    asyncio.run(story())
+
+
 def test_facts_outlive_their_connection_and_acknowledgements_do_not() -> None:
     async def story() -> None:
         async with a_server() as acs, an_agent(acs.url, holds=True) as agent:

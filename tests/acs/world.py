@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -205,6 +205,11 @@ class Vault:
     def __init__(self) -> None:
         self.held: dict[str, RoleCredentials] = {}
         self.misses = False
+        self.unused: set[str] = set()
+
+    def forget(self, ids: Iterable[str]) -> None:
+        for unused in self.unused & set(ids):
+            del self.held[unused]
 
     def put(self, credentials: RoleCredentials) -> None:
         self.held[credentials.credentials_id] = credentials

@@ -1,4 +1,4 @@
-"""Histories: what happens is read from a tape; at the end the world becomes fair and quiet, and accounts are settled."""
+"""Histories: what happens is read from a tape; in the end the world becomes fair, and accounts are settled."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,42 +23,51 @@ class History:
 
     def __init__(self, choices: bytes, *, meddling: bool = False, amnesia: bool = False) -> None:
         self.tape = Tape(choices)
-        self.world = World(self.tape, plan(self.tape))
+        self.is_storm = self.tape.below(2) == 1
+        self.world = World(self.tape, plan(self.tape, 1 if self.is_storm else 3))
         self.meddling = meddling
         self.amnesia = amnesia
         self.spoiled_by_hand: set[str] = set()
         self.forgetful = False
-        steps: list[tuple[int, Callable[[], None]]] = [
-            (10, self.finish),
-            (5, self.assign),
-            (3, self.act_takes_effect),
-            (2, self.act_is_looked_at),
-            (3, self.act_is_answered),
-            (6, self.world.list_whole),
-            (4, self.world.go_on_listing),
-            (3, self.world.follow_hint),
-            (3, self.world.deliver_look),
-            (3, self.stop),
-            (3, self.lose_an_answer),
-            (3, self.fail_an_act),
-            (2, self.exit),
-            (3, self.world.pass_time),
-            (1, self.late_request),
-            (1, self.crash),
-            (1, self.world.lose_docker),
-            (2, self.world.find_docker),
-            (1, self.fill_or_empty_the_disk),
-            (1, self.world.settle_reports),
-            (1, self.refuse),
-        ]
-        if meddling:
-            steps.append((4, self.meddle))
-        if amnesia:
-            steps.append((2, self.lose_the_journal))
+        steps = [(storm if self.is_storm else calm, step) for calm, storm, step in self.choices_of_steps()]
+        steps += [(4, self.meddle)] if meddling else []
+        steps += [(2, self.lose_the_journal)] if amnesia else []
         self.steps = [step for weight, step in steps for _ in range(weight)]
+
+    def choices_of_steps(self) -> tuple[tuple[int, int, Callable[[], None]], ...]:
+        """How often each thing happens: among several tasks, and in a storm around one container."""
+        world = self.world
+        return (
+            (10, 3, self.finish),
+            (5, 0, self.assign),
+            (3, 2, self.act_takes_effect),
+            (2, 2, self.act_is_looked_at),
+            (3, 3, self.act_is_answered),
+            (6, 5, world.list_whole),
+            (4, 1, world.go_on_listing),
+            (3, 1, world.follow_hint),
+            (3, 1, world.deliver_look),
+            (3, 3, self.stop),
+            (3, 8, self.lose_an_answer),
+            (3, 8, self.fail_an_act),
+            (2, 1, self.exit),
+            (3, 5, world.pass_time),
+            (1, 1, self.late_request),
+            (1, 1, self.crash),
+            (1, 0, world.lose_docker),
+            (2, 0, world.find_docker),
+            (1, 0, self.fill_or_empty_the_disk),
+            (1, 0, world.settle_reports),
+            (1, 0, self.refuse),
+        )
 
     def run(self) -> None:
         """Play the tape, then settle accounts."""
+        if self.is_storm:
+            self.assign()
+            self.world.list_whole()
+            for _ in range(self.tape.below(4)):  # up to an image, a container, a start
+                self.finish()
         while not self.tape.is_over:
             self.tape.pick(self.steps)()
             self.verify()
@@ -100,8 +109,8 @@ class History:
 
     def fail_an_act(self) -> None:
         if (flight := self.flight()) is not None:
-            options = (Fault.TRY_AGAIN, Fault.TRY_AGAIN, Fault.GIVE_UP, Fault.PORT_TAKEN)
-            fault = self.tape.pick(options[:3] if isinstance(flight.act, PullImage) else options)
+            options = (*(Fault.TRY_AGAIN,) * 4, Fault.GIVE_UP, Fault.PORT_TAKEN)
+            fault = self.tape.pick(options[:5] if isinstance(flight.act, PullImage) else options)
             self.world.fail(flight, fault)
 
     def task(self) -> TaskArn:
@@ -128,11 +137,13 @@ class History:
             self.world.docker.exit(container, self.tape.pick((0, 7)))
 
     def late_request(self) -> None:
+        """Docker gets round to a request whose client has died; of one container's, to the oldest."""
         docker = self.world.docker
         if docker.late:
-            late = self.tape.pick(docker.late)
-            docker.late.remove(late)
-            docker.take_late(late)
+            some = self.tape.pick(docker.late)
+            oldest = next(x for x in docker.late if (x.task, x.container) == (some.task, some.container))
+            docker.late.remove(oldest)
+            docker.take_late(oldest)
 
     def crash(self) -> None:
         self.world.crash("at rest")
@@ -180,9 +191,9 @@ class History:
                 continue
             if arn in world.stopping:
                 world.stop(arn)
-            elif arn in world.asked and arn not in world.disk.tasks and arn not in world.disk.tombstones:
-                world.assign(arn)
-            elif arn in world.asked and self.forgetful:
+            elif (arn in world.asked and arn not in world.disk.tasks and arn not in world.disk.tombstones) or (
+                arn in world.asked and self.forgetful
+            ):
                 world.assign(arn)
 
     def become_quiet(self, patience: timedelta) -> None:
@@ -227,8 +238,10 @@ class History:
         """Whoever was to stop has stopped, whoever was to run runs, and ECS was told."""
         world = self.world
         for late in list(world.docker.late):
+            world.docker.late.remove(late)
             world.docker.take_late(late)
         self.verify()
+        self.become_quiet(timedelta(minutes=20))
         for arn in world.asked | world.stopping:
             running = [c for c in world.docker.running() if c.labels.task == arn]
             told_stopped = world.told[arn, "", Status.STOPPED] > 0
@@ -271,5 +284,3 @@ class History:
             assert arn not in world.engine.snapshot().tombstones, f"the tombstone of {arn} is left"
         restarted = Engine(RULES, world.disk.tasks.values(), world.disk.tombstones.values())
         assert dict(restarted.tasks) == dict(world.engine.tasks), "the rows on disk are the engine's"
-
-

@@ -8,14 +8,14 @@ IMAGES = (Image("busybox:1"), Image("nginx:1"))
 UNREADABLE = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/c/unreadable")
 
 
-def plan(tape: Tape) -> tuple[TaskSpec, ...]:
-    """One to three tasks of one or two containers."""
-    return tuple(_task(tape, number) for number in range(1 + tape.below(3)))
+def plan(tape: Tape, most: int) -> tuple[TaskSpec, ...]:
+    """One to *most* tasks of one or two containers."""
+    return tuple(_task(tape, number, min(most, 2)) for number in range(1 + tape.below(most)))
 
 
-def _task(tape: Tape, number: int) -> TaskSpec:
+def _task(tape: Tape, number: int, most: int) -> TaskSpec:
     arn = TaskArn(f"arn:aws:ecs:us-east-1:123456789012:task/c/{number}")
-    count = 1 + tape.below(2)
+    count = 1 + tape.below(most)
     containers = tuple(_container(tape, f"c{place}", essential=place == 0) for place in range(count))
     return TaskSpec(arn=arn, family="web", version="1", containers=containers)
 
@@ -30,5 +30,3 @@ def _container(tape: Tape, name: str, *, essential: bool) -> ContainerSpec:
         command=("stubborn",) if traits & 4 else (),
         stop_timeout=3.0 if traits & 8 else None,
     )
-
-

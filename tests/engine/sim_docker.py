@@ -1,7 +1,7 @@
 """A Docker Engine in memory: names, phases, events, and requests whose client has died.
 
 Docker serialises what concerns one container. A request whose client died may still take effect, or never does; but
-once a later request about the same container is answered, it is decided which.
+once a later act on the same container is answered, it is decided which.
 """
 
 from collections.abc import Iterator
@@ -201,18 +201,12 @@ class SimDocker:
         return (c for c in self.containers.values() if c.runs)
 
     def listing(self) -> tuple[Summary, ...]:
-        return tuple(
-            Summary(c.docker_id, c.phase, c.labels.task, c.labels.container) for c in self.containers.values()
-        )
+        return tuple(Summary(c.docker_id, c.phase, c.labels.task, c.labels.container) for c in self.containers.values())
 
     def inspect(self, docker_id: DockerId) -> Seen | None:
+        """A look in passing, for a hint or a listing. Unlike an act, it settles nothing that dead clients asked for."""
         found = self.containers.get(docker_id)
-        if found is not None:
-            self.decide_late(StartContainer(found.labels.task, found.labels.container, found.labels.run, docker_id))
-            found = self.containers.get(docker_id)
         return None if found is None else found.seen()
 
     def tick(self, by: timedelta) -> None:
         self.now += by
-
-

@@ -118,6 +118,8 @@ class World:
         self.listing: Listing | None = None
         self.is_up = True
         self.disk_is_full = False
+        self.is_patient = False
+        self.listing_owed: Step | None = Step(0)
         self.asked: set[TaskArn] = set()
         self.stopping: set[TaskArn] = set()
         self.told: Counter[tuple[TaskArn, str, Status]] = Counter()
@@ -137,12 +139,22 @@ class World:
         if isinstance(event, DeadlinePassed) and deadline is not None and deadline <= event.at:
             later = self.engine.next_deadline()
             assert later is None or later > event.at, f"{later} was due, and is still"
+        self.check_is_released(event, decision)
         self.kept = self.kept.then(decision)
         crash = self.tape.below(60)
         if crash == 59:
             self.crash("after the decision")
             return
         self.commit(crash_after=crash == 58)
+
+    def check_is_released(self, event: Event, decision: Decision) -> None:
+        """After a start, or a loss of Docker, nothing is decided for Docker before a listing asked for since then."""
+        if isinstance(event, DockerLost):
+            self.listing_owed = self.engine.step
+        if isinstance(event, Listed) and self.listing_owed is not None and event.asked >= self.listing_owed:
+            self.listing_owed = None
+        acts = [act for act in decision.acts if not isinstance(act, CancelPull | ListContainers)]
+        assert self.listing_owed is None or not acts, f"{acts} before a listing"
 
     def commit(self, *, crash_after: bool = False) -> None:
         if self.disk_is_full:
@@ -202,6 +214,7 @@ class World:
         self.listing, self.kept = None, Decision()
         self.disk_is_full = False
         self.is_up = True
+        self.listing_owed = Step(0)
         self.engine = Engine(RULES, self.disk.tasks.values(), self.disk.tombstones.values())
 
     def orphan(self, flight: Flight) -> None:
@@ -279,6 +292,11 @@ class World:
             if not ports:
                 return
             port = ports[0]
+        if isinstance(act, ContainerAct) and fault in (Fault.GIVE_UP, Fault.PORT_TAKEN):
+            self.docker.decide_late(act)  # Docker says no, but it does answer
+            found = self.docker.find(act)
+            if isinstance(act, StartContainer) and found is not None and found.starts:
+                return  # what has been started is not said no to
         self.count_fault(act, {Fault.GIVE_UP: 9, Fault.PORT_TAKEN: 2}.get(fault, 1))
         if fault is Fault.GIVE_UP and isinstance(act, StartContainer):
             found = self.docker.find(act)
@@ -322,7 +340,7 @@ class World:
         present = {summary.docker_id for summary in shown}
         seen, gone = [], set()
         for docker_id in sorted(self.engine.to_inspect(shown)):
-            if self.tape.rarely(12):
+            if self.tape.rarely(12) and not self.is_patient:
                 continue  # a look that failed means nothing
             look = self.docker.inspect(docker_id)
             if look is not None:
@@ -383,7 +401,7 @@ class World:
         self.hear(TaskRefused(arn, "UnreadableTaskError: no", self.now))
 
     def is_over(self, arn: TaskArn) -> bool:
-        """ECS has heard the last of this task, and the tombstone has served its time: ECS does not speak of it again."""
+        """ECS has heard the last of this task, and its tombstone is gone: ECS does not speak of it again."""
         now = self.engine.snapshot()
         return bool(self.told[arn, "", Status.STOPPED]) and arn not in now.tasks and arn not in now.tombstones
 
@@ -420,8 +438,10 @@ class World:
                 self.deliver(flight)
             else:
                 self.lose(flight)
+        self.is_patient = True
         self.list_whole()
         self.list_whole()
+        self.is_patient = False
         if self.flights:
             return
         deadline = self.engine.next_deadline()

@@ -1,0 +1,51 @@
+from agent.model.credentials import RoleCredentials
+from agent.runner.vault import Vault
+
+
+def credentials(name: str, key: str = "PLANTED-KEY") -> RoleCredentials:
+    return RoleCredentials(
+        credentials_id=name,
+        role_arn="arn:aws:iam::123456789012:role/r",
+        role_type="TaskApplication",
+        expiration="2026-01-15T18:00:00Z",
+        access_key_id=key,
+        secret_access_key="PLANTED-SECRET",
+        session_token="PLANTED-TOKEN",
+    )
+
+
+def test_values_that_arrive_again_replace_the_older_ones() -> None:
+    vault = Vault(lambda: ["a"])
+    vault.put(credentials("a", "old"))
+    vault.put(credentials("a", "new"))
+
+    kept = vault.get("a")
+
+    assert kept is not None
+    assert kept.access_key_id == "new"
+
+
+def test_an_id_that_was_saved_and_has_no_value_is_missing() -> None:
+    vault = Vault(lambda: ["a", "b"])
+    vault.put(credentials("a"))
+    assert vault.is_missing_any()
+    vault.put(credentials("b"))
+    assert not vault.is_missing_any()
+
+
+def test_what_a_live_task_uses_is_not_forgotten() -> None:
+    vault = Vault(lambda: ["a"])
+    vault.put(credentials("a"))
+    vault.put(credentials("b"))
+
+    vault.forget(["a", "b", "never-heard-of"])
+
+    assert vault.get("a") == credentials("a")
+    assert vault.get("b") is None
+
+
+def test_a_vault_shows_no_value() -> None:
+    vault = Vault(list)
+    vault.put(credentials("a"))
+
+    assert "PLANTED" not in f"{vault} {vault!r} {vault.get('a')} {vault.get('a')!r}"
