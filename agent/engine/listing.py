@@ -108,7 +108,8 @@ def look(draft: Draft, task: Task, seen: Seen) -> Task:
         haunted = replace(facts.adopt(before, seen), doing=(), lost=(), kill_at=None, wake_at=None)
         return task.having(lifecycle.stop(draft, task, task.asked(before.name), haunted))
     after = facts.apply(before, seen)
-    if after.lost and (after.known > before.known or facts.has_run(after, seen)):
+    is_made = Doing.CREATE in after.lost and facts.concerns(after, seen)
+    if after.lost and (is_made or after.known > before.known or facts.has_run(after, seen)):
         after = replace(after, doing=after.in_flight, lost=())
     return task if after == before else lifecycle.accept(draft, task, after)
 
