@@ -5,8 +5,10 @@ in a thread. No botocore *client* is made, except by botocore itself for a profi
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Protocol
 
 from botocore.credentials import Credentials, RefreshableCredentials
@@ -58,6 +60,7 @@ class CredentialsClient:
         self._found_at = 0.0
         self._kept: SigningKeys | None = None
         self._kept_at = 0.0
+        self._search_under_way: Future[SigningKeys] | None = None
 
     async def keys(self) -> SigningKeys:
         """Keys that are valid now. Raises TryAgain where there are none."""
@@ -67,7 +70,7 @@ class CredentialsClient:
                 return self._kept
             try:
                 async with asyncio.timeout(PATIENCE):
-                    self._kept = await asyncio.to_thread(self._search, now)
+                    self._kept = await asyncio.wrap_future(self._begin_search(now))
             except TimeoutError as error:
                 raise TryAgain("the search for AWS credentials takes too long", NO_CREDENTIALS) from error
             except BotoCoreError as error:
@@ -78,6 +81,15 @@ class CredentialsClient:
     def forget(self) -> None:
         """The keys were refused: look for them afresh next time."""
         self._found = self._kept = None
+
+    def _begin_search(self, now: float) -> Future[SigningKeys]:
+        """Search in a thread that nobody waits for at the end: the user's `credential_process` may hang for ever.
+
+        Then one thread hangs with it, however often keys are asked for.
+        """
+        if self._search_under_way is None or self._search_under_way.done():
+            self._search_under_way = _in_a_thread(lambda: self._search(now))
+        return self._search_under_way
 
     def _search(self, now: float) -> SigningKeys:
         if self._is_worn(now):
@@ -95,6 +107,22 @@ class CredentialsClient:
         if self._found is None:
             return True
         return not isinstance(self._found, RefreshableCredentials) and now - self._found_at >= READ_AGAIN_AFTER
+
+
+def _in_a_thread(search: Callable[[], SigningKeys]) -> Future[SigningKeys]:
+    found: Future[SigningKeys] = Future()
+    found.set_running_or_notify_cancel()  # a job that stops waiting leaves it as it is
+
+    def run() -> None:
+        try:
+            keys = search()
+        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+            found.set_exception(error)
+        else:
+            found.set_result(keys)
+
+    threading.Thread(target=run, name="aws-credentials", daemon=True).start()
+    return found
 
 
 class UpgradeSigner:

@@ -8,6 +8,7 @@ from aiohttp import web
 from botocore.credentials import Credentials
 from botocore.session import Session
 
+from agent.aws import credentials_client
 from agent.aws.credentials_client import KEPT_FOR, READ_AGAIN_AFTER, CredentialsClient
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
@@ -91,6 +92,36 @@ def test_many_who_ask_at_once_search_once() -> None:
 
     run(story())
     assert searches == [1]
+
+
+def test_a_search_that_hangs_holds_up_neither_the_end_of_the_process_nor_a_second_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(credentials_client, "PATIENCE", 0.02)
+    answers, threads = threading.Event(), list[str]()
+
+    class Hanging(Session):
+        def get_credentials(self) -> Credentials:
+            threads.append(threading.current_thread().name)
+            answers.wait(10)
+            return Credentials("AKID", "secret")
+
+    async def ask(client: CredentialsClient) -> SigningKeys:
+        for _ in range(3):
+            with pytest.raises(TryAgain, match="takes too long"):
+                await client.keys()
+        monkeypatch.setattr(credentials_client, "PATIENCE", 5.0)
+        answers.set()
+        return await client.keys()
+
+    async def leave(client: CredentialsClient) -> None:
+        with pytest.raises(TryAgain, match="takes too long"):
+            await client.keys()
+
+    asyncio.run(leave(CredentialsClient(open_session=Hanging)))  # ends, though the search does not
+    assert not answers.is_set()
+    assert run(ask(CredentialsClient(open_session=Hanging))) == SigningKeys("AKID", "secret")
+    assert threads == ["aws-credentials"] * 2
 
 
 def test_keys_of_a_container_role_are_renewed_before_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
