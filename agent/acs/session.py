@@ -8,12 +8,11 @@ is the only "no" that ECS understands: it sends the message again.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from traceback import extract_tb
 
 import msgspec
 
 from agent.model.credentials import RoleCredentials
-from agent.model.errors import BadInput
+from agent.model.errors import BadInput, place_of
 from agent.model.events import CredentialsArrived, Event, TaskAssigned, TaskRefused, TaskStopRequested
 from agent.model.names import TaskArn
 from agent.wire import acs, acs_spec
@@ -141,7 +140,7 @@ def _task(raw: msgspec.Raw, now: datetime, draw: Draw, cause: str, seq: int) -> 
     except BadInput as bad:
         return _refused(arn, str(bad), now, cause)
     except Exception as bug:  # noqa: BLE001  a bug in reading one task must not take the others' messages with it
-        return _refused(arn, f"the agent failed to read it ({_where(bug)})", now, cause)
+        return _refused(arn, f"the agent failed to read it ({place_of(bug)})", now, cause)
 
 
 def _refused(arn: TaskArn, why: str, now: datetime, cause: str) -> _Read:
@@ -155,12 +154,6 @@ def _roles_of_a_stop(raw: msgspec.Raw) -> tuple[RoleCredentials, ...]:
         return acs_spec.read_roles(raw)
     except BadInput:
         return ()
-
-
-def _where(bug: Exception) -> str:
-    """The kind of a bug and the line it was met on. Not its text, which may hold what the task holds."""
-    line = extract_tb(bug.__traceback__)[-1]
-    return f"{type(bug).__name__} in {line.name}, line {line.lineno}"
 
 
 def _credentials(message: acs.IAMRoleCredentialsMessage, now: datetime) -> Heard:

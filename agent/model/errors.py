@@ -12,6 +12,8 @@
     └── Fatal               the process cannot go on; `exit_code` tells the supervisor whether a restart may help
 """
 
+from traceback import walk_tb
+
 
 class AgentError(Exception):
     """Anything we expect to go wrong."""
@@ -73,3 +75,9 @@ class Fatal(AgentError):
     def __init__(self, text: str, exit_code: int = WORTH_A_RESTART) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+
+
+def place_of(bug: BaseException) -> str:
+    """The kind of a bug and where it was met. Not its text, which may hold whatever the bug met: a password, say."""
+    code, line = next(((f.f_code, line) for f, line in reversed(list(walk_tb(bug.__traceback__)))), (None, 0))
+    return f"{type(bug).__name__} in {code.co_qualname}, line {line}" if code else type(bug).__name__

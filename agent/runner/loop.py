@@ -6,6 +6,7 @@ is kept and grows, and nothing leaves but stops and kills: a full disk never kee
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,7 +18,9 @@ from agent.engine.engine import Engine
 from agent.model.acts import Act, KillContainer, StopContainer
 from agent.model.clock import Clock
 from agent.model.decision import Decision
+from agent.model.errors import place_of
 from agent.model.events import ActBroke, DeadlinePassed, Event, TaskBroke
+from agent.model.names import TaskArn
 from agent.runner import story
 from agent.runner.ports import Journal
 
@@ -25,6 +28,8 @@ log = structlog.get_logger()
 
 TRY_COMMIT_AGAIN = 1.0
 """Seconds between attempts to write a journal that cannot be written."""
+MOST_BREAKS = 2
+"""The engine promises that one event breaks no task more often; if it does, only a new process can help."""
 
 
 class Performs(Protocol):
@@ -38,7 +43,8 @@ class Performs(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     events: tuple[Event, ...]
-    saved: asyncio.Future[None]
+    saved: asyncio.Future[None] | None = None
+    """Who brought them waits here, if anybody does."""
 
 
 class Runner:
@@ -63,14 +69,15 @@ class Runner:
 
     def post(self, *events: Event) -> None:
         """Have *events* decided, without waiting for it."""
-        self._inbox.put_nowait(_Waiting(events, asyncio.get_running_loop().create_future()))
+        self._inbox.put_nowait(_Waiting(events))
 
     async def run(self, performer: Performs) -> None:
         """Run for ever. A bug that belongs to no task ends it."""
         async with asyncio.TaskGroup() as jobs:
             while True:
                 for waiting in await self._drain():
-                    self._unsaved.append(waiting.saved)
+                    if waiting.saved is not None:
+                        self._unsaved.append(waiting.saved)
                     for event in waiting.events:
                         self._kept = self._kept.then(self._decide(event))
                 if await self._commit():
@@ -93,21 +100,23 @@ class Runner:
                 batch.append(await self._inbox.get())
         except TimeoutError:
             if deadline is not None and deadline <= (now := self._clock()):
-                batch.append(_Waiting((DeadlinePassed(now),), asyncio.get_running_loop().create_future()))
+                batch.append(_Waiting((DeadlinePassed(now),)))
         while not self._inbox.empty():
             batch.append(self._inbox.get_nowait())
         return batch
 
     def _decide(self, event: Event) -> Decision:
-        decision = Decision()
+        decision, breaks = Decision(), Counter[TaskArn]()
         while True:
             try:
                 latest = self._engine.decide(event)
             except TaskIsBroken as bug:
-                log.exception("task_broke", task=story.short(bug.arn), cause=event.cause)
-                broke = TaskBroke(bug.arn, str(bug), event.at, event.cause)
-                if isinstance(event, TaskBroke):
-                    return decision
+                met = bug.__cause__ or bug
+                log.error("task_broke", task=story.short(bug.arn), cause=event.cause, **story.of_bug(met))  # noqa: TRY400
+                broke = TaskBroke(bug.arn, place_of(met), event.at, event.cause)
+                breaks[bug.arn] += 1
+                if isinstance(event, TaskBroke) or breaks[bug.arn] > MOST_BREAKS:
+                    raise
                 decision = decision.then(self._decide(broke))
                 continue
             story.tell(event, latest)
@@ -133,8 +142,8 @@ class Runner:
     async def _do(self, performer: Performs, act: Act) -> None:
         try:
             outcome = await performer.perform(act)
-        except Exception as bug:
-            log.exception("act_broke", act=type(act).__name__)
-            outcome = ActBroke(act, f"{type(bug).__name__}: {bug}", self._clock(), "bug")
+        except Exception as bug:  # noqa: BLE001 -- a bug has the radius of one task
+            log.error("act_broke", act=story.of_act(act), **story.of_bug(bug))  # noqa: TRY400
+            outcome = ActBroke(act, place_of(bug), self._clock(), "bug")
         if outcome is not None:
             self.post(outcome)

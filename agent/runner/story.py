@@ -1,9 +1,12 @@
 """One line in the log for each decision that changed something."""
 
+from traceback import format_tb
+
 import structlog
 
 from agent.model.acts import Act, ContainerAct, PullImage
 from agent.model.decision import Decision, Moved
+from agent.model.errors import place_of
 from agent.model.events import Event
 from agent.model.names import TaskArn, task_id
 
@@ -24,8 +27,13 @@ def tell(event: Event, decision: Decision) -> None:
         heard=type(event).__name__,
         cause=event.cause,
         moves=[_move(move) for move in decision.moves],
-        acts=[_act(act) for act in decision.acts],
+        acts=[of_act(act) for act in decision.acts],
     )
+
+
+def of_bug(bug: BaseException) -> dict[str, str]:
+    """What the log says of a bug: where it was met, and on which way through our own lines; no values."""
+    return {"bug": place_of(bug), "trace": "".join(format_tb(bug.__traceback__))}
 
 
 def _move(move: Moved) -> str:
@@ -34,7 +42,8 @@ def _move(move: Moved) -> str:
     return f"{went} ({move.reason})" if move.reason else went
 
 
-def _act(act: Act) -> str:
+def of_act(act: Act) -> str:
+    """An act in a few words."""
     match act:
         case ContainerAct():
             return f"{type(act).__name__} {short(act.task)}/{act.container}"

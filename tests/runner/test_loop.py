@@ -3,7 +3,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
+from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
 from agent.model.acts import (
     Act,
@@ -104,9 +106,12 @@ Story = Callable[[Runner, Engine, GatedJournal, Script], Awaitable[None]]
 def play(
     story: Callable[[Runner, Engine, GatedJournal, Script], Awaitable[None]],
     answer: Callable[[Act], Event | None] = obliging,
+    engine: Engine | None = None,
 ) -> None:
+    engine = engine or Engine(Rules())
+
     async def whole() -> None:
-        engine, journal, script = Engine(Rules()), GatedJournal(), Script(answer)
+        journal, script = GatedJournal(), Script(answer)
         runner = Runner(engine, journal, clock=lambda: T0, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         try:
@@ -176,7 +181,7 @@ def test_an_exception_in_an_act_stops_its_own_task_only() -> None:
 
     def breaking(act: Act) -> Event | None:
         if isinstance(act, CreateContainer) and act.task == ARN:
-            raise ZeroDivisionError("boom")
+            raise ZeroDivisionError("PLANTED")
         return obliging(act)
 
     async def story(runner: Runner, engine: Engine, _journal: GatedJournal, _script: Script) -> None:
@@ -184,9 +189,48 @@ def test_an_exception_in_an_act_stops_its_own_task_only() -> None:
         async with asyncio.timeout(5):
             while not (engine.tasks[ARN].broken and engine.tasks[other.arn].known is Status.RUNNING):
                 await runner.submit()
-        assert "ZeroDivisionError: boom" in engine.tasks[ARN].reason
+        assert "ZeroDivisionError in " in engine.tasks[ARN].reason
 
-    play(story, breaking)
+    with capture_logs() as logs:
+        play(story, breaking)
+    (told,) = (line for line in logs if line["event"] == "act_broke")
+    assert told["act"] == "CreateContainer 01234567/app"
+    assert "test_loop.py" in told["trace"]
+
+
+def test_what_a_bug_says_reaches_neither_ecs_nor_the_log() -> None:
+    """Its text may hold what it met: a KeyError quotes the key, a failed conversion the value."""
+    value = "PLANTED"
+    other = TaskSpec(TaskArn(ARN[:-1] + "e"), "web", "1", (ContainerSpec("app", Image("other:1"), essential=True),))
+
+    class Breaking(Engine):
+        def decide(self, event: Event) -> Decision:
+            task = self.tasks.get(other.arn)
+            if isinstance(event, ContainerCreated) and event.act.task == other.arn and task and not task.broken:
+                try:
+                    raise KeyError(value)  # noqa: TRY301 -- caught as the engine catches its own
+                except KeyError as bug:
+                    raise TaskIsBroken(other.arn, bug) from bug
+            return super().decide(event)
+
+    def breaking(act: Act) -> Event | None:
+        if isinstance(act, CreateContainer) and act.task == ARN:
+            raise ValueError(value)
+        return obliging(act)
+
+    async def story(runner: Runner, engine: Engine, journal: GatedJournal, _script: Script) -> None:
+        await runner.submit(LISTED, ASSIGNED, TaskAssigned(other, T0, "1" * 40))
+        async with asyncio.timeout(5):
+            while not all(engine.tasks[arn].broken for arn in (ARN, other.arn)):
+                await runner.submit()
+        assert "ValueError in " in engine.tasks[ARN].reason
+        assert "KeyError in " in engine.tasks[other.arn].reason
+        assert value not in repr(journal.commits)
+
+    with capture_logs() as logs:
+        play(story, breaking, Breaking(Rules()))
+    assert {"act_broke", "task_broke"} <= {line["event"] for line in logs}
+    assert value not in repr(logs)
 
 
 def test_a_bug_that_belongs_to_no_task_ends_the_runner() -> None:
@@ -198,6 +242,25 @@ def test_a_bug_that_belongs_to_no_task_ends_the_runner() -> None:
             with pytest.raises(ExceptionGroup) as raised:
                 await running
         assert "boom" in str(raised.value.exceptions[0])
+
+    asyncio.run(whole())
+
+
+def test_an_engine_that_breaks_over_and_over_ends_the_runner_instead_of_turning_in_circles() -> None:
+    class Broken(Engine):
+        def decide(self, event: Event) -> Decision:
+            if isinstance(event, TaskAssigned):
+                raise TaskIsBroken(ARN, ValueError("again"))
+            return super().decide(event)
+
+    async def whole() -> None:
+        runner = Runner(Broken(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
+        running = asyncio.ensure_future(runner.run(Script(obliging)))
+        runner.post(LISTED, ASSIGNED)
+        async with asyncio.timeout(5):
+            with pytest.raises(ExceptionGroup, match="unhandled") as raised:
+                await running
+        assert raised.group_contains(TaskIsBroken)
 
     asyncio.run(whole())
 
