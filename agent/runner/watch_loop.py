@@ -45,6 +45,7 @@ class Watcher:
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._is_open = asyncio.Event()
         self._is_there = True
+        self._retry = FIRST_RETRY
 
     def list_soon(self) -> None:
         """Have a listing taken: the outcome of some act was lost."""
@@ -57,18 +58,17 @@ class Watcher:
             jobs.create_task(self._list_for_ever(), name="docker-listing")
 
     async def _follow(self, jobs: asyncio.TaskGroup) -> None:
-        retry = FIRST_RETRY
         while True:
             try:
                 async with aclosing(self._hints.watch(self._opened)) as hints:
                     async for hint in hints:
-                        retry = FIRST_RETRY
                         jobs.create_task(self._look_at(hint), name="docker-look")
             except AgentError as error:
                 self._is_open.clear()
                 self._lose(error)
+            retry = self._retry
+            self._retry = min(retry * 2, LONGEST_RETRY)
             await self._pause(retry)
-            retry = min(retry * 2, LONGEST_RETRY)
 
     def _opened(self) -> None:
         log.info("docker_events_followed")
@@ -130,6 +130,7 @@ class Watcher:
         looks = await asyncio.gather(*(self._look(docker_id) for docker_id in wanted))
         seen: Sequence[Seen] = [look for look in looks if isinstance(look, Seen)]
         gone = frozenset(i for i, look in zip(wanted, looks, strict=True) if look is None and i not in present)
+        self._retry = FIRST_RETRY  # Docker is well: when its stream ends, it is a new end
         await self._runner.submit(Listed(tuple(seen), present, gone, asked, self._clock()))
 
     async def _look(self, docker_id: DockerId) -> Seen | AgentError | None:

@@ -10,7 +10,7 @@ from agent.model.saved import Saved
 from agent.model.seen import Hint, Phase, Seen, Summary
 from agent.model.status import Status
 from agent.runner.loop import Runner
-from agent.runner.watch_loop import Watcher
+from agent.runner.watch_loop import FIRST_RETRY, Watcher
 from tests.engine.rows import ARN, RULES, T0, Play, seen
 from tests.runner.test_perform import Docker
 
@@ -56,6 +56,10 @@ class Streaming(Docker):
         self.shown = {one.docker_id: one for one in shown}
         self.blind = False
         self.hints: asyncio.Queue[Hint | None] = asyncio.Queue()
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     async def inspect(self, reference: str) -> Seen | None:
         if self.blind:
@@ -157,3 +161,31 @@ def test_the_end_of_the_stream_holds_all_acts_until_docker_was_listed_again() ->
         assert again.asked >= 2  # asked for after the loss had been decided
 
     play(Streaming(seen()), story)
+
+
+def test_a_stream_that_ends_after_docker_was_well_is_opened_again_soon_however_often() -> None:
+    async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
+        await until(runner, lambda: Listed in runner.kinds())
+        for _ in range(5):
+            listed = runner.kinds().count(Listed)
+            docker.hints.put_nowait(None)
+            await until(runner, lambda: runner.kinds().count(Listed) > listed)  # noqa: B023 -- asked within the round
+        assert docker.pauses == [FIRST_RETRY] * 5
+
+    play(Streaming(seen()), story)
+
+
+def test_a_stream_that_does_not_open_is_asked_for_less_and_less_often() -> None:
+    class Closed(Streaming):
+        async def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
+            if len(self.pauses) < 8:
+                raise TryAgain("nobody listens")
+            async for hint in super().watch(opened):
+                yield hint
+
+    async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
+        await until(runner, lambda: Listed in runner.kinds())
+        assert docker.pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+        assert runner.kinds() == [DockerLost, DockerBack, Listed]
+
+    play(Closed(seen()), story)
