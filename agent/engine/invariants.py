@@ -80,6 +80,8 @@ def _acts_are_in_rows(before: Snapshot, after: Snapshot, decision: Decision) -> 
         if key in decided:
             _broken(act.task, act.container, f"{key[2]} is decided twice at once")
         decided.add(key)
+        if after.tasks[act.task].broken and isinstance(act, KillContainer):
+            continue  # what still runs of a task that was given up is killed whenever it is seen
         if act.task not in changed:
             _broken(act.task, act.container, f"{key[2]} is decided, and no row says so")
         _act_is_in_row(act, after.tasks[act.task][act.container])
@@ -91,13 +93,11 @@ def _acts_are_in_rows(before: Snapshot, after: Snapshot, decision: Decision) -> 
 
 
 def _is_of_no_row(act: ContainerAct, after: Snapshot) -> bool:
-    """Is it about what is left of a task that is over, or of one that a bug has met twice?"""
+    """Is it about what is left in Docker of a task that is over?"""
     task = after.tasks.get(act.task)
     if task is None:
         if act.task not in after.tombstones or not isinstance(act, RemoveContainer):
             _broken(act.task, act.container, "an act belongs to a task that is known, or clears away after one")
-        return True
-    if task.broken and isinstance(act, KillContainer):
         return True
     if not isinstance(act, RemoveContainer) or task.known is not Status.STOPPED:
         return False

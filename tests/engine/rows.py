@@ -3,13 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from agent.engine import invariants
 from agent.engine.engine import Engine
 from agent.model.acts import Act, ContainerAct, CreateContainer, PullImage, StartContainer
 from agent.model.decision import Decision
 from agent.model.events import (
+    ActFailed,
     ContainerAnswered,
     ContainerCreated,
+    DeadlinePassed,
     Event,
+    Fault,
     ImagePulled,
     Listed,
     TaskAssigned,
@@ -56,7 +60,9 @@ class Play:
             self.hear(listed())
 
     def hear(self, event: Event) -> Decision:
+        before = self.engine.snapshot()
         decision = self.engine.decide(event)
+        invariants.check(before, self.engine.snapshot(), decision)
         self.decisions.append(decision)
         self.open += decision.acts
         return decision
@@ -90,6 +96,25 @@ class Play:
         act = self.take(kind, name)
         assert isinstance(act, ContainerAct)
         return self.hear(ContainerAnswered(act, shown, T0))
+
+    def fail(self, kind: type[Act], fault: Fault, reason: str = "no", *, at: datetime = T0, port: int = 0) -> Decision:
+        return self.hear(ActFailed(self.take(kind), fault, reason, at, port))
+
+    def list(self, *shown: Seen, gone: frozenset[DockerId] = frozenset()) -> Decision:
+        """A listing that was asked for a moment ago."""
+        return self.hear(listed(*shown, asked=self.engine.step, gone=gone))
+
+    def wake(self) -> Decision:
+        """The next deadline passes."""
+        due = self.engine.next_deadline()
+        assert due is not None
+        return self.hear(DeadlinePassed(due))
+
+    def starting(self) -> "Play":
+        self.assign()
+        self.pulled()
+        self.created()
+        return self
 
     def running(self) -> "Play":
         self.assign()
