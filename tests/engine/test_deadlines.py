@@ -1,9 +1,11 @@
 from agent.engine.deadlines import TOMBSTONE_KEPT
 from agent.model.acts import KillContainer, PullImage, RemoveContainer, StopContainer
 from agent.model.events import ContainerRemoved, DockerLost, Fault, Observed, ReportsSettled
+from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Doing, Status
-from tests.engine.rows import ARN, RULES, T0, Play, after, seen
+from agent.model.task import ContainerSpec
+from tests.engine.rows import ARN, RULES, T0, Play, after, seen, spec
 
 
 def ended() -> Play:
@@ -30,6 +32,22 @@ def test_a_kill_that_fails_is_tried_again_later_and_not_at_once() -> None:
     due = play.engine.next_deadline()
     assert due == after(37)
     assert [type(act) for act in play.wake().acts] == [KillContainer]
+
+
+def test_a_kill_that_waits_is_not_drawn_forward_by_its_neighbours() -> None:
+    play = Play()
+    play.assign(spec(ARN, *(ContainerSpec(name, Image("app:1"), essential=True) for name in ("app", "side"))))
+    play.pulled()
+    for name in ("app", "side"):
+        play.created(name)
+        play.started(name)
+    play.stop()
+    play.wake()
+    play.fail(KillContainer, Fault.TRY_AGAIN, at=after(40))
+    play.fail(KillContainer, Fault.TRY_AGAIN, at=after(50))
+    (act,) = play.wake().acts
+    assert isinstance(act, KillContainer)
+    assert act.container == "app"
 
 
 def test_a_kill_that_docker_accepts_and_does_not_do_is_tried_again_later() -> None:

@@ -79,6 +79,12 @@ def test_a_ghost_whose_id_was_never_heard_is_stopped_and_removed() -> None:
     assert [type(one) for one in play.wake().acts] == [RemoveContainer]
 
 
+def test_of_two_containers_with_one_name_the_rows_own_is_judged() -> None:
+    play = Play().running()
+    play.list(seen(Phase.EXITED, exit_code=5), seen(docker_id=DockerId("stranger"), run=2))
+    assert (play.app.known, play.app.exit_code) == (Status.STOPPED, 5)
+
+
 def test_what_a_user_restarted_is_stopped_and_says_why() -> None:
     play = Play().running()
     (act,) = play.hear(Observed(seen(started_at=after(9)), after(9))).acts

@@ -14,11 +14,11 @@ from agent.model.acts import (
     StopContainer,
 )
 from agent.model.events import Fault, Observed
-from agent.model.names import NO_ID, DockerId
+from agent.model.names import NO_ID, DockerId, Image
 from agent.model.seen import Phase
 from agent.model.status import Doing, Status
-from agent.model.task import Container, Task
-from tests.engine.rows import T0, Play, after, seen, spec
+from agent.model.task import Container, ContainerSpec, PortMapping, Task
+from tests.engine.rows import ARN, T0, Play, after, seen, spec
 
 GONE = frozenset({DockerId("id-app")})
 
@@ -107,9 +107,9 @@ def test_a_stop_settles_a_start_that_was_lost_before() -> None:
     play.fail(StartContainer, Fault.UNKNOWN)
     play.stop()
     play.list(seen(Phase.CREATED))
-    assert play.app.doing == (Doing.START, Doing.STOP)
+    assert play.app.lost == (Doing.START,)
     play.answer(StopContainer, seen(Phase.CREATED))
-    assert play.app.doing == ()
+    assert not play.app.doing
 
 
 def test_no_stop_is_sent_over_a_start_whose_container_has_ended_already() -> None:
@@ -156,9 +156,12 @@ def test_a_start_that_docker_accepts_and_does_not_do_is_repeated_with_patience_a
 
 
 def test_a_port_that_is_taken_begins_no_new_run_of_a_task_that_is_to_stop() -> None:
-    play = Play().starting()
+    play = Play()
+    play.assign(spec(ARN, ContainerSpec("app", Image("app:1"), essential=True, ports=(PortMapping(80),))))
+    play.pulled()
+    play.created()
     play.stop()
-    (report,) = play.fail(StartContainer, Fault.PORT_TAKEN, port=50000).reports
+    (report,) = play.fail(StartContainer, Fault.PORT_TAKEN, port=play.app.leases[0].host_port).reports
     assert (report.status, play.app.run, play.app.docker_id) == (Status.STOPPED, 1, DockerId("id-app"))
     assert play.answer(StopContainer, seen(Phase.CREATED)).acts == ()
 

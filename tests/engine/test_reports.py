@@ -93,3 +93,14 @@ def test_the_times_of_the_pull_and_the_digest_ride_along() -> None:
     (report,) = play.started().reports
     assert (report.pull_started_at, report.pull_stopped_at) == (T0, after(3))
     assert report.containers[0].image_digest == "sha256:1"
+
+
+def test_a_listing_in_which_the_essential_container_has_ended_tells_of_no_running_task() -> None:
+    play = two_starting(APP, SIDE)
+    play.fail(StartContainer, Fault.UNKNOWN)
+    play.fail(StartContainer, Fault.UNKNOWN)
+    reports = play.list(seen(Phase.EXITED, exit_code=1), seen(Phase.EXITED, name="side", exit_code=0)).reports
+    assert said(reports) == [
+        ("CREATED", False, [("app", "RUNNING")]),
+        ("STOPPED", True, [("app", "STOPPED"), ("side", "STOPPED")]),
+    ]
