@@ -47,14 +47,10 @@ def lease(spec: ContainerSpec, rules: Rules, is_taken: IsTaken, draw: str, attem
     return tuple(leases)
 
 
-def of_bindings(spec: ContainerSpec, bindings: tuple[Binding, ...]) -> tuple[Lease, ...]:
-    """The leases that a container must have had, by the ports that Docker publishes for it."""
-    fixed = {(mapping.transport, mapping.host_port) for mapping in spec.ports if mapping.host_port}
+def of_bindings(bindings: tuple[Binding, ...]) -> tuple[Lease, ...]:
+    """The leases of a container that was found, by the ports that Docker publishes for it. None can be chosen again."""
     shown = dict.fromkeys((b.container_port, b.host_port, b.transport) for b in bindings)
-    return tuple(
-        Lease(inside, outside, transport, chosen=(transport, outside) not in fixed)
-        for inside, outside, transport in shown
-    )
+    return tuple(Lease(*one) for one in shown)
 
 
 def _first_free(rules: Rules, start: int, transport: Transport, is_taken: IsTaken, avoid: frozenset[int]) -> int:

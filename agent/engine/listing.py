@@ -183,7 +183,7 @@ def _row(spec: ContainerSpec, seen: Seen) -> Container:
         run=seen.labels.run,
         docker_id=seen.docker_id,
         created_at=seen.created_at,
-        leases=leases.of_bindings(spec, seen.bindings),
+        leases=leases.of_bindings(seen.bindings),
     )
 
 

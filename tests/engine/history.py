@@ -9,9 +9,10 @@ from agent.model.events import DeadlinePassed, Fault
 from agent.model.names import TaskArn
 from agent.model.status import Status
 from tests.engine.plans import UNREADABLE, plan
+from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
 from tests.engine.tape import Tape
-from tests.engine.world import RULES, Flight, World
+from tests.engine.world import World
 
 ROUNDS = 150
 ACTS_TO_QUIET = 40
@@ -50,6 +51,7 @@ class History:
             (3, 3, self.stop),
             (3, 8, self.lose_an_answer),
             (3, 8, self.fail_an_act),
+            (1, 1, self.break_an_act),
             (2, 1, self.exit),
             (3, 5, world.pass_time),
             (1, 1, self.late_request),
@@ -106,6 +108,10 @@ class History:
     def lose_an_answer(self) -> None:
         if self.world.flights:
             self.world.lose(self.tape.pick(self.world.flights))
+
+    def break_an_act(self) -> None:
+        if self.world.flights:
+            self.world.break_act(self.tape.pick(self.world.flights))
 
     def fail_an_act(self) -> None:
         if (flight := self.flight()) is not None:

@@ -1,6 +1,6 @@
 """Whatever happens, in whatever order, the engine keeps its promises.
 
-The quick form plays some two thousand histories. A long form: ``DOCKWORKER_HISTORIES=200000 pytest
+The quick form plays some three thousand histories. A long form: ``DOCKWORKER_HISTORIES=200000 pytest
 tests/engine/test_histories.py --timeout=0``.
 """
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.history import History
 
-EXAMPLES = int(os.environ.get("DOCKWORKER_HISTORIES", "2000"))
+EXAMPLES = int(os.environ.get("DOCKWORKER_HISTORIES", "3000"))
 
 tapes = st.binary(min_size=30, max_size=240)
 

@@ -84,13 +84,8 @@ def test_a_rebuilt_container_holds_the_ports_that_docker_shows_for_it() -> None:
     play = Play(heard=False)
     binding = Binding(80, 50000, Transport.TCP, "0.0.0.0")
     play.list(seen(bindings=(binding, Binding(80, 50000, Transport.TCP, "::"))))
-    assert play.app.leases == (Lease(80, 50000, Transport.TCP, chosen=True),)
+    assert play.app.leases == (Lease(80, 50000),)
     play.assign(spec(OTHER, asking(PortMapping(80))))
     play.pulled()
     assert play.engine.tasks[OTHER]["app"].leases[0].host_port == 50001
     assert play.list(seen(Phase.EXITED, exit_code=0)).tasks[0]["app"].at_rest
-
-
-def test_a_port_that_the_labels_fix_is_no_chosen_one() -> None:
-    fixed = asking(PortMapping(80, 8080))
-    assert leases.of_bindings(fixed, (Binding(80, 8080, Transport.TCP, "0.0.0.0"),)) == (Lease(80, 8080),)

@@ -1,30 +1,18 @@
-"""The engine amid everything that can happen to it: Docker, ECS, a journal, and crashes between any two lines.
+"""The engine amid everything that can happen to it: Docker, ECS, time, and crashes between any two lines."""
 
-The world keeps the rules of the one road: a decision is committed before its acts leave (stops and kills excepted while
-the journal cannot be written), outcomes come back as events, and after a crash there is nothing but the committed rows.
-"""
+from datetime import timedelta
 
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-
-from agent.engine import invariants
-from agent.engine.engine import Engine
 from agent.model.acts import (
     Act,
-    CancelPull,
     ContainerAct,
     CreateContainer,
-    KillContainer,
-    ListContainers,
     PullImage,
     RemoveContainer,
     StartContainer,
-    StopContainer,
 )
-from agent.model.decision import Decision
 from agent.model.errors import GiveUp, PortTaken
 from agent.model.events import (
+    ActBroke,
     ActFailed,
     ContainerAnswered,
     ContainerCreated,
@@ -32,7 +20,6 @@ from agent.model.events import (
     DeadlinePassed,
     DockerBack,
     DockerLost,
-    Event,
     Fault,
     ImagePulled,
     Listed,
@@ -42,185 +29,14 @@ from agent.model.events import (
     TaskRefused,
     TaskStopRequested,
 )
-from agent.model.names import DockerId, Step, TaskArn
-from agent.model.reports import TaskReport
-from agent.model.rules import Rules
-from agent.model.seen import Seen, Summary
+from agent.model.names import TaskArn
+from agent.model.seen import Summary
 from agent.model.status import Status
-from agent.model.task import Task, TaskSpec, Tombstone
-from tests.engine.sim_docker import SimDocker
-from tests.engine.tape import Tape
-
-T0 = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
-RULES = Rules(
-    stop_timeout=timedelta(seconds=5),
-    cleanup_wait=timedelta(hours=1),
-    first_port=40000,
-    last_port=40005,
-    agent="me",
-    instance="here",
-)
-LONG = timedelta(minutes=5)
-"""Longer than the deadline of any act, and than the time between two listings."""
+from tests.engine.road import LONG, Flight, Listing, Road
 
 
-@dataclass(slots=True)
-class Flight:
-    """An act on its way: it takes effect, then Docker is looked at, then the answer arrives."""
-
-    act: Act
-    done: bool = False
-    made: DockerId | None = None
-    answer: Event | None = None
-    cancelled: bool = False
-
-
-@dataclass(slots=True)
-class Listing:
-    """A listing on its way: asked for, taken, looked into, delivered."""
-
-    asked: Step
-    shown: tuple[Summary, ...] | None = None
-    seen: tuple[Seen, ...] | None = None
-    gone: frozenset[DockerId] = frozenset()
-
-
-@dataclass(slots=True)
-class Disk:
-    """What is committed."""
-
-    tasks: dict[TaskArn, Task] = field(default_factory=dict)
-    tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
-    outbox: list[TaskReport] = field(default_factory=list)
-
-    def commit(self, decision: Decision) -> None:
-        self.tasks |= {task.arn: task for task in decision.tasks}
-        self.tombstones |= {stone.arn: stone for stone in decision.tombstones}
-        for arn in decision.forgotten:
-            self.tasks.pop(arn, None)
-        for arn in decision.buried:
-            self.tombstones.pop(arn, None)
-        self.outbox += decision.reports
-
-
-class World:
+class World(Road):
     """One agent, one Docker, one ECS. Methods are what may happen next."""
-
-    def __init__(self, tape: Tape, specs: tuple[TaskSpec, ...]) -> None:
-        self.tape = tape
-        self.specs = {spec.arn: spec for spec in specs}
-        self.docker = SimDocker(T0)
-        self.disk = Disk()
-        self.engine = Engine(RULES)
-        self.kept = Decision()
-        self.flights: list[Flight] = []
-        self.looks: list[Seen] = []
-        self.listing: Listing | None = None
-        self.is_up = True
-        self.disk_is_full = False
-        self.is_patient = False
-        self.listing_owed: Step | None = Step(0)
-        self.asked: set[TaskArn] = set()
-        self.stopping: set[TaskArn] = set()
-        self.told: Counter[tuple[TaskArn, str, Status]] = Counter()
-        self.faults: Counter[TaskArn] = Counter()
-        self.acts: Counter[TaskArn] = Counter()
-        self.history: list[Event | str] = []
-
-    # -- the road ---------------------------------------------------------------------------------------------------
-
-    def hear(self, event: Event) -> None:
-        """Decide, commit, perform; with a crash between them when the tape says so."""
-        self.history.append(event)
-        before = self.engine.snapshot()
-        deadline = self.engine.next_deadline()
-        decision = self.engine.decide(event)
-        invariants.check(before, self.engine.snapshot(), decision)
-        if isinstance(event, DeadlinePassed) and deadline is not None and deadline <= event.at:
-            later = self.engine.next_deadline()
-            assert later is None or later > event.at, f"{later} was due, and is still"
-        self.check_is_released(event, decision)
-        self.kept = self.kept.then(decision)
-        crash = self.tape.below(60)
-        if crash == 59:
-            self.crash("after the decision")
-            return
-        self.commit(crash_after=crash == 58)
-
-    def check_is_released(self, event: Event, decision: Decision) -> None:
-        """After a start, or a loss of Docker, nothing is decided for Docker before a listing asked for since then."""
-        if isinstance(event, DockerLost):
-            self.listing_owed = self.engine.step
-        if isinstance(event, Listed) and self.listing_owed is not None and event.asked >= self.listing_owed:
-            self.listing_owed = None
-        acts = [act for act in decision.acts if not isinstance(act, CancelPull | ListContainers)]
-        assert self.listing_owed is None or not acts, f"{acts} before a listing"
-
-    def commit(self, *, crash_after: bool = False) -> None:
-        if self.disk_is_full:
-            urgent = tuple(act for act in self.kept.acts if isinstance(act, StopContainer | KillContainer))
-            rest = tuple(act for act in self.kept.acts if act not in urgent)
-            self.kept = Decision(**{f: getattr(self.kept, f) for f in FIELDS} | {"acts": rest})
-            self.send(urgent)
-            return
-        acts, decision, self.kept = self.kept.acts, self.kept, Decision()
-        self.disk.commit(decision)
-        for report in decision.reports:
-            self.note(report)
-        if crash_after:
-            self.send(acts[: self.tape.below(len(acts) + 1)])
-            self.crash("after the commit")
-            return
-        self.send(acts)
-
-    def note(self, report: TaskReport) -> None:
-        """Each state is told once, and never after a later one."""
-        keys = [(report.task, "", report.status)] if report.moved else []
-        keys += [(report.task, part.name, part.status) for part in report.containers]
-        for arn, name, status in keys:
-            assert not self.told[arn, name, status], f"{status.name} of {arn} {name} told twice"
-            assert not self.told[arn, name, Status.STOPPED], f"{status.name} of {arn} {name} told after STOPPED"
-            self.told[arn, name, status] += 1
-
-    def send(self, acts: tuple[Act, ...]) -> None:
-        for act in acts:
-            self.history.append(f"-> {act}")
-            if isinstance(act, CancelPull):
-                for flight in self.flights:
-                    flight.cancelled |= isinstance(flight.act, PullImage) and flight.act.image == act.image
-            elif not isinstance(act, ListContainers):
-                self.check_is_alone(act)
-                self.flights.append(Flight(act))
-            if isinstance(act, ContainerAct):
-                self.acts[act.task] += 1
-
-    def check_is_alone(self, act: Act) -> None:
-        for other in (flight.act for flight in self.flights):
-            if isinstance(act, PullImage):
-                assert not (isinstance(other, PullImage) and other.image == act.image), f"two pulls of {act.image}"
-            elif isinstance(other, ContainerAct) and isinstance(act, ContainerAct):
-                same = (other.task, other.container) == (act.task, act.container)
-                pair = type(other), type(act)
-                may = KillContainer in pair and pair[0] is not pair[1]
-                may |= set(pair) == {StartContainer, StopContainer}  # in either order: a full disk holds the start
-                assert may or not same, f"{act} while {other} is in flight"
-
-    def crash(self, where: str) -> None:
-        """The agent dies and starts again from what is committed."""
-        self.history.append(f"CRASH {where}")
-        for flight in self.flights:
-            self.orphan(flight)
-        self.flights, self.looks, self.docker.events = [], [], []
-        self.listing, self.kept = None, Decision()
-        self.disk_is_full = False
-        self.is_up = True
-        self.listing_owed = Step(0)
-        self.engine = Engine(RULES, self.disk.tasks.values(), self.disk.tombstones.values())
-
-    def orphan(self, flight: Flight) -> None:
-        """The client of a request died: Docker may finish it later, or never."""
-        if isinstance(flight.act, ContainerAct) and not flight.done and not self.tape.rarely(3):
-            self.docker.late.append(flight.act)
 
     # -- acts -------------------------------------------------------------------------------------------------------
 
@@ -305,6 +121,24 @@ class World:
                 self.docker.events.append(found.docker_id)
         self.flights.remove(flight)
         self.hear(self.failure(act, fault, f"Cannot{type(act).__name__}Error: no", port))
+
+    def break_act(self, flight: Flight) -> None:
+        """A bug of ours meets an act; the first that its tasks meet."""
+        act = flight.act
+        if isinstance(act, ContainerAct):
+            hit = {act.task}
+        else:
+            assert isinstance(act, PullImage)
+            pull = self.engine.snapshot().pulls[act.image]
+            hit = {arn for arn, _ in pull.waiting}
+        if hit & self.broken:
+            return
+        self.broken |= hit
+        self.flights.remove(flight)
+        self.orphan(flight)
+        for arn in hit:
+            self.faults[arn] += 9
+        self.hear(ActBroke(act, "KeyError: no", self.now))
 
     def ports(self, act: Act) -> list[int]:
         if isinstance(act, CreateContainer):
@@ -449,11 +283,6 @@ class World:
             self.docker.now = max(self.now, deadline)
             self.hear(DeadlinePassed(self.now))
 
-    @property
-    def now(self) -> datetime:
-        self.docker.tick(timedelta(milliseconds=1))
-        return self.docker.now
-
     # -- what must be true at each moment ---------------------------------------------------------------------------
 
     def verify(self) -> None:
@@ -468,6 +297,3 @@ class World:
             assert count <= 1, f"{key} was created {count} times"
         for pair, count in self.docker.started.items():
             assert count <= 1, f"{pair} was started {count} times"
-
-
-FIELDS = tuple(Decision.__dataclass_fields__)
