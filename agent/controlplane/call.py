@@ -42,9 +42,8 @@ class Call:
         """The last part of an ARN of *kind* that is ours, *text* itself where it is no ARN, else empty."""
         if not text.startswith("arn:"):
             return text
-        arn = arns.parse(text)
-        ours = arn is not None and (arn.region, arn.account, arn.kind) == (self.world.region, self.world.account, kind)
-        return arn.path[-1] if arn is not None and ours else ""
+        name = text.rpartition("/")[2]
+        return name if text == self.arn(kind, name) else ""
 
     def full_arn(self, kind: str, text: str, cluster: Cluster) -> str:
         """The ARN that *text*, an id or an ARN, names inside *cluster*. Raises Fault for one of another cluster."""
@@ -77,11 +76,11 @@ class Call:
 
         Raises ClientException with the text *missing*.
         """
-        family, _, revision = self.short_name("task-definition", text).partition(":")
-        if revision:
+        family, colon, revision = self.short_name("task-definition", text).partition(":")
+        if colon:
             if not revision.isascii() or not revision.isdigit():
                 raise invalid(f"Invalid revision number. Number: {revision[:50]}")
-            found = self.world.definitions.get(f"{family}:{int(revision)}")
+            found = self.world.definitions.get(f"{family}:{revision.lstrip('0')}")
         else:
             found = latest(d for d in self.world.definitions.values() if d.family == family and d.status == "ACTIVE")
         if found is None:

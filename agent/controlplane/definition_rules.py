@@ -109,6 +109,7 @@ def _read_container(given: JsonObject, mode: str) -> JsonObject:
     }
     _check_amounts(container, where)
     _check_ports(container, where)
+    _check_pairs(container, where)
     _check_details(container, mode, where)
     return container
 
@@ -148,14 +149,21 @@ def _check_ports(container: JsonObject, where: str) -> None:
             raise client(f"containerPort {port['containerPort']} {where} cannot be both tcp and udp.")
 
 
+def _check_pairs(container: JsonObject, where: str) -> None:
+    """What the agent needs of entries whose members the published model leaves open."""
+    for variable in container["environment"]:
+        if not variable.get("name"):
+            raise client(f"environment {where} holds an entry without a name.")
+    for control in container["systemControls"]:
+        if not control.get("namespace") or not control.get("value"):
+            raise client(f"systemControls {where} holds an entry without a namespace or a value.")
+
+
 def _check_details(container: JsonObject, mode: str, where: str) -> None:
     if mode == "host":
         for member in ("hostname", "disableNetworking"):
             if container.get(member):
                 raise client(f"{member} {where} cannot be used with networkMode host.")
-    for variable in container["environment"]:
-        if not variable.get("name"):
-            raise client(f"environment {where} holds an entry without a name.")
     log = container.get("logConfiguration")
     if log is not None:
         refuse_the_rest(log, LOG_MEMBERS, f"in the logConfiguration {where}")

@@ -38,7 +38,7 @@ class Launch:
 
 def read_overrides(given: JsonObject, body: JsonObject) -> JsonObject:
     """The overrides of a call, normalised: one entry for each container. Raises InvalidParameterException."""
-    if len(json.dumps(given)) > LONGEST_OVERRIDES:
+    if len(json.dumps(given, ensure_ascii=False)) > LONGEST_OVERRIDES:
         raise invalid(f"overrides must be at most {LONGEST_OVERRIDES} characters of JSON")
     refuse_the_rest(given, TASK_OVERRIDES, "in overrides")
     names = [container["name"] for container in body["containerDefinitions"]]

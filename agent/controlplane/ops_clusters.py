@@ -26,7 +26,9 @@ def create_cluster(call: Call) -> JsonObject:
 
 
 def make_cluster(call: Call, name: str) -> Cluster:
-    """Put a new, empty cluster into the world."""
+    """Put a new cluster into the world. What a deleted one of that name left behind is forgotten: it is empty."""
+    if name in call.world.clusters:
+        _forget_all(call, name)
     settings = call.request.get("settings", ())
     for setting in settings:
         if setting.get("value") not in ("enabled", "disabled", "enhanced"):
@@ -40,6 +42,13 @@ def make_cluster(call: Call, name: str) -> Cluster:
     )
     call.world.put(cluster)
     return cluster
+
+
+def _forget_all(call: Call, name: str) -> None:
+    world = call.world
+    for shelf in (world.tasks, world.instances, world.tokens):
+        for record in [record for record in shelf.values() if record.cluster == name]:
+            world.remove(record)
 
 
 def describe_clusters(call: Call) -> JsonObject:
@@ -61,7 +70,7 @@ def describe_clusters(call: Call) -> JsonObject:
 def list_clusters(call: Call) -> JsonObject:
     """The ARNs of the clusters that are not deleted."""
     found = [cluster.arn for cluster in call.world.clusters.values() if cluster.status != "INACTIVE"]
-    shown, token = page(call.request, found, lambda arn: (arn,))
+    shown, token = page("cluster", call.request, found, lambda arn: (arn,))
     return {"clusterArns": shown, "nextToken": token}
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from agent.controlplane import arns
 from agent.controlplane.call import Call
+from agent.controlplane.definition_rules import NAME
 from agent.controlplane.describe import show_instance
 from agent.controlplane.faults import client, cluster_not_found, invalid, unsupported
 from agent.controlplane.ops_clusters import make_cluster
@@ -104,16 +105,15 @@ def _cluster(call: Call, given: str) -> Cluster:
     if cluster is not None:
         return call.cluster_named()
     arn = arns.parse(given)
-    if name == "default" or (arn is not None and arn.path[:-1] == (name,)):
+    if name == "default" or (NAME.fullmatch(name) and arn is not None and arn.path[:-1] == (name,)):
         return make_cluster(replace(call, request={}), name)
     raise cluster_not_found()
 
 
 def _known(call: Call, given: str, cluster: Cluster) -> ContainerInstance | None:
     if given:
-        arn = arns.parse(given)
-        home = (call.world.region, call.world.account, "container-instance")
-        if arn is None or (arn.region, arn.account, arn.kind) != home or arn.path[:-1] != (cluster.name,):
+        instance_id = given.rpartition("/")[2]
+        if not NAME.fullmatch(instance_id) or given != call.arn("container-instance", cluster.name, instance_id):
             raise client(f"containerInstanceArn is not the ARN of an instance of cluster {cluster.name}")
         known = call.world.instances.get(given)
         if known is not None and known.status == "INACTIVE":
@@ -173,7 +173,7 @@ def list_container_instances(call: Call) -> JsonObject:
         for instance in call.world.instances.values()
         if instance.cluster == cluster.name and (instance.status == status if status else instance.status != "INACTIVE")
     ]
-    shown, token = page(call.request, found, lambda arn: (arn,))
+    shown, token = page("container-instance", call.request, found, lambda arn: (arn,))
     return {"containerInstanceArns": shown, "nextToken": token}
 
 

@@ -50,7 +50,7 @@ def describe_task_definition(call: Call) -> JsonObject:
 def deregister_task_definition(call: Call) -> JsonObject:
     """No new tasks of a revision; the revision itself stays."""
     name = call.request["taskDefinition"]
-    if ":" not in call.short_name("task-definition", name):
+    if not call.short_name("task-definition", name).partition(":")[2]:
         raise client("Revision is missing.")
     definition = call.definition_named(name, UNKNOWN)
     if definition.status == "ACTIVE":
@@ -66,7 +66,7 @@ def list_task_definitions(call: Call) -> JsonObject:
     if status not in ("ACTIVE", "INACTIVE"):
         raise unsupported(f"status {status} in ListTaskDefinitions")
     found = [d.arn for d in call.world.definitions.values() if d.status == status and family in (None, d.family)]
-    shown, token = page(request, found, _sort_key, descending=request.get("sort") == "DESC")
+    shown, token = page("task-definition", request, found, _sort_key, descending=request.get("sort") == "DESC")
     return {"taskDefinitionArns": shown, "nextToken": token}
 
 

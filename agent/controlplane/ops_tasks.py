@@ -27,6 +27,7 @@ from agent.controlplane.tags import read_tags, show_tags
 
 MOST_DESCRIBED = 100
 MOST_STARTED = 10
+LONGEST_REFERENCE = 1024
 TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
 STARTED_BY = re.compile(r"[A-Za-z0-9_/-]{0,128}")
 ALONE_WITH_STARTED_BY = ("family", "containerInstance", "serviceName", "launchType")
@@ -77,6 +78,8 @@ def _check_run(request: JsonObject) -> None:
         raise invalid("startedBy must hold at most 128 letters, digits, _, / and -")
     if request.get("clientToken") is not None and not TOKEN.fullmatch(request["clientToken"]):
         raise invalid("clientToken must hold 1 to 64 printable ASCII characters")
+    if len(request.get("referenceId", "")) > LONGEST_REFERENCE:
+        raise invalid(f"referenceId must be at most {LONGEST_REFERENCE} characters")
     if request.get("propagateTags") == "SERVICE":
         raise invalid("propagateTags SERVICE cannot be used with RunTask")
     for constraint in request.get("placementConstraints", ()):
@@ -229,7 +232,7 @@ def list_tasks(call: Call) -> JsonObject:
         and all(value is None or getattr(task, member) == value for member, value in wanted.items())
         and (family is None or task.definition.rpartition("/")[2].rpartition(":")[0] == family)
     ]
-    shown, token = page(request, found, lambda arn: (arn,))
+    shown, token = page("task", request, found, lambda arn: (arn,))
     return {"taskArns": shown, "nextToken": token}
 
 

@@ -23,13 +23,21 @@ class Token(msgspec.Struct, frozen=True):
 
 
 def page(
-    request: JsonObject, found: Sequence[str], sort_key: Callable[[str], SortKey], *, descending: bool = False
+    kind: str,
+    request: JsonObject,
+    found: Sequence[str],
+    sort_key: Callable[[str], SortKey],
+    *,
+    descending: bool = False,
 ) -> tuple[list[str], str | None]:
-    """One page of *found*, and the token of the next one if there is more. Raises InvalidParameterException."""
+    """One page of *found*, all of one *kind*, and the token of the next page if there is more.
+
+    Raises InvalidParameterException.
+    """
     size = request.get("maxResults", LARGEST)
     if not 1 <= size <= LARGEST:
         raise invalid(f"maxResults must be between 1 and {LARGEST}")
-    filters = _filters(request)
+    filters = _filters(kind, request)
     items = sorted(found, key=sort_key, reverse=descending)
     if request.get("nextToken"):
         after = _after(request["nextToken"], filters, sort_key)
@@ -38,10 +46,10 @@ def page(
     return shown, _write(Token(shown[-1], filters)) if len(items) > size else None
 
 
-def _filters(request: JsonObject) -> str:
+def _filters(kind: str, request: JsonObject) -> str:
     """What must stay the same from page to page, as a digest."""
     kept = sorted((member, str(value)) for member, value in request.items() if member not in NOT_FILTERS)
-    return hashlib.sha256(repr(kept).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((kind, kept)).encode()).hexdigest()[:16]
 
 
 def _write(token: Token) -> str:
@@ -55,5 +63,5 @@ def _after(text: str, filters: str, sort_key: Callable[[str], SortKey]) -> SortK
     except (binascii.Error, ValueError):
         raise invalid("Invalid token: nextToken is not one that this list gave") from None
     if token.filters != filters:
-        raise invalid("Invalid token: nextToken belongs to a list with other filters")
+        raise invalid("Invalid token: nextToken belongs to another list or to other filters")
     return after

@@ -162,3 +162,20 @@ def test_clusters_count_are_idempotent_and_go_when_they_are_empty() -> None:
     assert str(desk.refused("ListTasks", cluster="demo")) == "The referenced cluster was inactive."
     assert desk.call("CreateCluster", clusterName="demo")["cluster"]["status"] == "ACTIVE"
     assert desk.refused("CreateCluster", clusterName="no spaces").code == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "arn"),
+    [
+        ("a b", "arn:aws:ecs:us-east-1:123456789012:container-instance/a b/0123"),
+        ("arn:aws:ecs:us-west-2:123456789012:cluster/x", "arn:aws:ecs:us-east-1:123456789012:container-instance//0123"),
+        ("default", "arn:other:ecs:us-east-1:123456789012:container-instance/default/0123"),
+        ("default", "arn:aws:ecs:us-east-1:123456789012:container-instance/default/"),
+    ],
+)
+def test_no_lost_instance_is_adopted_under_a_name_that_could_not_be(cluster: str, arn: str) -> None:
+    desk = Desk()
+
+    desk.refused("RegisterContainerInstance", cluster=cluster, containerInstanceArn=arn)
+
+    assert desk.call("ListClusters") == {"clusterArns": []}

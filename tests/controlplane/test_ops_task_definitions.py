@@ -82,6 +82,8 @@ def test_definitions_are_listed_by_number_not_by_letter() -> None:
         ({"healthCheck": {"command": ["x"]}}, "healthCheck.command"),
         ({"healthCheck": {"command": ["CMD"], "interval": 1}}, "healthCheck.interval"),
         ({"environment": [{"value": "x"}]}, "environment"),
+        ({"systemControls": [{"namespace": "net.core.somaxconn"}]}, "systemControls of container 'web'"),
+        ({"systemControls": [{"value": "9"}]}, "systemControls of container 'web'"),
         ({"ulimits": [{"name": "core"}]}, "containerDefinitions[0].ulimits[0].softLimit is required"),
         ({"dependsOn": [{"containerName": "a", "condition": "START"}]}, "does not support dependsOn"),
         ({"mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]}, "does not support mountPoints"),
@@ -139,3 +141,44 @@ def test_a_bad_task_definition_is_a_client_exception_that_names_it(members: dict
 
     assert fault.code == "ClientException"
     assert text in str(fault)
+
+
+@pytest.mark.parametrize("name", ["web:", "arn:aws:ecs:us-east-1:123456789012:task-definition/web:"])
+def test_a_colon_alone_is_no_revision(name: str) -> None:
+    desk = Desk()
+    desk.define()
+
+    assert str(desk.refused("DeregisterTaskDefinition", taskDefinition=name)) == "Revision is missing."
+    assert desk.refused("DescribeTaskDefinition", taskDefinition=name).code == "InvalidParameterException"
+
+
+def test_a_revision_of_thousands_of_digits_is_only_unknown() -> None:
+    fault = Desk().refused("DescribeTaskDefinition", taskDefinition="web:" + "9" * 5000)
+
+    assert (fault.code, str(fault)) == ("ClientException", "Unable to describe task definition.")
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:ecs:us-east-1:123456789012:task-definition/other/web:1",
+        "arn:aws-cn:ecs:us-east-1:123456789012:task-definition/web:1",
+        "arn:aws:ecs:us-west-2:123456789012:task-definition/web:1",
+        "arn:aws:ecs:us-east-1:999999999999:task-definition/web:1",
+        "arn:aws:ecs:us-east-1:123456789012:cluster/web:1",
+    ],
+)
+def test_an_arn_that_is_not_quite_ours_names_nothing(arn: str) -> None:
+    desk = Desk()
+    desk.define()
+
+    assert str(desk.refused("DescribeTaskDefinition", taskDefinition=arn)) == "Unable to describe task definition."
+
+
+def test_a_token_is_good_for_its_own_list_only() -> None:
+    desk = Desk()
+    for family in ("a", "b"):
+        desk.define(family=family)
+    token = desk.call("ListTaskDefinitions", maxResults=1)["nextToken"]
+
+    assert desk.refused("ListClusters", nextToken=token).code == "InvalidParameterException"

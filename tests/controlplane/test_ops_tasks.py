@@ -289,3 +289,35 @@ def test_a_definition_for_another_processor_goes_elsewhere(desk: Desk) -> None:
 
     desk.define(runtimePlatform={"cpuArchitecture": "X86_64"})
     assert desk.run()
+
+
+def test_overrides_are_counted_in_characters_whatever_the_alphabet(desk: Desk) -> None:
+    desk.host()
+    override = {"name": "web", "command": ["é" * 8000]}
+
+    desk.run(overrides={"containerOverrides": [override]})
+
+    override["command"] = ["é" * 8200]
+    assert "8192" in str(desk.refused("RunTask", taskDefinition="web", overrides={"containerOverrides": [override]}))
+
+
+def test_a_reference_id_has_its_limit(desk: Desk) -> None:
+    desk.host()
+
+    assert "referenceId" in str(desk.refused("RunTask", taskDefinition="web", referenceId="r" * 1025))
+
+
+def test_a_cluster_made_again_is_empty(desk: Desk) -> None:
+    host = desk.host()
+    arn = desk.run(clientToken="t")
+    desk.report(arn, "STOPPED")
+    desk.call("DeregisterContainerInstance", containerInstance=host)
+    desk.call("DeleteCluster", cluster="default")
+
+    desk.call("CreateCluster")
+
+    assert desk.call("DescribeTasks", tasks=[arn])["failures"] == [{"arn": arn, "reason": "MISSING"}]
+    answer = desk.call("DescribeContainerInstances", containerInstances=[host])
+    assert answer["failures"] == [{"arn": host, "reason": "MISSING"}]
+    desk.host()
+    assert desk.run(clientToken="t") != arn
