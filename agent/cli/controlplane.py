@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -14,7 +15,8 @@ from agent.cli.listen import Address, parse_address
 from agent.cli.signals import stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.controlplane import service_loop
-from agent.controlplane.keys_driver import env_file_text, load_or_make
+from agent.controlplane.auth import REGION
+from agent.controlplane.keys_driver import KeyFileUnreadable, env_file_text, load_or_make
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
@@ -24,6 +26,8 @@ DEFAULT_LISTEN = "127.0.0.1:51690"
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "123456789012"
 OWNER_ONLY = 0o600
+
+E = TypeVar("E", bound=BaseException)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +40,11 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"dockworker: {bad}\n")
         return NOT_WORTH_A_RESTART
     logs.configure(settings.log_level, settings.log_format)
-    given.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        given.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        log.error("control_plane_cannot_run", error=str(error))  # noqa: TRY400 - the text says it all
+        return WORTH_A_RESTART
     return asyncio.run(serve(given.listen, given.data, given.region, given.account, auth=not given.no_auth))
 
 
@@ -60,13 +68,17 @@ async def serve(listen: Address, data_dir: Path, region: str, account: str, *, a
             where = {"listen": str(listen), "data": str(data_dir)}
             log.error("control_plane_cannot_run", error=str(error), **where)  # noqa: TRY400 - the text says it all
         code = WORTH_A_RESTART
+    except* KeyFileUnreadable as errors:
+        for error in _each(errors):
+            log.error("control_plane_cannot_run", error=str(error))  # noqa: TRY400 - the text says it all
+        code = NOT_WORTH_A_RESTART
     except* Exception:
         log.exception("control_plane_broke")
         code = WORTH_A_RESTART
     return code
 
 
-def _each(errors: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+def _each(errors: BaseExceptionGroup[E]) -> Iterator[E]:
     for error in errors.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _each(error)
@@ -90,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--listen", metavar="HOST:PORT", type=_address, default=DEFAULT_LISTEN, help="%(default)s")
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="where everything is kept")
-    parser.add_argument("--region", default=DEFAULT_REGION, help="the region of unsigned requests (%(default)s)")
+    parser.add_argument(
+        "--region", type=_region, default=DEFAULT_REGION, help="the region of unsigned requests (%(default)s)"
+    )
     parser.add_argument("--account", type=_account, default=DEFAULT_ACCOUNT, help="the account id (%(default)s)")
     parser.add_argument("--no-auth", action="store_true", help="let everyone who can connect do everything")
     return parser
@@ -101,6 +115,14 @@ def _address(text: str) -> Address:
         return parse_address(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _region(text: str) -> str:
+    if not REGION.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be 1 to 32 small letters, digits and -, such as {DEFAULT_REGION}"
+        )
+    return text
 
 
 def _account(text: str) -> str:

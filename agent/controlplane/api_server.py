@@ -18,6 +18,7 @@ from agent.controlplane.records import JsonObject
 from agent.controlplane.road_loop import Road
 from agent.controlplane.validate import read_request
 from agent.model.clock import Clock
+from agent.model.errors import place_of
 
 log = structlog.get_logger()
 
@@ -41,15 +42,16 @@ class ApiServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one call; errors are answers too."""
         request_id = str(uuid.uuid4())
-        action = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)[:100]
+        target = request.headers.get("X-Amz-Target", "").encode("ascii", "backslashreplace").decode()
+        action = target.removeprefix(TARGET)[:100]
         try:
             status, answer = 200, await self._answer(request, action)
         except Fault as fault:
             status, answer = fault.status, fault.body
             level = log.error if status >= SERVER_ERROR else log.info
             level("call_refused", action=action, code=fault.code, reason=str(fault), request=request_id)
-        except Exception as bug:
-            log.exception("call_broke", action=action, request=request_id)
+        except Exception as bug:  # noqa: BLE001  # a bug has the radius of one call
+            log.error("call_broke", action=action, request=request_id, error=place_of(bug))  # noqa: TRY400  # no values
             status, answer = 500, {"__type": "ServerException", "message": f"Internal error: {type(bug).__name__}"}
         return web.Response(
             body=msgspec.json.encode(answer),
@@ -87,6 +89,8 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise Fault("RequestEntityTooLargeException", f"The body must be at most {LARGEST_BODY} bytes", 413) from None
+    except web.RequestPayloadError:
+        raise Fault("SerializationException", "The body cannot be read") from None
     except TimeoutError:
         raise Fault("RequestTimeoutException", "The body did not arrive in time", 408) from None
 

@@ -17,8 +17,9 @@ from agent.controlplane.faults import Fault, forbidden
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "ecs"
 SKEW = timedelta(minutes=15)
+REGION = re.compile(r"[a-z0-9-]{1,32}")
 SCOPE = re.compile(
-    r"(?P<key>[^/]{1,128})/(?P<date>\d{8})/(?P<region>[a-z0-9-]{1,32})/(?P<service>[a-z0-9-]+)/aws4_request"
+    rf"(?P<key>[^/]{{1,128}})/(?P<date>\d{{8}})/(?P<region>{REGION.pattern})/(?P<service>[a-z0-9-]+)/aws4_request"
 )
 UNRESERVED = "-_.~"
 
@@ -89,7 +90,7 @@ def verify(request: SignedRequest, secrets: Mapping[str, str], now: datetime) ->
     secret = secrets.get(signature.key_id)
     if secret is None:
         raise forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
-    if not hmac.compare_digest(expected(request, signature, stamp, secret).encode(), signature.value.encode()):
+    if not hmac.compare_digest(as_sent(expected(request, signature, stamp, secret)), as_sent(signature.value)):
         raise forbidden(
             "InvalidSignatureException",
             "The signature that was calculated does not match the one provided. Check the secret access key.",
@@ -115,16 +116,23 @@ def canonical(request: SignedRequest, signed: tuple[str, ...]) -> bytes:
         for name, value in parse_qsl(request.query, keep_blank_values=True)
     )
     headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed)
-    return "\n".join(
-        (
-            request.method,
-            quote(request.path or "/", safe=f"/{UNRESERVED}"),
-            "&".join(f"{name}={value}" for name, value in pairs),
-            headers,
-            ";".join(signed),
-            hashlib.sha256(request.body).hexdigest(),
+    return as_sent(
+        "\n".join(
+            (
+                request.method,
+                quote(request.path or "/", safe=f"/{UNRESERVED}"),
+                "&".join(f"{name}={value}" for name, value in pairs),
+                headers,
+                ";".join(signed),
+                hashlib.sha256(request.body).hexdigest(),
+            )
         )
-    ).encode()
+    )
+
+
+def as_sent(text: str) -> bytes:
+    """The bytes of a header's text, also where they were no UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def _incomplete(message: str) -> Fault:

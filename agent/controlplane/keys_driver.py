@@ -28,10 +28,14 @@ class KeyPairs:
     agent: KeyPair
 
 
+class KeyFileUnreadable(ValueError):
+    """The file of key pairs holds something else. Only its owner may make new keys: clients know the old ones."""
+
+
 def load_or_make(data_dir: Path) -> KeyPairs:
     """The key pairs of *data_dir*, made with mode 0600 if there are none yet.
 
-    Raises OSError for what the disk says, ValueError for a file that holds something else.
+    Raises OSError for what the disk says, KeyFileUnreadable for a file that holds something else.
     """
     path = data_dir / KEYS_FILE
     try:
@@ -41,7 +45,7 @@ def load_or_make(data_dir: Path) -> KeyPairs:
     try:
         return msgspec.json.decode(text, type=KeyPairs)
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path} does not hold two key pairs: {error}") from error
+        raise KeyFileUnreadable(f"{path} does not hold two key pairs: {error}") from error
 
 
 def env_file_text(pair: KeyPair, region: str, endpoint: str) -> str:

@@ -24,6 +24,7 @@ from agent.controlplane.faults import server
 from agent.controlplane.plane import Plane
 from agent.controlplane.records import Record
 from agent.model.clock import Clock, utc_now
+from agent.model.errors import place_of
 from agent.store.db import Database, Unreadable, set_aside
 
 log = structlog.get_logger()
@@ -117,12 +118,15 @@ class Road:
     def _decide(self, waiting: Waiting) -> PlaneDecision:
         try:
             return self._plane(waiting.region).decide(waiting.event)
-        except Exception as bug:
-            log.exception("decision_broke", occasion=type(waiting.event).__name__)
+        except Exception as bug:  # noqa: BLE001  # a bug has the radius of one event
+            log.error("decision_broke", occasion=type(waiting.event).__name__, error=place_of(bug))  # noqa: TRY400
             return PlaneDecision(fault=server(f"Internal error: {type(bug).__name__}"))
 
     def _plane(self, region: str) -> Plane:
-        return self._planes.setdefault(region, Plane(region, self._account))
+        plane = self._planes.get(region)
+        if plane is None:
+            plane = self._planes[region] = Plane(region, self._account)
+        return plane
 
     async def _commit(self, decided: Sequence[tuple[Waiting, PlaneDecision]]) -> None:
         changed = [(waiting.region, decision.changes) for waiting, decision in decided if decision.changes]

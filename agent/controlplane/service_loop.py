@@ -1,6 +1,7 @@
 """The control plane as a program: opened bottom up, served until told to stop, closed top down."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -13,6 +14,7 @@ from agent.controlplane.api_server import LARGEST_BODY, ApiServer
 from agent.controlplane.events import MinutePassed, PlaneStarted
 from agent.controlplane.faults import Fault
 from agent.controlplane.gate_server import Gate
+from agent.controlplane.idle_loop import Idle
 from agent.controlplane.operations import ACTIONS
 from agent.controlplane.road_loop import Road, open_road
 from agent.controlplane.settings import Cadence, PlaneAddress, PlaneSettings
@@ -38,7 +40,7 @@ async def serve(
 ) -> None:
     """Serve until *told_to_stop*. *ready* hears the address once every call is answered there.
 
-    Raises OSError where the data directory or the address cannot be used, ValueError where the key file cannot.
+    Raises OSError where the data directory or the address cannot be used, KeyFileUnreadable where the keys cannot.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_driver.hold(settings.data_dir))
@@ -47,12 +49,15 @@ async def serve(
         road = await stack.enter_async_context(open_road(settings.data_dir, settings.account, clock))
         gate = Gate(settings, keys, clock)
         api = ApiServer(road, gate, model, clock)
-        acs = AcsServer(road, gate, clock, cadence or Cadence())
+        cadence = cadence or Cadence()
+        acs = AcsServer(road, gate, clock, cadence)
+        idle = Idle(cadence.silence)
         try:
             async with asyncio.TaskGroup() as jobs:
                 jobs.create_task(road.run(), name="road")
                 jobs.create_task(_forget(road, acs, clock), name="forget")
-                jobs.create_task(_listen(settings, road, api, acs, ready, told_to_stop, clock), name="listen")
+                jobs.create_task(idle.run(), name="idle")
+                jobs.create_task(_listen(settings, road, api, acs, idle, ready, told_to_stop, clock), name="listen")
         except* _ToldToStop:
             log.info("controlplane_stopped")
 
@@ -62,13 +67,14 @@ async def _listen(  # everything that serve has opened
     road: Road,
     api: ApiServer,
     acs: AcsServer,
+    idle: Idle,
     ready: Callable[[PlaneAddress], None] | None,
     told_to_stop: asyncio.Event,
     clock: Clock,
 ) -> None:
     for region in road.regions:
         await road.decide(region, PlaneStarted(clock()))
-    async with _site(settings, api, acs) as address:
+    async with _site(settings, api, acs, idle) as address:
         log.info("controlplane_ready", url=address.url, auth=settings.auth)
         if ready is not None:
             ready(address)
@@ -78,13 +84,27 @@ async def _listen(  # everything that serve has opened
 
 
 @asynccontextmanager
-async def _site(settings: PlaneSettings, api: ApiServer, acs: AcsServer) -> AsyncIterator[PlaneAddress]:
-    """The open port. On the way out it is closed first, then calls under way get a few seconds."""
+async def _site(settings: PlaneSettings, api: ApiServer, acs: AcsServer, idle: Idle) -> AsyncIterator[PlaneAddress]:
+    """The open port. On the way out it is closed first, then calls under way get a few seconds.
+
+    A body is taken as it was signed, never unpacked. What is no HTTP is answered 400 and not logged: anybody could
+    fill the log with it.
+    """
     application = web.Application(client_max_size=LARGEST_BODY)
-    application.router.add_get("/ws", acs.handle)
-    application.router.add_route("*", "/{path:.*}", api.handle)
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=WAIT_FOR_CALLS)
+    application.router.add_get("/ws", idle.answering(acs.handle))
+    application.router.add_route("*", "/{path:.*}", idle.answering(api.handle))
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=WAIT_FOR_CALLS,
+        auto_decompress=False,
+        logger=logging.Logger("http", logging.CRITICAL),  # noqa: LOG001  # for this server alone
+    )
     await runner.setup()
+    assert runner.server is not None
+    server = runner.server
+    idle.watch(lambda: server.connections)
     try:
         await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
         host, port, *_ = runner.addresses[0]

@@ -18,7 +18,7 @@ class PlaneSettings:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Seconds between what is sent on an ACS session, and how long an agent may be silent on it."""
+    """Seconds between what is sent on an ACS session, and how long an agent, or any connection, may be silent."""
 
     heartbeat: float = 25.0
     resend: float = 10.0

@@ -4,7 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,9 +85,35 @@ def test_an_address_that_is_taken_is_worth_a_restart_and_named(tmp_path: Path) -
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize(("option", "value"), [("--listen", "nowhere"), ("--account", "12")])
+@pytest.mark.parametrize(("option", "value"), [("--listen", "nowhere"), ("--account", "12"), ("--region", "US East")])
 def test_a_wrong_option_is_named_with_its_rule(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--data", "/nonexistent", option, value])
 
     assert f"argument {option}: '{value}' must be" in capsys.readouterr().err
+
+
+def spoil_keys(data: Path) -> None:
+    data.mkdir()
+    (data / "keys.json").write_text("{")
+
+
+@pytest.mark.parametrize(("spoil", "code"), [(lambda data: data.write_text("a file"), 1), (spoil_keys, 5)])
+def test_a_directory_that_cannot_be_used_is_named_in_one_line(
+    spoil: Callable[[Path], object], code: int, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    spoil(data)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "agent", "controlplane", "--listen", "127.0.0.1:0", "--data", str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        env=clean_environment(),
+    )
+
+    assert ended.returncode == code
+    assert str(data) in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,7 +1,9 @@
 """The API over real HTTP: boto3 and the AWS CLI as they come from PyPI."""
 
+import gzip
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from agent.controlplane.keys_driver import KeyPair, env_file_text
+from agent.controlplane.settings import Cadence
 from tests.controlplane.hand_agent import register
 from tests.controlplane.house import House, aws, running
 
@@ -187,3 +190,34 @@ def test_other_methods_and_paths_are_no_calls(house: House) -> None:
     assert post(house, signed(house, ""), method="PUT")[0] == 403
     status, answer = post(house, signed(house, "x"))
     assert (status, answer["__type"]) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize("name", [b"X-Amz-Target", b"Authorization"])
+def test_odd_bytes_in_a_header_get_an_answer(house: House, name: bytes) -> None:
+    headers = {key.encode(): value.encode() for key, value in signed(house, TARGET + "ListClusters").items()}
+    headers[name] += b"\xff"
+    lines = [b"POST / HTTP/1.1", b"Host: 127.0.0.1", b"Content-Length: 2", b"Connection: close"]
+    lines += [key + b": " + value for key, value in headers.items()]
+    with socket.create_connection((house.address.host, house.address.port), timeout=10) as connection:
+        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n{}")
+        answer = connection.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"InvalidSignatureException" in answer
+
+
+def test_a_packed_body_is_never_unpacked(house: House) -> None:
+    body = gzip.compress(b"{}")
+    headers = signed(house, TARGET + "ListClusters", body) | {"Content-Encoding": "gzip"}
+
+    assert post(house, headers, body) == (400, {"__type": "SerializationException", "message": "The body is not JSON"})
+
+
+def test_who_never_finishes_a_request_is_hung_up_on(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, Cadence(heartbeat=0.3, resend=0.2, silence=0.4)) as house,
+        socket.create_connection((house.address.host, house.address.port), timeout=10) as slow,
+    ):
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
+
+        assert slow.recv(100) == b""

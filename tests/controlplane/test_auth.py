@@ -73,3 +73,14 @@ def test_time_runs_out_on_both_sides() -> None:
 def test_no_secret_is_in_a_repr() -> None:
     assert SIGNATURE not in repr(upgrade())
     assert SIGNATURE not in repr(read_signature(upgrade().headers))
+
+
+def test_bytes_that_are_no_text_are_a_wrong_signature_and_no_bug() -> None:
+    authorization = upgrade().headers["authorization"]
+    for changes in (
+        {"authorization": authorization + "\udcff"},
+        {"authorization": authorization.replace("host;", "host;x-odd;"), "x-odd": "\udcff"},
+    ):
+        with pytest.raises(Fault) as refused:
+            verify(upgrade(**changes), SECRETS, NOW)
+        assert refused.value.code == "InvalidSignatureException"
