@@ -68,9 +68,9 @@ async def serve(listen: Address, data_dir: Path, region: str, account: str, *, a
             where = {"listen": str(listen), "data": str(data_dir)}
             log.error("control_plane_cannot_run", error=str(error), **where)  # noqa: TRY400 - the text says it all
         code = WORTH_A_RESTART
-    except* KeyFileUnreadable as errors:
-        for error in _each(errors):
-            log.error("control_plane_cannot_run", error=str(error))  # noqa: TRY400 - the text says it all
+    except* KeyFileUnreadable as unreadable:
+        for fault in _each(unreadable):
+            log.error("control_plane_cannot_run", error=str(fault))  # noqa: TRY400 - the text says it all
         code = NOT_WORTH_A_RESTART
     except* Exception:
         log.exception("control_plane_broke")
