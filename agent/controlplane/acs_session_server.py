@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from agent.controlplane import arns
 from agent.controlplane.delivery import Delivery
-from agent.controlplane.events import Acknowledged, DeliveriesAsked
+from agent.controlplane.events import Acknowledged, DeliveriesAsked, DeliveryBroke
 from agent.controlplane.faults import Fault
 from agent.controlplane.mint_driver import EARLY, LIFE, Role, mint, roles_of
 from agent.controlplane.payload import payload
@@ -19,7 +19,7 @@ from agent.controlplane.records import PlaneTask
 from agent.controlplane.road_loop import Road
 from agent.controlplane.settings import Cadence
 from agent.model.clock import Clock
-from agent.model.errors import BadInput
+from agent.model.errors import BadInput, place_of
 from agent.wire.acs import (
     AckRequest,
     Frame,
@@ -123,6 +123,7 @@ class AcsSession:
         except Fault as fault:
             raise SessionOver(WSCloseCode.INTERNAL_ERROR, str(fault)) from fault
         before = time.monotonic() - self._cadence.resend
+        self._sent = {name: at for name, at in self._sent.items() if at > before}
         for delivery in decision.deliveries:
             if self._sent.get(delivery.message_id, before) <= before:
                 self._sent[delivery.message_id] = time.monotonic()
@@ -131,12 +132,17 @@ class AcsSession:
 
     async def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()
-        roles = roles_of(delivery.task) if delivery.launch else ()
+        roles = roles_of(delivery.task) if delivery.definition else ()
         minted = {role.credentials_id: mint(role, now) for role in roles}
+        try:
+            message = payload(delivery, _cluster_arn(delivery.task), minted, now)
+        except Exception as bug:  # noqa: BLE001  # a bug has the radius of one task
+            log.error("delivery_broke", task=delivery.task.task_id, error=place_of(bug))  # noqa: TRY400  # no values
+            await self._tell_road(DeliveryBroke(delivery.task.arn, now))
+            return
         self._offered |= dict.fromkeys(minted, now + LIFE)
         self._sent |= dict.fromkeys(map(_credentials_id, roles), time.monotonic())
-        cluster = _cluster_arn(delivery.task)
-        await self._put(payload(delivery, cluster, minted, now))
+        await self._put(message)
         log.info("task_delivered", task=delivery.task.task_id, message=delivery.message_id, seq=delivery.seq)
 
     async def _send_credentials(self, holders: Iterable[PlaneTask]) -> None:
@@ -179,18 +185,18 @@ class AcsSession:
             log.warning("acs_frame_not_understood", instance=self.bearer.instance, error=str(error))
             return
         if isinstance(frame, AckRequest):
-            await self._acknowledge(frame.message_id or "")
+            await self._tell_road(Acknowledged(self.bearer.instance, frame.message_id or ""))
         elif isinstance(frame, IAMRoleCredentialsAckRequest):
             until = self._offered.pop(frame.credentials_id or "", None)
             if until is not None:
                 self._fresh_until[frame.credentials_id or ""] = until
 
-    async def _acknowledge(self, message_id: str) -> None:
+    async def _tell_road(self, event: Acknowledged | DeliveryBroke) -> None:
         try:
-            await self._road.decide(self.bearer.region, Acknowledged(self.bearer.instance, message_id))
+            await self._road.decide(self.bearer.region, event)
         except Fault as fault:
-            # The message is sent again until an acknowledgement is saved.
-            log.warning("acknowledgement_not_saved", message=message_id, error=str(fault))
+            # The message is tried again until this is saved.
+            log.warning("news_not_saved", event_kind=type(event).__name__, error=str(fault))
 
 
 def _credentials_id(role: Role) -> str:

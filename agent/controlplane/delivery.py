@@ -8,7 +8,6 @@ still counts.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.controlplane.launch import Launch, launch_of
 from agent.controlplane.records import PlaneTask, TaskDefinition
 from agent.controlplane.world import World
 
@@ -17,12 +16,11 @@ RUN, STOP = "run", "stop"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One task's message. `launch` and `definition` are None for a stop, which needs neither."""
+    """One task's message. `definition` is None for a stop, which needs none."""
 
     message_id: str
     seq: int
     task: PlaneTask
-    launch: Launch | None = None
     definition: TaskDefinition | None = None
 
 
@@ -33,7 +31,7 @@ def message_id(task: PlaneTask, kind: str) -> str:
 
 def due(world: World, instance: str) -> tuple[Delivery, ...]:
     """The unacknowledged messages of an instance, stops first, then in the order in which they became due."""
-    tasks = [task for task in world.tasks_on(instance) if not task.stopped]
+    tasks = world.tasks_on(instance)
     return (*_stops(tasks), *_runs(world, tasks))
 
 
@@ -47,5 +45,4 @@ def _runs(world: World, tasks: Iterable[PlaneTask]) -> Iterator[Delivery]:
     for task in tasks:
         if not task.run_acked and task.desired_status == "RUNNING":
             definition = world.definitions[task.definition.rpartition("/")[2]]
-            launch = launch_of(definition.body, task.overrides)
-            yield Delivery(message_id(task, RUN), task.run_seq, task, launch, definition)
+            yield Delivery(message_id(task, RUN), task.run_seq, task, definition)

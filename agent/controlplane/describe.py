@@ -62,7 +62,7 @@ def show_definition(definition: TaskDefinition) -> JsonObject:
 
 def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool) -> JsonObject:
     """A ContainerInstance with what is left of it."""
-    tasks = [task for task in world.tasks_on(instance.arn) if not task.stopped]
+    tasks = world.tasks_on(instance.arn)
     left = remaining(instance, tasks)
     versions = {
         "agentVersion": instance.agent_version or None,

@@ -50,6 +50,14 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryBroke:
+    """A bug of ours: the start of `task` cannot be put into words."""
+
+    task: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveriesAsked:
     """A session asks what its agent is owed. Changes nothing; being an event, it sees committed state only."""
 
@@ -70,7 +78,9 @@ class PlaneStarted:
     at: datetime
 
 
-Event = Called | AgentConnected | AgentLost | Acknowledged | DeliveriesAsked | MinutePassed | PlaneStarted
+Event = (
+    Called | AgentConnected | AgentLost | Acknowledged | DeliveryBroke | DeliveriesAsked | MinutePassed | PlaneStarted
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def deregister_container_instance(call: Call) -> JsonObject:
     instance = call.instance_named(call.request["containerInstance"], cluster)
     if instance.status == "INACTIVE":
         return {"containerInstance": show_instance(call.world, instance, with_tags=True)}
-    held = [task for task in call.world.tasks_on(instance.arn) if not task.stopped]
+    held = call.world.tasks_on(instance.arn)
     if held and not call.request.get("force"):
         raise invalid("Found running tasks on the instance.")
     for task in held:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections import Counter
-from dataclasses import replace
 
 import msgspec
 
@@ -22,6 +21,7 @@ from agent.controlplane.records import (
     TaskContainer,
     TaskDefinition,
 )
+from agent.controlplane.reports import asked_to_stop
 from agent.controlplane.scheduler import Candidate, Misfit, Need, place
 from agent.controlplane.tags import read_tags, show_tags
 
@@ -50,7 +50,7 @@ def run_task(call: Call) -> JsonObject:
     overrides = read_overrides(request.get("overrides", {}), definition.body)
     launch = launch_of(definition.body, overrides)
     instances = _instances(call, cluster)
-    candidates = {i.arn: Candidate(i, tuple(call.world.tasks_on(i.arn))) for i in instances}
+    candidates = {i.arn: Candidate.of(i, call.world.tasks_on(i.arn)) for i in instances}
     need = _need(request, definition, launch)
     tasks: list[PlaneTask] = []
     failures: list[JsonObject] = []
@@ -61,7 +61,7 @@ def run_task(call: Call) -> JsonObject:
             continue
         task = _new_task(call, found, definition, launch, overrides)
         call.world.put(task)
-        candidates[found.arn] = Candidate(found, (*candidates[found.arn].tasks, task))
+        candidates[found.arn] = candidates[found.arn].holding(task)
         tasks.append(task)
     if token is not None:
         arns = tuple(task.arn for task in tasks)
@@ -241,16 +241,8 @@ def stop_task(call: Call) -> JsonObject:
     cluster = call.cluster_named()
     task = call.task_named(call.request["task"], cluster)
     if task.desired_status != "STOPPED":
-        task = replace(
-            task,
-            desired_status="STOPPED",
-            stop_seq=call.world.next_seq(call.at),
-            stop_code="UserInitiated",
-            stopped_reason=call.request.get("reason") or "Task stopped by user",
-            stopping_at=call.at if task.last_status == "RUNNING" else None,
-            tags=(),
-            version=task.version + 1,
-        )
+        reason = call.request.get("reason") or "Task stopped by user"
+        task = asked_to_stop(task, call.world.next_seq(call.at), "UserInitiated", reason, call.at)
         call.world.put(task)
     return {"task": show_task(call.world, task, with_tags=True)}
 

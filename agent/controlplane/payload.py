@@ -5,7 +5,7 @@ from datetime import datetime
 
 from agent.controlplane.delivery import Delivery
 from agent.controlplane.docker_config import docker_config
-from agent.controlplane.launch import Launch
+from agent.controlplane.launch import Launch, launch_of
 from agent.controlplane.records import JsonObject, PlaneTask, TaskDefinition
 from agent.wire.acs import PayloadMessage, task_text
 from agent.wire.acs_task import Container, IAMRoleCredentials, PortMapping, Task
@@ -20,10 +20,11 @@ UNITS = 1024
 def payload(delivery: Delivery, cluster_arn: str, minted: Minted, at: datetime) -> PayloadMessage:
     """The message for one task. *minted* holds values for the roles of a task that is to run."""
     task = delivery.task
-    if delivery.launch is None or delivery.definition is None:
+    definition = delivery.definition
+    if definition is None:
         told = Task(arn=task.arn, desired_status="STOPPED")
     else:
-        told = _to_run(task, delivery.launch, delivery.definition, minted)
+        told = _to_run(task, launch_of(definition.body, task.overrides), definition, minted)
     return PayloadMessage(
         message_id=delivery.message_id,
         cluster_arn=cluster_arn,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from agent.controlplane import arns
 from agent.controlplane.call import Call
 from agent.controlplane.delivery import RUN, STOP, Delivery, due
 from agent.controlplane.draw import Draw
@@ -18,6 +19,7 @@ from agent.controlplane.events import (
     AgentLost,
     Called,
     DeliveriesAsked,
+    DeliveryBroke,
     Event,
     MinutePassed,
     PlaneDecision,
@@ -27,7 +29,7 @@ from agent.controlplane.faults import Fault
 from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.operations import OPERATIONS
 from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask, Record, RunToken
-from agent.controlplane.reports import acknowledged_stop
+from agent.controlplane.reports import NOT_TOLD, acknowledged_stop, asked_to_stop
 from agent.controlplane.world import Change, World
 
 INACTIVE = "InactiveInstanceException"
@@ -76,6 +78,8 @@ class Plane:
                 self._lose(event)
             case Acknowledged():
                 self._acknowledge(event)
+            case DeliveryBroke():
+                self._give_up(event)
             case MinutePassed():
                 self._forget(event.at)
             case PlaneStarted():
@@ -94,7 +98,7 @@ class Plane:
     def _owed(self, instance: str) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
         """What an agent is owed, and its tasks whose roles it was told of."""
         tasks = self._world.tasks_on(instance)
-        return due(self._world, instance), tuple(t for t in tasks if t.run_acked and not t.stopped)
+        return due(self._world, instance), tuple(task for task in tasks if task.run_acked)
 
     def _connect(self, event: AgentConnected) -> None:
         instance = self._world.instances.get(event.instance)
@@ -125,21 +129,31 @@ class Plane:
         self._set_connectivity(instance, "DISCONNECTED", at)
 
     def _set_connectivity(self, instance: ContainerInstance, word: str, at: datetime) -> None:
-        for task in list(self._world.tasks_on(instance.arn)):
-            if not task.stopped and task.connectivity != word:
+        for task in self._world.tasks_on(instance.arn):
+            if task.connectivity != word:
                 since = at if word == "CONNECTED" else task.connectivity_at
                 changed = replace(task, connectivity=word, connectivity_at=since, version=task.version + 1)
                 self._world.put(changed)
 
     def _acknowledge(self, event: Acknowledged) -> None:
         task_id, _, kind = event.message_id.rpartition("-")
-        task = next((t for t in self._world.tasks_on(event.instance) if t.task_id == task_id), None)
-        if task is None or task.stopped:
+        home = self._world.instances.get(event.instance)
+        if home is None:
+            return
+        task = self._world.tasks.get(arns.make(self._world.region, self._world.account, "task", home.cluster, task_id))
+        if task is None or task.instance != home.arn or task.stopped:
             return
         if kind == RUN:
             self._world.put(replace(task, run_acked=True))
         elif kind == STOP and task.stop_seq:
             self._world.put(acknowledged_stop(task))
+
+    def _give_up(self, event: DeliveryBroke) -> None:
+        """Stop what cannot be started: its agent, which may know it from before, is told no more than that."""
+        task = self._world.tasks.get(event.task)
+        if task is not None and task.desired_status != "STOPPED":
+            seq = self._world.next_seq(event.at)
+            self._world.put(asked_to_stop(task, seq, "TaskFailedToStart", NOT_TOLD, event.at))
 
     def _begin(self, at: datetime) -> None:
         for instance in list(self._world.instances.values()):

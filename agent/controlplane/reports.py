@@ -8,6 +8,7 @@ from agent.controlplane.records import LAST_STATUS, JsonObject, PlaneTask, TaskC
 LONGEST_REASON = 255
 ESSENTIAL_EXITED = "Essential container in task exited"
 FAILED_TO_START = "Task failed to start"
+NOT_TOLD = "Task failed to start: the control plane met a bug of its own and could not tell the agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ def take_report(task: PlaneTask, report: TaskReport, at: datetime) -> PlaneTask:
     elif any(container.essential and container.last_status == "STOPPED" for container in after.containers):
         after = _ending(after, at)
     return replace(after, version=task.version + 1) if after != task else task
+
+
+def asked_to_stop(task: PlaneTask, seq: int, code: str, reason: str, at: datetime) -> PlaneTask:
+    """*task*, which nobody had wished to stop, now to be stopped by message number *seq*."""
+    return replace(
+        task,
+        desired_status="STOPPED",
+        stop_seq=seq,
+        stop_code=code,
+        stopped_reason=reason,
+        stopping_at=at if task.last_status == "RUNNING" else None,
+        tags=(),
+        version=task.version + 1,
+    )
 
 
 def acknowledged_stop(task: PlaneTask) -> PlaneTask:

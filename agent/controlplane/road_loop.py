@@ -32,7 +32,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FILE = "controlplane.db"
-MOST_AT_ONCE = 0.02
+MOST_AT_ONCE = 0.01
 """Seconds of deciding before what is decided is committed."""
 WAIT_FOR_DISK = 30.0
 """Seconds that a caller waits for a commit before it is told to try again. The commit itself goes on."""

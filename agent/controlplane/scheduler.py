@@ -5,6 +5,7 @@ What is left of an instance is never stored: it is what it registered minus what
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from agent.controlplane.records import Charge, ContainerInstance, PlaneTask
 
@@ -35,15 +36,28 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An instance with the tasks on it."""
+    """An instance, and what the tasks on it leave of it."""
 
     instance: ContainerInstance
-    tasks: tuple[PlaneTask, ...]
+    left: Remaining
+    count: int
+    groups: frozenset[str]
 
-    @property
-    def held(self) -> tuple[PlaneTask, ...]:
-        """The tasks that hold something of it."""
-        return tuple(task for task in self.tasks if not task.stopped)
+    @classmethod
+    def of(cls, instance: ContainerInstance, tasks: Sequence[PlaneTask]) -> Self:
+        """*instance* with *tasks* on it."""
+        return cls(instance, remaining(instance, tasks), len(tasks), frozenset(task.group for task in tasks))
+
+    def holding(self, task: PlaneTask) -> "Candidate":
+        """The same instance with one task more, which fitted."""
+        charge, left = task.charge, self.left
+        after = Remaining(
+            cpu=left.cpu - charge.cpu,
+            memory=left.memory - charge.memory,
+            tcp=_taken(left.tcp, charge.tcp),
+            udp=_taken(left.udp, charge.udp),
+        )
+        return Candidate(self.instance, after, self.count + 1, self.groups | {task.group})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +69,8 @@ class Misfit:
 
 
 def remaining(instance: ContainerInstance, tasks: Iterable[PlaneTask]) -> Remaining:
-    """What is left of *instance* with *tasks* on it. Never below zero, also where it came back smaller."""
-    charges = [task.charge for task in tasks if not task.stopped]
+    """What *tasks*, none of them STOPPED, leave of *instance*. Never below zero, also where it came back smaller."""
+    charges = [task.charge for task in tasks]
     return Remaining(
         cpu=max(0, instance.cpu - sum(charge.cpu for charge in charges)),
         memory=max(0, instance.memory - sum(charge.memory for charge in charges)),
@@ -68,7 +82,7 @@ def remaining(instance: ContainerInstance, tasks: Iterable[PlaneTask]) -> Remain
 def place(candidates: Sequence[Candidate], need: Need) -> ContainerInstance | Misfit:
     """The instance with the fewest tasks among those that fit. *candidates* must not be empty."""
     misfits: list[Misfit] = []
-    for candidate in sorted(candidates, key=lambda c: (len(c.held), c.instance.arn)):
+    for candidate in sorted(candidates, key=lambda c: (c.count, c.instance.arn)):
         reason = why_not(candidate, need)
         if not reason:
             return candidate.instance
@@ -78,7 +92,7 @@ def place(candidates: Sequence[Candidate], need: Need) -> ContainerInstance | Mi
 
 def why_not(candidate: Candidate, need: Need) -> str:
     """The reason, in ECS's words, why the task does not fit; empty if it does."""
-    instance, held = candidate.instance, candidate.held
+    instance, left = candidate.instance, candidate.left
     if not instance.connection:
         return "AGENT"
     values = dict(instance.attributes)
@@ -86,19 +100,18 @@ def why_not(candidate: Candidate, need: Need) -> str:
         return "ATTRIBUTE"
     if need.architecture and values.get("ecs.cpu-architecture", need.architecture) != need.architecture:
         return "ATTRIBUTE"
-    left = remaining(instance, held)
     if need.charge.cpu > left.cpu:
         return "RESOURCE:CPU"
     if need.charge.memory > left.memory:
         return "RESOURCE:MEMORY"
     if not (_are_free(need.charge.tcp, left.tcp) and _are_free(need.charge.udp, left.udp)):
         return "RESOURCE:PORTS"
-    if need.alone and any(task.group == need.alone for task in held):
+    if need.alone and need.alone in candidate.groups:
         return DISTINCT
     return ""
 
 
-def _taken(reserved: tuple[str, ...], held: list[int]) -> tuple[str, ...]:
+def _taken(reserved: tuple[str, ...], held: Iterable[int]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*reserved, *(str(port) for port in sorted(held)))))
 
 

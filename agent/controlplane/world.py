@@ -4,7 +4,7 @@ The only place where records are put and taken away. Each change remembers what 
 that ends in an error, or whose commit failed, leaves no trace.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,15 +58,15 @@ class World:
             RunToken: self.tokens,
             Counter: self.counters,
         }
-        self._tasks_on: dict[str, set[str]] = {}
+        self._tasks_on: dict[str, dict[str, None]] = {}
         self._changes: list[Change] = []
         for record in records:
             self._set(record)
 
-    def tasks_on(self, instance: str) -> Iterator[PlaneTask]:
-        """The tasks placed on an instance, oldest message first, stopped ones included."""
+    def tasks_on(self, instance: str) -> list[PlaneTask]:
+        """The tasks that hold something of an instance, which are those that are not STOPPED. Oldest message first."""
         found = [self.tasks[arn] for arn in self._tasks_on.get(instance, ())]
-        return iter(sorted(found, key=lambda task: task.run_seq))
+        return sorted(found, key=lambda task: task.run_seq)
 
     def last(self, counter: str) -> int:
         """The last number given out under *counter*; 0 before the first."""
@@ -107,9 +107,19 @@ class World:
     def _set(self, record: Record) -> None:
         self._shelves[type(record)][record.key] = record
         if isinstance(record, PlaneTask):
-            self._tasks_on.setdefault(record.instance, set()).add(record.arn)
+            self._index(record, held=not record.stopped)
 
     def _unset(self, record: Record) -> None:
         del self._shelves[type(record)][record.key]
         if isinstance(record, PlaneTask):
-            self._tasks_on[record.instance].discard(record.arn)
+            self._index(record, held=False)
+
+    def _index(self, task: PlaneTask, *, held: bool) -> None:
+        """Keep apart what still matters to an instance: an hour's stopped tasks must slow nobody down."""
+        there = self._tasks_on.setdefault(task.instance, {})
+        if held:
+            there[task.arn] = None
+        else:
+            there.pop(task.arn, None)
+        if not there:
+            del self._tasks_on[task.instance]

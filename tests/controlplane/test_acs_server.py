@@ -1,7 +1,9 @@
 """The whole control plane over real sockets: boto3 on one side, an agent moved by hand on the other."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -337,6 +339,40 @@ def test_an_agent_that_falls_silent_is_let_go(tmp_path: Path) -> None:
             await until(lambda: describe(house.client(), arn, "default"), lambda found: not found["agentConnected"])
 
         asyncio.run(story())
+
+
+def test_a_task_that_cannot_be_told_harms_no_other(tmp_path: Path) -> None:
+    with running(tmp_path) as house:
+        for family in ("bad", "good"):
+            house.client().register_task_definition(
+                family=family, containerDefinitions=[{"name": "web", "image": "busybox", "memory": 64}]
+            )
+    with closing(sqlite3.connect(tmp_path / "controlplane.db")) as disk, disk:  # as if an older version had let it in
+        disk.execute(
+            "UPDATE task_definitions SET body = CAST(json_set(CAST(body AS TEXT),"
+            """ '$.body.containerDefinitions[0].systemControls', json('[{}]')) AS BLOB) WHERE key = 'bad:1'"""
+        )
+    with running(tmp_path) as house:
+        client, agents = house.client(), house.client(house.keys.agent)
+        arn = register(agents, cluster="default")
+
+        async def story() -> None:
+            async with connected(house, arn) as agent:
+                bad = await asyncio.to_thread(run_one, client, cluster="default", taskDefinition="bad")
+                good = await asyncio.to_thread(run_one, client, cluster="default", taskDefinition="good")
+                wanted = {bad: "STOPPED", good: "RUNNING"}
+                while wanted:
+                    message, told = await agent.next_task()
+                    assert wanted.pop(told.arn or "") == told.desired_status
+                    await agent.ack(message)
+            await call(agents.submit_task_state_change, cluster="default", task=bad, status="STOPPED")
+
+        asyncio.run(story())
+
+        [stopped] = client.list_tasks(desiredStatus="STOPPED")["taskArns"]
+        [shown] = client.describe_tasks(tasks=[stopped])["tasks"]
+        assert (shown["lastStatus"], shown["stopCode"]) == ("STOPPED", "TaskFailedToStart")
+        assert "bug" in shown["stoppedReason"]
 
 
 async def upgrade(house: House, arn: str, change: dict[str, str] | None = None) -> tuple[int, str]:

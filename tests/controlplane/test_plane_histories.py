@@ -159,7 +159,7 @@ class History:
 
     def check(self) -> None:
         for instance in self.world.instances.values():
-            held = [task for task in self.world.tasks_on(instance.arn) if not task.stopped]
+            held = [t for t in self.world.tasks.values() if t.instance == instance.arn and not t.stopped]
             left = remaining(instance, held)
             assert left.cpu == max(0, instance.cpu - sum(task.charge.cpu for task in held))
             assert left.memory == max(0, instance.memory - sum(task.charge.memory for task in held))
@@ -168,7 +168,7 @@ class History:
             assert len(ports) == len(set(ports)), "a host port belongs to one task"
             for delivery in due(self.world, instance.arn):
                 assert not delivery.task.stopped
-                assert (delivery.launch is None) == (delivery.task.desired_status == "STOPPED")
+                assert (delivery.definition is None) == (delivery.task.desired_status == "STOPPED")
         for task in self.world.tasks.values():
             self.check_task(task)
 
