@@ -166,6 +166,7 @@ class AcsSession:
                 await self._socket.send_str(encode(frame))
         except (OSError, TimeoutError) as error:
             raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error
+        await asyncio.sleep(0)  # a send that need not wait gives nobody else a turn, and an agent may be owed thousands
 
     async def _receive(self) -> None:
         while True:

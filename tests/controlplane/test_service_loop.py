@@ -1,16 +1,18 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mypy_boto3_ecs import ECSClient
 
 from agent.controlplane.keys_driver import load_or_make
 from agent.controlplane.service_loop import serve
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
-from agent.wire.acs import HeartbeatMessage
+from agent.wire.acs import HeartbeatMessage, PayloadMessage
 from tests.controlplane.hand_agent import call, connected, describe, register
 from tests.controlplane.house import SETTLED, House, client_of, running
 
@@ -113,3 +115,45 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
     with running(tmp_path):
         for name in ("keys.json", "controlplane.db", "controlplane.lock"):
             assert tmp_path.joinpath(name).stat().st_mode & 0o777 == 0o600, name
+
+
+async def longest_turn(stop: asyncio.Event) -> float:
+    """The most processor time that one turn of this event loop takes until *stop*, whatever else the machine does."""
+    longest = 0.0
+    while not stop.is_set():
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - before)
+    return longest
+
+
+def test_an_agent_that_is_owed_a_thousand_messages_holds_nobody_up(tmp_path: Path) -> None:
+    async def story() -> float:
+        ready: asyncio.Future[PlaneAddress] = asyncio.get_running_loop().create_future()
+        stop, enough = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as jobs:
+            settings = PlaneSettings(data_dir=tmp_path, listen_port=0)
+            jobs.create_task(serve(settings, ready=ready.set_result, told_to_stop=stop))
+            house = House(await ready, tmp_path, load_or_make(tmp_path))
+            client = house.client()
+            arn = await call(register, client=house.client(house.keys.agent), cluster="default", memory=10_000)
+            await asyncio.to_thread(define_small, client)
+            async with connected(house, arn) as agent:
+                await agent.next(HeartbeatMessage)
+                for _ in range(100):
+                    await call(client.run_task, taskDefinition="small", count=10)
+            turns = jobs.create_task(longest_turn(enough))
+            async with connected(house, arn) as agent:
+                for _ in range(1000):
+                    await agent.next(PayloadMessage)
+                enough.set()
+            stop.set()
+        return await turns
+
+    assert asyncio.run(story()) < 0.05
+
+
+def define_small(client: ECSClient) -> None:
+    client.register_task_definition(
+        family="small", containerDefinitions=[{"name": "web", "image": "busybox", "memory": 6}]
+    )
