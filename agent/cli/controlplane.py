@@ -92,6 +92,7 @@ def write_env_files(data_dir: Path, region: str, endpoint: str) -> None:
     agent = env_file_text(pairs.agent, region, endpoint) + f"export ECS_BACKEND_HOST={endpoint}\n"
     for name, text in (("operator.env", env_file_text(pairs.operator, region, endpoint)), ("agent.env", agent)):
         descriptor = os.open(data_dir / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, OWNER_ONLY)
+        os.fchmod(descriptor, OWNER_ONLY)  # it may have been there before, open to others
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
 

@@ -58,6 +58,7 @@ def test_without_auth_any_keys_will_do(tmp_path: Path) -> None:
 
 
 def test_the_files_to_source_are_for_the_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "operator.env").touch(0o644)
     with a_control_plane(tmp_path) as (url, process):
         assert process.stdout
         assert "operator.env" in process.stdout.readline()
