@@ -114,6 +114,7 @@ class Road:
                 waiting.decided.set_result(decision)
             for listener in self._listeners:
                 listener(decision)
+            await asyncio.sleep(0)  # writing an answer takes milliseconds: one answer a turn of the event loop
 
     def _decide(self, waiting: Waiting) -> PlaneDecision:
         try:

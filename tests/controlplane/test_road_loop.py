@@ -83,3 +83,30 @@ def test_a_bug_in_one_call_costs_that_call_alone(tmp_path: Path) -> None:
             running.cancel()
 
     asyncio.run(story())
+
+
+def test_what_is_decided_together_is_answered_turn_by_turn(tmp_path: Path) -> None:
+    """An answer takes milliseconds to write: all of a batch in one turn of the event loop would stop everybody else."""
+
+    async def story() -> None:
+        async with open_road(tmp_path, "123456789012") as road, asyncio.TaskGroup() as jobs:
+            turn = 0
+
+            async def count_turns() -> None:
+                nonlocal turn
+                while True:
+                    turn += 1
+                    await asyncio.sleep(0)
+
+            async def ask() -> int:
+                await road.decide("here", listing())
+                return turn
+
+            asking = [jobs.create_task(ask()) for _ in range(5)]
+            serving = [jobs.create_task(road.run()), jobs.create_task(count_turns())]
+            answered_at = await asyncio.gather(*asking)
+            assert len(set(answered_at)) == len(answered_at)
+            for job in serving:
+                job.cancel()
+
+    asyncio.run(story())
