@@ -99,10 +99,11 @@ class Runner:
             async with asyncio.timeout(delay):
                 batch.append(await self._inbox.get())
         except TimeoutError:
-            if deadline is not None and deadline <= (now := self._clock()):
-                batch.append(_Waiting((DeadlinePassed(now),)))
+            pass  # a deadline, or a journal to be written again
         while not self._inbox.empty():
             batch.append(self._inbox.get_nowait())
+        if deadline is not None and deadline <= (now := self._clock()):
+            batch.append(_Waiting((DeadlinePassed(now),)))  # also where the inbox is never empty
         return batch
 
     def _decide(self, event: Event) -> Decision:

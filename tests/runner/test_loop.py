@@ -21,6 +21,7 @@ from agent.model.events import (
     ActBroke,
     ContainerAnswered,
     ContainerCreated,
+    DeadlinePassed,
     Event,
     ImagePulled,
     Listed,
@@ -281,5 +282,41 @@ def test_deadlines_pass_when_nothing_else_happens() -> None:
         await script.until(RemoveContainer)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+def test_a_deadline_passes_also_while_the_inbox_is_never_empty() -> None:
+    async def whole() -> None:
+        posted, late, decided_after = 0, False, list[int]()
+
+        class Noting(Engine):
+            def decide(self, event: Event) -> Decision:
+                if isinstance(event, DeadlinePassed):
+                    decided_after.append(posted)
+                return super().decide(event)
+
+        def clock() -> datetime:
+            nonlocal posted
+            if late and posted < 100:  # somebody always has something to say before the runner looks
+                posted += 1
+                runner.post(TaskStopRequested(ARN, T0))
+            return T0 + timedelta(minutes=1) if late else T0
+
+        script = Script(obliging)
+        engine = Noting(Rules(cleanup_wait=timedelta(seconds=30)))
+        runner = Runner(engine, GatedJournal(), clock=clock, after_commit=lambda _: None)
+        running = asyncio.create_task(runner.run(script))
+        await runner.submit(LISTED, ASSIGNED)
+        await script.until(StartContainer)
+        await runner.submit(TaskStopRequested(ARN, T0))
+        while engine.next_deadline() is None or engine.tasks[ARN].known is not Status.STOPPED:
+            await runner.submit()
+        late = True
+        await runner.submit()
+        await script.until(RemoveContainer)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert decided_after[0] < 100
 
     asyncio.run(whole())
