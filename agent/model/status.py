@@ -22,15 +22,6 @@ class Status(IntEnum):
         return self.name if self in (Status.RUNNING, Status.STOPPED) else "PENDING"
 
 
-NEXT: dict[Status, frozenset[Status]] = {
-    Status.NONE: frozenset({Status.PULLED, Status.STOPPED}),
-    Status.PULLED: frozenset({Status.CREATED, Status.STOPPED}),
-    Status.CREATED: frozenset({Status.RUNNING, Status.STOPPED}),
-    Status.RUNNING: frozenset({Status.STOPPED}),
-    Status.STOPPED: frozenset(),
-}
-
-
 class Doing(StrEnum):
     """An act on a container that has been decided and whose outcome has not been heard."""
 

@@ -71,14 +71,6 @@ class Hints(Protocol):
         ...
 
 
-class Ping(Protocol):
-    """Asks Docker whether it is there."""
-
-    async def ping(self) -> None:
-        """Return if Docker answers. Raises TryAgain."""
-        ...
-
-
 class Journal(Protocol):
     """Tasks, tombstones and outgoing reports on disk."""
 
