@@ -13,6 +13,7 @@ from aiodocker.exceptions import DockerError
 from agent.docker import inspected, labels, reasons, translate
 from agent.docker.engine_driver import DockerEngine, Lost
 from agent.model.acts import CreateContainer
+from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.errors import AgentError, GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
@@ -42,7 +43,7 @@ class ContainerDriver:
         self._owner = owner
         self._ipv6_bindings = ipv6_bindings
 
-    async def create(self, act: CreateContainer) -> DockerId:
+    async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:  # noqa: ARG002 -- joined soon
         """Create, or adopt what an earlier call made. An image that is not there is a GiveUp."""
         body = translate.create_body(act)
         digest = translate.digest(body)

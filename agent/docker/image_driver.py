@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +10,10 @@ from aiodocker.exceptions import DockerError
 
 from agent.docker import reasons, references
 from agent.docker.engine_driver import DockerEngine
+from agent.model.credentials import RegistryLogin
 from agent.model.errors import GiveUp, TryAgain
 from agent.model.names import Image
+from agent.model.task import ImageSource
 
 _NOT_FOUND = 404
 _INSPECT = 30.0
@@ -45,11 +47,17 @@ class ImageDriver:
         references.read(image)
         return await self._inspect(image) is not None
 
-    async def pull(self, image: Image) -> str:
+    async def digest(self, image: Image) -> str:
+        """The digest under which the host has the image, or ``""``."""
+        reference = references.read(image)
+        return reference.digest or await self._known_digest(image, reference)
+
+    async def pull(self, source: ImageSource, login: RegistryLogin | None, resolved: Callable[[str], None]) -> str:  # noqa: ARG002 -- soon
         """Fetch the image; gives its digest, or ``""``. Cancelling the job closes the request, which ends the pull.
 
         Raises TryAgain or GiveUp for what the registry said, OutcomeUnknown where Docker's answer was lost.
         """
+        image = source.image
         reference = references.read(image)
         try:
             async with asyncio.timeout(self._whole.total_seconds()) as whole:

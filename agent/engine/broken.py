@@ -20,9 +20,9 @@ from agent.model.task import Container, Task
 def by_act(draft: Draft, event: ActBroke) -> set[TaskArn]:
     """A bug met an act: its task breaks, or those that wait for the image."""
     match event.act:
-        case PullImage(image=image):
+        case PullImage(source=source):
             arns = set()
-            for arn, name in draft.end_pull(image):
+            for arn, name in draft.end_pull(source):
                 if (task := draft.task(arn)) is not None:
                     draft.put(task.having(replace(task[name], doing=(), lost=())))
                     arns.add(arn)
@@ -69,7 +69,7 @@ def abandon(draft: Draft, task: Task, where: str) -> None:
     if arn in draft.world.abandoned:
         return
     for spec, container in task.pairs():
-        draft.leave_pull(spec.image, (arn, container.name))
+        draft.leave_pull(task.spec.source(spec), (arn, container.name))
     reason = task.reason or reasons.broken(where)
     if task.told is not Status.STOPPED:
         _tell(draft, arn, reports.cut(reason), tuple(c for c in task.containers if c.told is not Status.STOPPED))

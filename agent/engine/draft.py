@@ -15,11 +15,11 @@ from agent.engine import leases
 from agent.engine.world import Key, Pull, Row, World
 from agent.model.acts import Act, CancelPull, PullImage
 from agent.model.decision import Decision, Moved
-from agent.model.names import Image, Step, TaskArn
+from agent.model.names import Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
-from agent.model.status import PullBehavior, Status
-from agent.model.task import Container, Task, Tombstone
+from agent.model.status import Status
+from agent.model.task import Container, ImageSource, Task, Tombstone
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,7 +48,7 @@ class Draft:
         self.unsure = world.unsure
         self._tasks: dict[TaskArn, Task | None] = {}
         self._tombstones: dict[TaskArn, Tombstone | None] = {}
-        self._pulls: dict[Image, Pull | None] = {}
+        self._pulls: dict[ImageSource, Pull | None] = {}
         self._heard: set[Key] = set()
         self._reports: list[TaskReport] = []
         self._moves: list[Moved] = []
@@ -130,32 +130,32 @@ class Draft:
         """Change what a restart may forget, once the event is decided."""
         self._afterwards.append(change)
 
-    def pull(self, image: Image) -> Pull | None:
+    def pull(self, source: ImageSource) -> Pull | None:
         """The image's pull, if one is on its way."""
-        return self._pulls[image] if image in self._pulls else self.world.pulls.get(image)
+        return self._pulls[source] if source in self._pulls else self.world.pulls.get(source)
 
-    def join_pull(self, image: Image, key: Key) -> None:
+    def join_pull(self, source: ImageSource, key: Key) -> None:
         """Wait for an image; the first to wait has it fetched."""
-        pull = self.pull(image)
+        pull = self.pull(source)
         if pull is None:
-            self.acts.append(PullImage(image, prefer_cached=self.rules.pull_behavior is PullBehavior.PREFER_CACHED))
+            self.acts.append(PullImage(source, self.rules.pull_behavior))
             pull = Pull()
-        self._pulls[image] = replace(pull, waiting=pull.waiting | {key})
+        self._pulls[source] = replace(pull, waiting=pull.waiting | {key})
 
-    def leave_pull(self, image: Image, key: Key) -> None:
+    def leave_pull(self, source: ImageSource, key: Key) -> None:
         """Wait no more; the last to leave cancels the pull."""
-        pull = self.pull(image)
+        pull = self.pull(source)
         if pull is None or key not in pull.waiting:
             return
         waiting = pull.waiting - {key}
         if not waiting and not pull.cancelling:
-            self.acts.append(CancelPull(image))
-        self._pulls[image] = Pull(waiting, cancelling=pull.cancelling or not waiting)
+            self.acts.append(CancelPull(source))
+        self._pulls[source] = Pull(waiting, cancelling=pull.cancelling or not waiting)
 
-    def end_pull(self, image: Image) -> frozenset[Key]:
+    def end_pull(self, source: ImageSource) -> frozenset[Key]:
         """The pull has been answered; gives those who waited."""
-        pull = self.pull(image)
-        self._pulls[image] = None
+        pull = self.pull(source)
+        self._pulls[source] = None
         return pull.waiting if pull else frozenset()
 
     def is_sure(self, arn: TaskArn, container: Container) -> bool:

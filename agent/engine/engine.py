@@ -27,9 +27,12 @@ from agent.model.events import (
     DockerLost,
     Event,
     ImagePulled,
+    ImageResolved,
     Listed,
     Observed,
     ReportsSettled,
+    ResourceCleared,
+    ResourceReady,
     TaskAssigned,
     TaskBroke,
     TaskRefused,
@@ -123,7 +126,7 @@ class Engine:
                 return broken.by_decision(draft, event.task, event.where)
             case ReportsSettled():
                 return _settle(draft, event)
-            case CredentialsArrived() | DockerBack():
+            case CredentialsArrived() | DockerBack() | ImageResolved() | ResourceReady() | ResourceCleared():
                 return set()
             case _:
                 assert_never(event)
@@ -193,7 +196,7 @@ def _hear_outcome(
 ) -> set[TaskArn]:
     act = event.act
     if isinstance(act, PullImage) and isinstance(event, ActFailed):
-        return outcomes.pull_failed(draft, event, act.image)
+        return outcomes.pull_failed(draft, event, act.source)
     if not isinstance(act, ContainerAct) or act.task in draft.world.abandoned:
         return set()
     with draft.about(act.task):

@@ -122,18 +122,18 @@ def _namesake(task: Task | None, container: Container) -> Container | None:
 
 
 def _pulls_have_waiters(after: Snapshot) -> None:
-    for image, pull in after.pulls.items():
+    for source, pull in after.pulls.items():
         if not pull.waiting and not pull.cancelling:
-            _broken(image, "", "a pull that nobody waits for is cancelled")
-    waiting = {(key, image) for image, pull in after.pulls.items() for key in pull.waiting}
+            _broken(source.image, "", "a pull that nobody waits for is cancelled")
+    waiting = {(key, source) for source, pull in after.pulls.items() for key in pull.waiting}
     pulling = {
-        ((task.arn, container.name), spec.image)
+        ((task.arn, container.name), task.spec.source(spec))
         for task in after.tasks.values()
         for spec, container in task.pairs()
         if Doing.PULL in container.in_flight
     }
-    for (arn, name), image in waiting ^ pulling:
-        _broken(arn, name, f"who waits for {image} says so in the row, and is known to the pull")
+    for (arn, name), source in waiting ^ pulling:
+        _broken(arn, name, f"who waits for {source.image} says so in the row, and is known to the pull")
 
 
 def _ports_are_leased_once(after: Snapshot) -> None:

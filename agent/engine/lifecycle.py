@@ -176,7 +176,7 @@ def _without_doing(container: Container) -> Container:
 
 
 def _pull(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    draft.join_pull(spec.image, (task.arn, container.name))
+    draft.join_pull(task.spec.source(spec), (task.arn, container.name))
     draft.hear(task.arn, container.name)
     return replace(container, doing=(Doing.PULL,), wake_at=None)
 
@@ -208,7 +208,7 @@ def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, 
 
 def _wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
     if container.is_doing(Doing.PULL):
-        draft.leave_pull(spec.image, (task.arn, container.name))
+        draft.leave_pull(task.spec.source(spec), (task.arn, container.name))
         container = _without_doing(container)
     if not container.doing:
         if container.known < Status.RUNNING:

@@ -27,9 +27,9 @@ from agent.model.events import (
     Fault,
     ImagePulled,
 )
-from agent.model.names import NO_ID, DockerId, Image, TaskArn
+from agent.model.names import NO_ID, DockerId, TaskArn
 from agent.model.status import Doing, Status
-from agent.model.task import Container, Task
+from agent.model.task import Container, ImageSource, Task
 
 TRIES = 5
 """How often an act that fails for a while is tried before it is given up. Stops, kills and removals never are."""
@@ -97,7 +97,7 @@ def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
     """An image is there: all who waited for it go on."""
     return _after_pull(
         draft,
-        draft.end_pull(event.image),
+        draft.end_pull(event.source),
         lambda c: replace(
             c, known=max(c.known, Status.PULLED), tries=0, pull_reason="", image_digest=event.digest or c.image_digest
         ),
@@ -116,9 +116,9 @@ def _let_go(world: World, stray: DockerId) -> None:
     world.strays -= {stray}
 
 
-def pull_failed(draft: Draft, event: ActFailed, image: Image) -> set[TaskArn]:
+def pull_failed(draft: Draft, event: ActFailed, source: ImageSource) -> set[TaskArn]:
     """An image did not come: it is asked for again, or its containers try their luck with what is on the host."""
-    waiting = draft.end_pull(image)
+    waiting = draft.end_pull(source)
     if event.fault is Fault.CANCELLED:
         return _after_pull(draft, waiting, lambda c: c)
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Self
 
 from agent.engine import due, leases
-from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.names import DockerId, Step, TaskArn
 from agent.model.rules import Rules
-from agent.model.task import Task, Tombstone
+from agent.model.task import ImageSource, Task, Tombstone
 
 Key = tuple[TaskArn, str]
 """A container of a task."""
@@ -29,7 +29,7 @@ class Snapshot:
 
     tasks: Mapping[TaskArn, Task]
     tombstones: Mapping[TaskArn, Tombstone]
-    pulls: Mapping[Image, Pull]
+    pulls: Mapping[ImageSource, Pull]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class World:
     tasks: dict[TaskArn, Task] = field(default_factory=dict)
     tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
     step: Step = Step(0)  # noqa: RUF009 -- a NewType call is the value itself
-    pulls: dict[Image, Pull] = field(default_factory=dict)
+    pulls: dict[ImageSource, Pull] = field(default_factory=dict)
     heard: dict[Key, Step] = field(default_factory=dict)
     """When something about a container was last decided or heard."""
     unsure: dict[Key, Step] = field(default_factory=dict)

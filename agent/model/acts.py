@@ -4,30 +4,91 @@ At most one act is in flight per thing (a container, an image). Three may overta
 `StartContainer`, `KillContainer` over anything, `CancelPull` over `PullImage`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from agent.model.names import NO_ID, DockerId, Image, TaskArn
-from agent.model.status import Doing
-from agent.model.task import ContainerSpec, Lease
+from agent.model.names import NO_ID, DockerId, TaskArn
+from agent.model.parts import Volume
+from agent.model.status import Doing, PullBehavior, ResourceKind
+from agent.model.task import ContainerSpec, ImageSource, Lease, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class PullImage:
     """Fetch an image. Repeated by doing it **again**: Docker keeps the layers it has.
 
-    With `prefer_cached`, an image that is on the host already is not fetched.
+    `behavior` says when the image on the host will do.
     """
 
-    image: Image
-    prefer_cached: bool = False
+    source: ImageSource
+    behavior: PullBehavior = PullBehavior.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class CancelPull:
     """Stop fetching an image that nobody waits for any more. Overtakes; the pull's own outcome frees the slot."""
 
-    image: Image
+    source: ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceAct:
+    """What every act on a thing that containers need says. All are repeated by doing them **again**."""
+
+    task: TaskArn
+    kind: ResourceKind
+    resource: str = ""
+    """The volume's name in the task definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume(ResourceAct):
+    """Create a Docker volume under `name`, or see that it is there."""
+
+    name: str = ""
+    volume: Volume = field(default_factory=lambda: Volume(""))
+    task_credentials_id: str = ""
+    """Whose credentials an EFS volume with IAM signs with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolume(ResourceAct):
+    """Remove a Docker volume of a task. Absence is success."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a task as a whole may use; 0 sets no limit. Memory in MiB, `quota` and `period` in microseconds."""
+
+    shares: int = 0
+    quota: int = 0
+    period: int = 0
+    memory: int = 0
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCgroup(ResourceAct):
+    """Create a task's cgroup, under `path` as Docker's ``CgroupParent`` takes it, and set its limits."""
+
+    path: str = ""
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCgroup(ResourceAct):
+    """Remove a task's cgroup. Absence is success."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchValues(ResourceAct):
+    """Fetch a task's secrets, environment files and registry logins into the vault."""
+
+    spec: TaskSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +98,29 @@ class ContainerAct:
     task: TaskArn
     container: str
     run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a container shares with the rest of its task, in Docker's words."""
+
+    links: tuple[str, ...] = ()
+    """``<Docker name>:<alias>``."""
+    binds: tuple[str, ...] = ()
+    """``<volume or host path>:<container path>[:ro]``."""
+    volumes_from: tuple[str, ...] = ()
+    """``<Docker name>[:ro]``."""
+    pid_mode: str = ""
+    ipc_mode: str = ""
+    cgroup_parent: str = ""
+    task_memory: int = 0
+    """MiB to be shown as the limit of a container without one; 0 for none."""
+    metadata_id: str = field(default="", repr=False)
+    """The secret part of the container's metadata address; a UUID."""
+    task_credentials_id: str = ""
+    execution_credentials_id: str = ""
+    has_gpus: bool = False
+    """True if any container of the task was given a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +139,7 @@ class CreateContainer(ContainerAct):
     count: int = 1
     network_mode: str = "bridge"
     again: bool = False
+    wiring: Wiring = Wiring()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +196,11 @@ class ListContainers:
 Act = (
     PullImage
     | CancelPull
+    | CreateVolume
+    | RemoveVolume
+    | CreateCgroup
+    | RemoveCgroup
+    | FetchValues
     | CreateContainer
     | StartContainer
     | StopContainer

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from agent.model.acts import Act, ContainerAct
-from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.acts import Act, ContainerAct, ResourceAct
+from agent.model.names import DockerId, Step, TaskArn
 from agent.model.seen import Seen
-from agent.model.task import TaskSpec
+from agent.model.task import ImageSource, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,20 @@ class CredentialsArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageResolved:
+    """A registry, or the host, has said which image a name means, while the pull goes on. Not an act's outcome."""
+
+    source: ImageSource
+    digest: str
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePulled:
     """The image is on the host. `digest` is empty where the registry was not asked."""
 
-    image: Image
+    source: ImageSource
     at: datetime
     digest: str = ""
     cause: str = ""
@@ -89,6 +99,24 @@ class ContainerRemoved:
     """Docker has no such container any more."""
 
     act: ContainerAct
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReady:
+    """A volume or cgroup is there, or a task's values are in the vault."""
+
+    act: ResourceAct
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceCleared:
+    """A volume or cgroup is not there any more."""
+
+    act: ResourceAct
     at: datetime
     cause: str = ""
 
@@ -199,7 +227,10 @@ Event = (
     | TaskStopRequested
     | TaskRefused
     | CredentialsArrived
+    | ImageResolved
     | ImagePulled
+    | ResourceReady
+    | ResourceCleared
     | ContainerCreated
     | ContainerAnswered
     | ContainerRemoved

@@ -18,6 +18,23 @@ class Rules:
     reserved_tcp: frozenset[int] = frozenset()
     """Ports never handed to a task: the agent's own, the control plane's, what the operator reserved."""
     reserved_udp: frozenset[int] = frozenset()
+    cleanup_jitter: timedelta = timedelta()
+    """The wait before a cleanup is lengthened by up to this much, drawn with the task."""
+    cpu: int | None = None
+    """CPU units that tasks may hold at a time (1024 are one processor); None does not count them."""
+    memory: int | None = None
+    """MiB that tasks may hold at a time; None does not count them."""
+    gpus: frozenset[str] = frozenset()
+    """UUIDs of the GPUs of the host."""
+    task_limits: bool = False
+    """True if a task gets a cgroup of its own (``ECS_ENABLE_TASK_CPU_MEM_LIMIT``)."""
+    cgroup_version: int = 1
+    cpu_period: timedelta = timedelta(milliseconds=100)
+    """The CFS period of a task's CPU limit (``ECS_CGROUP_CPU_PERIOD``)."""
+    pids_limit: int = 0
+    """Processes that a task may have (``ECS_TASK_PIDS_LIMIT``); 0 sets no limit."""
+    propagates_memory: bool = False
+    """On cgroup v2: a container without a limit shows the task's (``ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2``)."""
     agent: str = ""
     """Id of this installation; containers that carry it in a label are ours."""
     instance: str = ""

@@ -5,7 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent.model.names import DockerId, TaskArn
-from agent.model.status import Status
+from agent.model.parts import Dependency, RestartPolicy
+from agent.model.status import Health, Status
 from agent.model.task import Binding, PortMapping
 
 
@@ -39,6 +40,9 @@ class Labels:
     """How many containers the task has."""
     run: int = 1
     image: str = ""
+    depends_on: tuple[Dependency, ...] = ()
+    """With links and volumesFrom: what is needed to stop in reverse order."""
+    restart: RestartPolicy | None = None
     digest: str = ""
     """SHA-256 of the create body without secrets: two bodies that match are the same container."""
 
@@ -58,6 +62,10 @@ class Seen:
     error: str = ""
     oom_killed: bool = False
     bindings: tuple[Binding, ...] = ()
+    health: Health | None = None
+    """None where the container has no health check; UNKNOWN while it is starting."""
+    health_output: str = ""
+    """The last output of the health check, at most 1024 bytes, free of the container's private values."""
 
     @property
     def status(self) -> Status:

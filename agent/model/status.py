@@ -35,7 +35,46 @@ class Doing(StrEnum):
 
 
 class PullBehavior(StrEnum):
-    """``ECS_IMAGE_PULL_BEHAVIOR``: when an image is fetched from its registry."""
+    """``ECS_IMAGE_PULL_BEHAVIOR``: when an image is fetched from its registry, and what a failure of that means."""
 
     DEFAULT = "default"
+    """Always fetched; if that fails, the image on the host is used."""
+    ALWAYS = "always"
+    """Always fetched; if that fails, the task stops."""
+    ONCE = "once"
+    """Fetched unless this agent has fetched it before; if that fails, the task stops."""
     PREFER_CACHED = "prefer-cached"
+    """Fetched only if it is not on the host."""
+
+
+class Health(StrEnum):
+    """What a container's health check says, in ECS's words (API reference, ``healthStatus``)."""
+
+    UNKNOWN = "UNKNOWN"
+    HEALTHY = "HEALTHY"
+    UNHEALTHY = "UNHEALTHY"
+
+
+class ResourceKind(StrEnum):
+    """Things that containers need besides an image."""
+
+    CGROUP = "cgroup"
+    VOLUME = "volume"
+    VALUES = "values"
+    """Secrets, environment files and registry logins of the task, in the vault."""
+
+
+class ResourceStatus(StrEnum):
+    """Where such a thing stands. FAILED is for good: the task stops."""
+
+    NONE = "none"
+    READY = "ready"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class ResourceDoing(StrEnum):
+    """An act on such a thing that has been decided and whose outcome has not been heard."""
+
+    PREPARE = "prepare"
+    CLEAR = "clear"

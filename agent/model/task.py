@@ -12,7 +12,18 @@ from enum import StrEnum
 from typing import Self
 
 from agent.model.names import NO_ID, DockerId, Image, TaskArn
-from agent.model.status import Doing, Status
+from agent.model.parts import (
+    Dependency,
+    EnvironmentFile,
+    Link,
+    Mount,
+    RegistryAuth,
+    RestartPolicy,
+    Secret,
+    Volume,
+    VolumesFrom,
+)
+from agent.model.status import Doing, Health, ResourceDoing, ResourceKind, ResourceStatus, Status
 
 
 class Transport(StrEnum):
@@ -24,11 +35,15 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PortMapping:
-    """A container port to be published. ``host_port`` 0 asks the agent to choose one."""
+    """A container port to be published, or `count` ports that follow each other.
+
+    ``host_port`` 0 asks the agent to choose; for a range it chooses as many that follow each other.
+    """
 
     container_port: int
     host_port: int = 0
     transport: Transport = Transport.TCP
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class Lease:
     transport: Transport = Transport.TCP
     chosen: bool = False
     """True if the agent chose the port (it may choose again); False if the task definition fixed it."""
+    count: int = 1
+    """How many ports from this one on; more than one for a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,18 @@ class Binding:
     host_port: int
     transport: Transport
     bind_ip: str
+    count: int = 1
+    """How many ports from this one on; more than one for a range."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """An image, and the login with which it is fetched. Who asks for the same source shares one pull."""
+
+    image: Image
+    registry: RegistryAuth | None = None
+    credentials_id: str = ""
+    """The execution role's credentials, where the login needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +90,8 @@ class ContainerSpec:
     essential: bool = False
     cpu: int = 0
     memory: int = 0
+    memory_reservation: int = 0
+    """As the host config has it; admission counts it in place of `memory` where it is set."""
     command: tuple[str, ...] = ()
     entry_point: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict, repr=False)
@@ -72,6 +103,22 @@ class ContainerSpec:
     host_config: str = field(default="", repr=False)
     """ECS's own text of Docker's ``HostConfig`` object (JSON)."""
     container_arn: str = ""
+    depends_on: tuple[Dependency, ...] = ()
+    links: tuple[Link, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[VolumesFrom, ...] = ()
+    start_timeout: float | None = None
+    """Seconds from this container's start within which it must come to what others wait for; None sets no limit."""
+    restart: RestartPolicy | None = None
+    health_check: bool = False
+    """True if ECS asked for health to be kept (``healthCheckType`` is ``docker``)."""
+    secrets: tuple[Secret, ...] = ()
+    environment_files: tuple[EnvironmentFile, ...] = ()
+    registry: RegistryAuth | None = None
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the GPUs that ECS gave to this container."""
+    logs_by_execution_role: bool = False
+    """True if the awslogs driver signs with the execution role (``logsAuthStrategy``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +132,9 @@ class TaskSpec:
     cpu: float = 0.0
     memory: int = 0
     network_mode: str = "bridge"
+    pid_mode: str = ""
+    ipc_mode: str = ""
+    volumes: tuple[Volume, ...] = ()
     task_credentials_id: str = ""
     execution_credentials_id: str = ""
     rebuilt: bool = False
@@ -94,6 +144,21 @@ class TaskSpec:
     def credentials_ids(self) -> tuple[str, ...]:
         """The ids of the credentials that the task uses."""
         return tuple(one for one in (self.task_credentials_id, self.execution_credentials_id) if one)
+
+    @property
+    def wants_values(self) -> bool:
+        """Must values be fetched before all containers can be created: secrets, environment files, logins?"""
+        return any(
+            one.secrets or one.environment_files or (one.registry and one.registry.credentials_parameter)
+            for one in self.containers
+        )
+
+    def source(self, spec: ContainerSpec) -> ImageSource:
+        """Where the image of *spec* comes from."""
+        uses_role = spec.registry is not None and (
+            spec.registry.use_execution_role or bool(spec.registry.credentials_parameter)
+        )
+        return ImageSource(spec.image, spec.registry, self.execution_credentials_id if uses_role else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +192,20 @@ class Container:
     """When an act that failed for a while is tried again."""
     tries: int = 0
     start_by: datetime | None = None
+    """When those who wait for this container give up: its start, and its ``startTimeout`` more."""
     image_digest: str = ""
+    told_digest: bool = False
+    """True once an outbox row holds `image_digest`."""
     removed: bool = False
+    first_started_at: datetime | None = None
+    """The start of the first run; `started_at` is that of the present one."""
+    restarts: int = 0
+    """How often the restart policy has started this container again."""
+    restarted_at: datetime | None = None
+    health: Health = Health.UNKNOWN
+    health_since: datetime | None = None
+    health_output: str = ""
+    """The last lines of the health check, at most 1024 bytes."""
 
     def is_doing(self, *acts: Doing) -> bool:
         """Is one of *acts* decided and unanswered?"""
@@ -148,6 +225,22 @@ class Container:
     def at_rest(self) -> bool:
         """Is it certain that the container does not run and will not?"""
         return self.known is Status.STOPPED and not self.may_appear
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where one of the things stands that containers need besides an image: a volume, a cgroup, secrets."""
+
+    kind: ResourceKind
+    name: str = ""
+    """The volume's name in the task definition; empty for the kinds of which a task has one."""
+    known: ResourceStatus = ResourceStatus.NONE
+    doing: ResourceDoing | None = None
+    lost: bool = False
+    """True if `doing` may or may not have happened: its answer was lost."""
+    tries: int = 0
+    wake_at: datetime | None = None
+    """When an act that failed for a while is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +264,7 @@ class Task:
     stopped_at: datetime | None = None
     remove_at: datetime | None = None
     """When the containers of a stopped task are removed (``ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION``)."""
+    resources: tuple[Resource, ...] = ()
     settled: bool = False
     """True once ECS has acknowledged everything there was to tell."""
     broken: bool = False

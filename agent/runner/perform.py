@@ -22,6 +22,7 @@ from agent.model.acts import (
     StopContainer,
 )
 from agent.model.clock import Clock
+from agent.model.credentials import NO_VALUES
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.events import (
     ActFailed,
@@ -32,8 +33,9 @@ from agent.model.events import (
     Fault,
     ImagePulled,
 )
-from agent.model.names import Image
 from agent.model.seen import Phase, Seen
+from agent.model.status import PullBehavior
+from agent.model.task import ImageSource
 from agent.runner.ports import Containers, Images, Probe
 
 NAME_APPEARS_WITHIN = 2.0
@@ -61,7 +63,7 @@ class Performer:
         self._clock = clock
         self._list_soon = list_soon
         self._pause = pause
-        self._pulls: dict[Image, asyncio.Timeout] = {}
+        self._pulls: dict[ImageSource, asyncio.Timeout] = {}
 
     async def perform(self, act: Act) -> Event | None:
         """Do *act*; gives its outcome, or None for an act that has none of its own."""
@@ -70,7 +72,7 @@ class Performer:
                 case PullImage():
                     return await self._pull(act)
                 case CancelPull():
-                    self._cancel(act.image)
+                    self._cancel(act.source)
                 case ListContainers():
                     self._list_soon()
                 case ContainerAct():
@@ -90,7 +92,8 @@ class Performer:
             case CreateContainer():
                 if not act.again:
                     await self._probe.check(act.leases)
-                return ContainerCreated(act, await self._containers.create(act), self._clock(), "docker")
+                made = await self._containers.create(act, NO_VALUES)
+                return ContainerCreated(act, made, self._clock(), "docker")
             case StartContainer():
                 return await self._start(act)
             case StopContainer(docker_id=docker_id):
@@ -132,22 +135,23 @@ class Performer:
         return answer
 
     async def _pull(self, act: PullImage) -> Event:
+        source = act.source
         try:
             async with asyncio.timeout(None) as limit:
-                self._pulls[act.image] = limit
-                if act.prefer_cached and await self._images.has(act.image):
-                    return ImagePulled(act.image, self._clock(), cause="cache")
-                digest = await self._images.pull(act.image)
-                return ImagePulled(act.image, self._clock(), digest, "registry")
+                self._pulls[source] = limit
+                if act.behavior is PullBehavior.PREFER_CACHED and await self._images.has(source.image):
+                    return ImagePulled(source, self._clock(), cause="cache")
+                digest = await self._images.pull(source, None, lambda _: None)
+                return ImagePulled(source, self._clock(), digest, "registry")
         except TimeoutError:
             if not limit.expired():
                 raise
             return self._failed(act, Fault.CANCELLED, "nobody waits for the image any more")
         finally:
-            self._pulls.pop(act.image, None)
+            self._pulls.pop(source, None)
 
-    def _cancel(self, image: Image) -> None:
-        if (limit := self._pulls.get(image)) is not None:
+    def _cancel(self, source: ImageSource) -> None:
+        if (limit := self._pulls.get(source)) is not None:
             limit.reschedule(asyncio.get_running_loop().time())
 
     def _seconds_to(self, when: datetime) -> float:

@@ -3,19 +3,23 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
-from agent.model.acts import CreateContainer
+from agent.model.acts import CreateCgroup, CreateContainer, CreateVolume, FetchValues, RemoveCgroup, RemoveVolume
+from agent.model.credentials import ContainerValues, RegistryLogin, TaskValues
 from agent.model.decision import Decision
 from agent.model.names import DockerId, Image
 from agent.model.saved import Saved
 from agent.model.seen import Hint, Seen, Summary
-from agent.model.task import Lease
+from agent.model.task import ImageSource, Lease
 
 
 class Containers(Protocol):
     """Docker's containers that are ours. All methods raise TryAgain, GiveUp or OutcomeUnknown and nothing else."""
 
-    async def create(self, act: CreateContainer) -> DockerId:
-        """Create, or adopt what an earlier call made. Raises PortTaken where a leased port turns out to be in use."""
+    async def create(self, act: CreateContainer, values: ContainerValues) -> DockerId:
+        """Create, or adopt what an earlier call made. *values* join the body here and nowhere else.
+
+        Raises PortTaken where a leased port turns out to be in use.
+        """
         ...
 
     async def start(self, docker_id: DockerId) -> None:
@@ -58,8 +62,64 @@ class Images(Protocol):
         """Is the image on the host?"""
         ...
 
-    async def pull(self, image: Image) -> str:
-        """Fetch the image; gives its digest, or ``""``. Cancelling the job cancels the pull."""
+    async def digest(self, image: Image) -> str:
+        """The digest under which the host has the image, or ``""``."""
+        ...
+
+    async def pull(self, source: ImageSource, login: RegistryLogin | None, resolved: Callable[[str], None]) -> str:
+        """Fetch the image; gives its digest, or ``""``. Cancelling the job cancels the pull.
+
+        *resolved* is called with the digest as soon as the registry has told it. Without a *login* the host's own
+        configuration is asked.
+        """
+        ...
+
+
+class PullMemory(Protocol):
+    """Remembers which images this agent has fetched (``ECS_IMAGE_PULL_BEHAVIOR=once``)."""
+
+    async def has_pulled(self, image: Image) -> bool:
+        """Has this agent fetched the image before, and not removed it since?"""
+        ...
+
+    async def note_pull(self, image: Image) -> None:
+        """Remember that it was fetched just now."""
+        ...
+
+
+class Volumes(Protocol):
+    """Docker's volumes. Raise TryAgain, GiveUp or OutcomeUnknown and nothing else."""
+
+    async def create(self, act: CreateVolume) -> None:
+        """Create, or see that it is there; GiveUp where a shared one is missing and may not be made."""
+        ...
+
+    async def remove(self, act: RemoveVolume) -> None:
+        """Remove. Absent is success."""
+        ...
+
+
+class Cgroups(Protocol):
+    """Cgroups of tasks. Raise GiveUp with what the kernel said."""
+
+    async def create(self, act: CreateCgroup) -> None:
+        """Create and limit. One that is there gets the limits anew."""
+        ...
+
+    async def remove(self, act: RemoveCgroup) -> None:
+        """Remove, with what is left below it. Absent is success. Raises TryAgain while processes are in it."""
+        ...
+
+
+class Values(Protocol):
+    """Fetches what tasks keep elsewhere: secrets, environment files, logins."""
+
+    async def fetch(self, act: FetchValues) -> TaskValues:
+        """All values of a task, or none. Raises TryAgain, or GiveUp with what ECS is told."""
+        ...
+
+    async def login(self, source: ImageSource) -> RegistryLogin:
+        """A login for a registry of type ECR. Raises TryAgain or GiveUp."""
         ...
 
 

@@ -48,6 +48,6 @@ def of_act(act: Act) -> str:
         case ContainerAct():
             return f"{type(act).__name__} {short(act.task)}/{act.container}"
         case PullImage():
-            return f"PullImage {act.image}"
+            return f"PullImage {act.source.image}"
         case _:
             return type(act).__name__

@@ -171,7 +171,7 @@ class Road:
             self.history.append(f"-> {act}")
             if isinstance(act, CancelPull):
                 for flight in self.flights:
-                    flight.cancelled |= isinstance(flight.act, PullImage) and flight.act.image == act.image
+                    flight.cancelled |= isinstance(flight.act, PullImage) and flight.act.source == act.source
             elif not isinstance(act, ListContainers):
                 self.check_is_alone(act)
                 self.flights.append(Flight(act))
@@ -181,7 +181,7 @@ class Road:
     def check_is_alone(self, act: Act) -> None:
         for other in (flight.act for flight in self.flights):
             if isinstance(act, PullImage):
-                assert not (isinstance(other, PullImage) and other.image == act.image), f"two pulls of {act.image}"
+                assert not (isinstance(other, PullImage) and other.source == act.source), f"two pulls of {act.source}"
             elif isinstance(other, ContainerAct) and isinstance(act, ContainerAct):
                 same = (other.task, other.container) == (act.task, act.container)
                 pair = type(other), type(act)

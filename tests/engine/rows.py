@@ -22,7 +22,7 @@ from agent.model.events import (
 from agent.model.names import DockerId, Image, Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.seen import Labels, Phase, Seen
-from agent.model.task import Container, ContainerSpec, Task, TaskSpec
+from agent.model.task import Container, ContainerSpec, ImageSource, Task, TaskSpec
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ARN = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/default/0123456789abcdef0123456789abcdef")
@@ -82,7 +82,7 @@ class Play:
 
     def pulled(self, image: str = "app:1") -> Decision:
         self.take(PullImage)
-        return self.hear(ImagePulled(Image(image), T0))
+        return self.hear(ImagePulled(ImageSource(Image(image)), T0))
 
     def created(self, name: str = "app") -> Decision:
         act = self.take(CreateContainer, name)

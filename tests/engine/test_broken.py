@@ -20,7 +20,7 @@ from agent.model.events import ActBroke, ImagePulled, TaskBroke, TaskStopRequest
 from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Status
-from agent.model.task import ContainerSpec
+from agent.model.task import ContainerSpec, ImageSource
 from tests.engine.rows import ARN, OTHER, T0, Play, listed, seen, spec
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def test_the_others_get_their_news_once_the_broken_task_is_out_of_the_way() -> N
     play = Play()
     play.assign(spec(ARN, made_wrong(spec().containers[0], ports=(None,))))
     play.assign(spec(OTHER))
-    news = ImagePulled(Image("app:1"), T0)
+    news = ImagePulled(ImageSource(Image("app:1")), T0)
     with pytest.raises(TaskIsBroken):
         play.engine.decide(news)
     play.hear(TaskBroke(ARN, "AttributeError", T0))
@@ -156,7 +156,7 @@ def test_a_pull_that_broke_is_the_bug_of_those_that_wait_for_it() -> None:
     play = Play()
     play.assign(spec(ARN, ContainerSpec("app", Image("app:1"), essential=True), ContainerSpec("b", Image("b:1"))))
     play.assign(spec(OTHER, ContainerSpec("app", Image("b:1"), essential=True)))
-    pull = next(act for act in play.open if isinstance(act, PullImage) and act.image == "app:1")
+    pull = next(act for act in play.open if isinstance(act, PullImage) and act.source.image == "app:1")
     decision = play.hear(ActBroke(pull, "bug", T0))
     assert [report.task for report in decision.reports] == [ARN]
     assert not play.engine.tasks[OTHER].broken

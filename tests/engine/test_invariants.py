@@ -10,10 +10,10 @@ from agent.engine.invariants import InvariantBroken
 from agent.engine.world import Pull, Snapshot
 from agent.model.acts import KillContainer, RemoveContainer, StartContainer, StopContainer
 from agent.model.decision import Decision
-from agent.model.names import DockerId, Image
+from agent.model.names import DockerId
 from agent.model.reports import ContainerReport, TaskReport
 from agent.model.status import Doing, Status
-from agent.model.task import Container, Lease, Task, Tombstone
+from agent.model.task import Container, ImageSource, Lease, Task, Tombstone
 from tests.engine.rows import ARN, OTHER, T0, after, spec
 
 ID = DockerId("id-app")
@@ -33,7 +33,7 @@ def over(container: Container = STOPPED) -> Task:
     return row(container, known=Status.STOPPED, told=Status.STOPPED, wanted=Status.STOPPED)
 
 
-def know(*tasks: Task, pulls: dict[Image, Pull] | None = None, stones: tuple[Tombstone, ...] = ()) -> Snapshot:
+def know(*tasks: Task, pulls: dict[ImageSource, Pull] | None = None, stones: tuple[Tombstone, ...] = ()) -> Snapshot:
     return Snapshot({task.arn: task for task in tasks}, {stone.arn: stone for stone in stones}, pulls or {})
 
 
@@ -106,7 +106,7 @@ def test_an_act_of_no_task_clears_away_after_one() -> None:
 
 
 def test_a_pull_and_those_who_wait_for_it_know_of_each_other() -> None:
-    image = spec().containers[0].image
+    image = ImageSource(spec().containers[0].image)
     alone = know(pulls={image: Pull()})
     with pytest.raises(InvariantBroken, match="nobody waits"):
         invariants.check(alone, alone, Decision())

@@ -12,7 +12,7 @@ from agent.model.events import ActFailed, DeadlinePassed, DockerBack, DockerLost
 from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Doing, Status
-from agent.model.task import ContainerSpec
+from agent.model.task import ContainerSpec, ImageSource
 from tests.engine.rows import ARN, OTHER, T0, Play, after, listed, seen, spec
 
 
@@ -224,7 +224,7 @@ def test_the_end_of_another_container_is_told_on_its_own() -> None:
 
 
 def test_news_of_an_image_nobody_waits_for_changes_nothing() -> None:
-    assert Play().hear(ImagePulled(Image("other:1"), T0)).changes_nothing
+    assert Play().hear(ImagePulled(ImageSource(Image("other:1")), T0)).changes_nothing
 
 
 def test_a_container_that_somebody_started_after_its_task_had_stopped_is_stopped() -> None:

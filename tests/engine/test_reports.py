@@ -5,7 +5,7 @@ from agent.model.names import Image
 from agent.model.reports import TaskReport
 from agent.model.seen import Phase
 from agent.model.status import Status
-from agent.model.task import ContainerSpec
+from agent.model.task import ContainerSpec, ImageSource
 from tests.engine.rows import ARN, T0, Play, after, seen, spec
 
 APP = ContainerSpec("app", Image("app:1"), essential=True)
@@ -88,7 +88,7 @@ def test_the_times_of_the_pull_and_the_digest_ride_along() -> None:
     play = Play()
     play.assign()
     play.open.clear()
-    play.hear(ImagePulled(Image("app:1"), after(3), digest="sha256:1"))
+    play.hear(ImagePulled(ImageSource(Image("app:1")), after(3), digest="sha256:1"))
     play.created()
     (report,) = play.started().reports
     assert (report.pull_started_at, report.pull_stopped_at) == (T0, after(3))

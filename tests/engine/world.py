@@ -47,8 +47,8 @@ class World(Road):
             return True
         if isinstance(act, PullImage):
             if not flight.cancelled or self.tape.rarely(3):
-                self.docker.images.add(act.image)
-                flight.answer = ImagePulled(act.image, self.now)
+                self.docker.images.add(act.source.image)
+                flight.answer = ImagePulled(act.source, self.now)
             else:
                 flight.answer = self.failure(act, Fault.CANCELLED)
             return True
@@ -129,7 +129,7 @@ class World(Road):
             hit = {act.task}
         else:
             assert isinstance(act, PullImage)
-            pull = self.engine.snapshot().pulls[act.image]
+            pull = self.engine.snapshot().pulls[act.source]
             hit = {arn for arn, _ in pull.waiting}
         if hit & self.broken:
             return

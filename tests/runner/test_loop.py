@@ -89,8 +89,8 @@ def seen(phase: Phase) -> Seen:
 
 def obliging(act: Act) -> Event | None:
     match act:
-        case PullImage(image=image):
-            return ImagePulled(image, T0)
+        case PullImage(source=source):
+            return ImagePulled(source, T0)
         case CreateContainer():
             return ContainerCreated(act, DockerId("c1"), T0)
         case StartContainer():

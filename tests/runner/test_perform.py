@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -15,6 +15,7 @@ from agent.model.acts import (
     StartContainer,
     StopContainer,
 )
+from agent.model.credentials import ContainerValues, RegistryLogin
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.events import (
     ActFailed,
@@ -27,7 +28,8 @@ from agent.model.events import (
 )
 from agent.model.names import DockerId, Image
 from agent.model.seen import Phase, Seen, Summary
-from agent.model.task import ContainerSpec, Lease
+from agent.model.status import PullBehavior
+from agent.model.task import ContainerSpec, ImageSource, Lease
 from agent.runner.perform import NAME_APPEARS_WITHIN, Performer
 from tests.engine.rows import ARN, T0, after, seen
 
@@ -54,7 +56,7 @@ class Docker:
         if self.fails:
             raise self.fails
 
-    async def create(self, act: CreateContainer) -> DockerId:
+    async def create(self, act: CreateContainer, values: ContainerValues) -> DockerId:
         await self._call(f"create {act.name}")
         return ID
 
@@ -81,8 +83,11 @@ class Docker:
         self.calls.append(f"has {image}")
         return self.cached
 
-    async def pull(self, image: Image) -> str:
-        await self._call(f"pull {image}")
+    async def digest(self, image: Image) -> str:
+        return ""
+
+    async def pull(self, source: ImageSource, login: RegistryLogin | None, resolved: Callable[[str], None]) -> str:
+        await self._call(f"pull {source.image}")
         if self.pulling.is_set():
             await asyncio.Event().wait()
         return "sha256:1"
@@ -196,10 +201,10 @@ def test_what_is_removed_is_named_by_its_id_if_there_is_one() -> None:
 def test_a_cached_image_is_not_fetched_where_the_cache_is_preferred() -> None:
     docker = Docker()
     docker.cached = True
-    pulled = outcome(docker, PullImage(IMAGE, prefer_cached=True))
+    pulled = outcome(docker, PullImage(ImageSource(IMAGE), PullBehavior.PREFER_CACHED))
     assert isinstance(pulled, ImagePulled)
     assert docker.calls == ["has app:1"]
-    outcome(docker, PullImage(IMAGE))
+    outcome(docker, PullImage(ImageSource(IMAGE)))
     assert docker.calls == ["has app:1", "pull app:1"]
 
 
@@ -208,10 +213,10 @@ def test_a_pull_that_nobody_waits_for_is_cancelled_and_says_so() -> None:
         docker = Docker()
         docker.pulling.set()
         does = performer(docker)
-        pull = asyncio.ensure_future(does.perform(PullImage(IMAGE)))
+        pull = asyncio.ensure_future(does.perform(PullImage(ImageSource(IMAGE))))
         while not docker.calls:
             await asyncio.wait({pull}, timeout=0.001)
-        assert await does.perform(CancelPull(IMAGE)) is None
+        assert await does.perform(CancelPull(ImageSource(IMAGE))) is None
         async with asyncio.timeout(5):
             return await pull
 
