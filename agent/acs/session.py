@@ -107,9 +107,10 @@ def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
     stops = tuple(t.event for t in tasks if isinstance(t.event, TaskStopRequested))
     others = tuple(t.event for t in tasks if t.event is not None and not isinstance(t.event, TaskStopRequested))
     roles = tuple(role for t in tasks for role in t.roles)
+    arrived = tuple(CredentialsArrived(role.credentials_id, now, cause) for role in roles)
     fields = {"message_id": cause, "tasks": len(tasks), "seq": message.seq_num}
     return Heard(
-        events=stops + others,
+        events=stops + arrived + others,  # the credentials first: who waits for them need not wait
         credentials=roles,
         acks=_acks(message, roles) if all(t.is_good for t in tasks) else (),
         notes=(Note("acs_payload_received", fields), *(note for t in tasks for note in t.notes)),

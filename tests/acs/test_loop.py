@@ -71,7 +71,9 @@ def test_a_payload_is_acknowledged_after_its_commit_and_not_before() -> None:
                 "IAMRoleCredentialsAckRequest",
                 {"messageId": "p-1", "expiration": "2026-01-15T18:00:00Z", "credentialsId": "b9c1-app"},
             )
-            [[assigned]] = agent.engine.submitted
+            [[arrived, assigned]] = agent.engine.submitted
+            assert isinstance(arrived, CredentialsArrived)
+            assert arrived.credentials_id == "b9c1-app"
             assert isinstance(assigned, TaskAssigned)
             assert len(assigned.draw) >= 40
             assert int(assigned.draw, 16)

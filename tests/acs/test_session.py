@@ -113,17 +113,19 @@ def test_a_payload_that_lacks_a_name_is_dropped_without_an_answer(field: str, va
 
 
 def test_a_task_that_cannot_be_read_is_refused_in_the_words_that_ecs_knows_and_the_message_not_acknowledged() -> None:
-    good, bad = a_task(arn="good", roleCredentials=ROLE), a_task(arn="bad", volumes=[{"name": "x"}])
+    good, bad = a_task(arn="good", roleCredentials=ROLE), a_task(arn="bad", networkMode="awsvpc")
 
     heard = hear(payload(bad, good))
 
-    assert heard.events[0] == TaskRefused(
+    arrived, refused, assigned = heard.events
+    assert arrived == CredentialsArrived("b9c1-app", NOW, "p-1")
+    assert refused == TaskRefused(
         TaskArn("bad"),
-        "UnrecogniedTaskError: Error loading task - volumes: volumes: not supported by this agent yet",
+        "UnrecogniedTaskError: Error loading task - networkMode: network mode awsvpc: not supported by this agent yet",
         NOW,
         "p-1",
     )
-    assert isinstance(heard.events[1], TaskAssigned)
+    assert isinstance(assigned, TaskAssigned)
     assert [c.credentials_id for c in heard.credentials] == ["b9c1-app"]
     assert heard.acks == ()
 
