@@ -18,12 +18,16 @@ from agent.model.acts import (
     StopContainer,
 )
 from agent.model.errors import GiveUp, PortTaken
-from agent.model.names import DockerId, Image
+from agent.model.names import DockerId, Image, TaskArn
 from agent.model.seen import Labels, Phase, Seen, Summary
 from agent.model.task import Binding, Lease
 
 KILLED = 137
 TERMINATED = 143
+NOT_STARTED = 128
+OURS = "me"
+NO_PROGRAM = "/no/"
+"""A command that begins so is in no image."""
 
 
 @dataclass(slots=True)
@@ -34,19 +38,30 @@ class SimContainer:
     name: str
     labels: Labels
     leases: tuple[Lease, ...]
-    stubborn: bool
+    asked: tuple[object, ...]
+    """What the create asked for. Who asks for the same again is given this container."""
+    command: tuple[str, ...]
     created_at: datetime
     phase: Phase = Phase.CREATED
     exit_code: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: str = ""
+    oom_killed: bool = False
     starts: int = 0
     meddled: bool = False
 
     @property
     def runs(self) -> bool:
         return self.phase is Phase.RUNNING
+
+    @property
+    def stubborn(self) -> bool:
+        return self.command == ("stubborn",)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.labels.agent == OURS
 
     def seen(self) -> Seen:
         bindings = tuple(Binding(x.container_port, x.host_port, x.transport, "0.0.0.0") for x in self.leases)
@@ -55,11 +70,12 @@ class SimContainer:
             name=self.name,
             labels=self.labels,
             phase=self.phase,
-            exit_code=self.exit_code,
+            exit_code=None if self.runs or self.finished_at is None else self.exit_code,
             created_at=self.created_at,
             started_at=self.started_at,
             finished_at=self.finished_at,
             error=self.error,
+            oom_killed=self.oom_killed,
             bindings=bindings if self.runs else (),
         )
 
@@ -74,6 +90,8 @@ class SimDocker:
         self.now = start
         self.containers: dict[DockerId, SimContainer] = {}
         self.images: set[Image] = set()
+        self.held_ports: set[int] = set()
+        """Ports of the host that belong to no container."""
         self.late: list[ContainerAct] = []
         self.events: list[DockerId] = []
         self.created: dict[tuple[str, str, int], int] = {}
@@ -139,10 +157,11 @@ class SimDocker:
         return None
 
     def _create(self, act: CreateContainer, found: SimContainer | None) -> DockerId:
+        asked = (act.task, act.container, act.spec, act.leases, act.network_mode, act.wiring)
         if found is not None:
-            if found.labels.run == act.run and found.leases == act.leases:
+            if found.asked == asked:
                 return found.docker_id
-            if found.starts:
+            if found.starts or not found.is_ours:
                 raise GiveUp("CannotCreateContainerError", f"the name belongs to {found.docker_id}")
             del self.containers[found.docker_id]
             self.created[act.task, act.container, found.labels.run] -= 1
@@ -151,7 +170,7 @@ class SimDocker:
         self._numbers += 1
         docker_id = DockerId(f"id{self._numbers}")
         labels = Labels(
-            agent="me",
+            agent=OURS,
             instance="here",
             task=act.task,
             container=act.container,
@@ -165,8 +184,7 @@ class SimDocker:
             run=act.run,
             image=act.spec.image,
         )
-        stubborn = act.spec.command == ("stubborn",)
-        made = SimContainer(docker_id, act.name, labels, act.leases, stubborn, self.now)
+        made = SimContainer(docker_id, act.name, labels, act.leases, asked, act.spec.command, self.now)
         self.containers[docker_id] = made
         key = (str(act.task), act.container, act.run)
         self.created[key] = self.created.get(key, 0) + 1
@@ -178,30 +196,51 @@ class SimDocker:
             raise GiveUp("CannotStartContainerError", f"No such container: {act.docker_id}")
         if found.runs or (act.again and found.starts):
             return
-        used = {x.host_port for c in self.containers.values() if c.runs for x in c.leases}
+        used = {x.host_port for c in self.containers.values() if c.runs for x in c.leases} | self.held_ports
         for lease in found.leases:
             if lease.host_port in used:
-                raise PortTaken(lease.host_port, "port is already allocated")
+                text = f"0.0.0.0:{lease.host_port}: port is already allocated"
+                self._refuse(found, NOT_STARTED, text)
+                raise PortTaken(lease.host_port, text)
+        if found.command and found.command[0].startswith(NO_PROGRAM):
+            text = f'exec: "{found.command[0]}": no such file or directory'
+            self._refuse(found, 127, text)
+            raise GiveUp("CannotStartContainerError", text)
         self.start(found)
 
+    def _refuse(self, found: SimContainer, code: int, error: str) -> None:
+        """A start that fails leaves phase and times as they were, and the code of an earlier run unless that was 0."""
+        found.exit_code, found.error = found.exit_code or code, error
+
     def start(self, found: SimContainer, *, by_hand: bool = False) -> None:
-        found.phase, found.started_at, found.exit_code, found.finished_at = Phase.RUNNING, self.now, None, None
+        found.phase, found.started_at, found.exit_code = Phase.RUNNING, self.now, None
+        found.error, found.oom_killed = "", False
         found.starts += 1
         key = (str(found.labels.task), found.labels.container)
         self.started[key] = self.started.get(key, 0) + (0 if by_hand else 1)
         self.events.append(found.docker_id)
 
-    def exit(self, found: SimContainer, code: int) -> None:
+    def exit(self, found: SimContainer, code: int, *, out_of_memory: bool = False) -> None:
         """The container ends by itself."""
         found.end(code, self.now)
+        found.oom_killed = out_of_memory
         self.exited.add(found.labels.task)
         self.events.append(found.docker_id)
+
+    def foreign(self, name: str) -> SimContainer:
+        """Somebody else makes a container called *name*."""
+        self._numbers += 1
+        labels = Labels(agent="", instance="", task=TaskArn(""), container="", family="", version="")
+        made = SimContainer(DockerId(f"id{self._numbers}"), name, labels, (), (), (), self.now)
+        self.containers[made.docker_id] = made
+        return made
 
     def running(self) -> Iterator[SimContainer]:
         return (c for c in self.containers.values() if c.runs)
 
     def listing(self) -> tuple[Summary, ...]:
-        return tuple(Summary(c.docker_id, c.phase, c.labels.task, c.labels.container) for c in self.containers.values())
+        ours = (c for c in self.containers.values() if c.is_ours)
+        return tuple(Summary(c.docker_id, c.phase, c.labels.task, c.labels.container) for c in ours)
 
     def inspect(self, docker_id: DockerId) -> Seen | None:
         """A look in passing, for a hint or a listing. Unlike an act, it settles nothing that dead clients asked for."""
