@@ -27,14 +27,16 @@ from agent.docker.event_driver import EventDriver
 from agent.docker.image_driver import ImageDriver
 from agent.engine.engine import Engine
 from agent.host.capabilities import EngineOffer, Wishes
+from agent.host.cgroup_driver import CgroupDriver
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
 from agent.host.resources import Machine, Reservations, reserved_tcp
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
+from agent.model.acts import CreateVolume, RemoveVolume
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
-from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, TryAgain
+from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, GiveUp, TryAgain
 from agent.model.identity import Attribute, Identity
 from agent.model.rules import Rules
 from agent.model.saved import Saved
@@ -42,7 +44,8 @@ from agent.model.seen import EngineFacts
 from agent.model.status import Status
 from agent.reporter.loop import Reporter
 from agent.runner.loop import Runner
-from agent.runner.perform import Performer
+from agent.runner.perform import Hands, Performer
+from agent.runner.values import NoValues
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
 from agent.store.identity_driver import IdentityFile
@@ -156,18 +159,20 @@ class House:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
-        engine = Engine(self._rules(identity), self.saved.tasks, self.saved.tombstones)
+        rules = self._rules(identity)
+        engine = Engine(rules, self.saved.tasks, self.saved.tombstones)
         vault = Vault(lambda: _credential_ids(engine))
-        runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_credentials(vault, now))
+        runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_values(vault, now))
         containers = ContainerDriver(self.docker, owner)
         watcher = Watcher(
             engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
         )
+        cgroups = CgroupDriver(rules.cgroup_version)
         performer = Performer(
-            containers,
-            self._images(),
-            PortProbe(),
+            Hands(containers, self._images(), PortProbe(), _NoVolumes(), cgroups, NoValues()),
+            vault,
             clock=utc_now,
+            post=runner.post,
             list_soon=watcher.list_soon,
             pause=asyncio.sleep,
         )
@@ -222,6 +227,16 @@ class House:
         )
 
 
+class _NoVolumes:
+    """Stands for Docker's volumes, which no task is given yet."""
+
+    async def create(self, act: CreateVolume) -> None:
+        raise GiveUp("CannotCreateVolumeError", f"volume {act.volume.name}: not supported by this agent yet")
+
+    async def remove(self, act: RemoveVolume) -> None:
+        """There is nothing to remove."""
+
+
 class _Owner:
     """Whose containers ours are. The instance's ARN comes to be known while Docker is watched already."""
 
@@ -237,7 +252,8 @@ def _credential_ids(engine: Engine) -> list[str]:
     return [one for spec in live for one in spec.credentials_ids]
 
 
-def _forget_credentials(vault: Vault, decided: Decision) -> None:
+def _forget_values(vault: Vault, decided: Decision) -> None:
+    vault.settle(decided.tasks)
     ended = (task.spec for task in decided.tasks if task.known is Status.STOPPED)
     vault.forget(one for spec in ended for one in spec.credentials_ids)
 

@@ -6,23 +6,30 @@ makes an `ActBroke` of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from agent.model.acts import (
     Act,
     CancelPull,
     ContainerAct,
+    CreateCgroup,
     CreateContainer,
+    CreateVolume,
+    FetchValues,
     InspectContainer,
     KillContainer,
     ListContainers,
     PullImage,
+    RemoveCgroup,
     RemoveContainer,
+    RemoveVolume,
+    ResourceAct,
     StartContainer,
     StopContainer,
 )
 from agent.model.clock import Clock
-from agent.model.credentials import NO_VALUES
+from agent.model.credentials import NO_VALUES, ContainerValues, RegistryLogin
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.events import (
     ActFailed,
@@ -32,35 +39,61 @@ from agent.model.events import (
     Event,
     Fault,
     ImagePulled,
+    ImageResolved,
+    ResourceCleared,
+    ResourceReady,
 )
+from agent.model.parts import Registry
 from agent.model.seen import Phase, Seen
 from agent.model.status import PullBehavior
 from agent.model.task import ImageSource
-from agent.runner.ports import Containers, Images, Probe
+from agent.runner.ports import Cgroups, Containers, Images, Probe, Values, Volumes
+from agent.runner.vault import Vault, without, words_of
 
 NAME_APPEARS_WITHIN = 2.0
 """Seconds for which Docker may have reserved a name whose container it does not show yet."""
 
 LOOK_EVERY = 0.1
 
+NOT_INITIALIZED = "ResourceInitializationError"
+NO_LOGIN = "CannotPullContainerAuthError"
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Whatever acts are done with."""
+
+    containers: Containers
+    images: Images
+    probe: Probe
+    volumes: Volumes
+    cgroups: Cgroups
+    values: Values
+
 
 class Performer:
-    """Knows how each act is done. `list_soon` asks for a listing; `pause` waits for some seconds."""
+    """Knows how each act is done.
+
+    `post` takes the news of an act that is not over yet, `list_soon` asks for a listing, `pause` waits for some
+    seconds. Values come from the vault into the call that needs them, and into nothing else.
+    """
 
     def __init__(
         self,
-        containers: Containers,
-        images: Images,
-        probe: Probe,
+        hands: Hands,
+        vault: Vault,
         *,
         clock: Clock,
+        post: Callable[[Event], None],
         list_soon: Callable[[], None],
         pause: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._containers = containers
-        self._images = images
-        self._probe = probe
+        self._hands = hands
+        self._containers = hands.containers
+        self._images = hands.images
+        self._vault = vault
         self._clock = clock
+        self._post = post
         self._list_soon = list_soon
         self._pause = pause
         self._pulls: dict[ImageSource, asyncio.Timeout] = {}
@@ -77,6 +110,8 @@ class Performer:
                     self._list_soon()
                 case ContainerAct():
                     return await self._on_container(act)
+                case ResourceAct():
+                    return await self._on_resource(act)
         except TryAgain as error:
             return self._failed(act, Fault.TRY_AGAIN, f"{error.name}: {error}" if error.name else str(error))
         except OutcomeUnknown as error:
@@ -91,8 +126,8 @@ class Performer:
         match act:
             case CreateContainer():
                 if not act.again:
-                    await self._probe.check(act.leases)
-                made = await self._containers.create(act, NO_VALUES)
+                    await self._hands.probe.check(act.leases)
+                made = await self._containers.create(act, self._values_of(act))
                 return ContainerCreated(act, made, self._clock(), "docker")
             case StartContainer():
                 return await self._start(act)
@@ -109,6 +144,33 @@ class Performer:
                 return ContainerRemoved(act, self._clock(), "docker")
             case _:
                 raise TypeError(f"there is no such act as {act!r}")
+
+    async def _on_resource(self, act: ResourceAct) -> Event:
+        match act:
+            case CreateVolume():
+                await self._hands.volumes.create(act)
+            case CreateCgroup():
+                await self._hands.cgroups.create(act)
+            case FetchValues():
+                credentials_id = act.spec.execution_credentials_id if act.spec is not None else ""
+                self._vault.keep(act.task, await self._hands.values.fetch(act), credentials_id)
+            case RemoveVolume():
+                await self._hands.volumes.remove(act)
+                return ResourceCleared(act, self._clock(), "docker")
+            case RemoveCgroup():
+                await self._hands.cgroups.remove(act)
+                return ResourceCleared(act, self._clock(), "kernel")
+            case _:
+                raise TypeError(f"there is no such act as {act!r}")
+        return ResourceReady(act, self._clock(), "host")
+
+    def _values_of(self, act: CreateContainer) -> ContainerValues:
+        if not (act.spec.secrets or act.spec.environment_files):
+            return NO_VALUES
+        values = self._vault.values(act.task, act.container)
+        if values is None:
+            raise GiveUp(NOT_INITIALIZED, f"the values that container {act.container} needs are no longer at hand")
+        return values
 
     async def _start(self, act: StartContainer) -> Event:
         if act.again:
@@ -141,14 +203,36 @@ class Performer:
                 self._pulls[source] = limit
                 if act.behavior is PullBehavior.PREFER_CACHED and await self._images.has(source.image):
                     return ImagePulled(source, self._clock(), cause="cache")
-                digest = await self._images.pull(source, None, lambda _: None)
-                return ImagePulled(source, self._clock(), digest, "registry")
+                return await self._fetch(source)
         except TimeoutError:
             if not limit.expired():
                 raise
             return self._failed(act, Fault.CANCELLED, "nobody waits for the image any more")
         finally:
             self._pulls.pop(source, None)
+
+    async def _fetch(self, source: ImageSource) -> ImagePulled:
+        def resolved(digest: str) -> None:
+            self._post(ImageResolved(source, digest, self._clock(), "registry"))
+
+        login = await self._login(source)
+        try:
+            digest = await self._images.pull(source, login, resolved)
+        except GiveUp as error:
+            raise GiveUp(error.name, _without_login(str(error), login)) from error
+        except TryAgain as error:
+            raise TryAgain(_without_login(str(error), login), error.name) from error
+        return ImagePulled(source, self._clock(), digest, "registry")
+
+    async def _login(self, source: ImageSource) -> RegistryLogin | None:
+        if source.registry is None:
+            return None
+        if source.registry.kind is Registry.ECR:
+            return await self._hands.values.login(source)
+        login = self._vault.login(source)
+        if login is None:
+            raise GiveUp(NO_LOGIN, "engine docker private registry credentials: not found")
+        return login
 
     def _cancel(self, source: ImageSource) -> None:
         if (limit := self._pulls.get(source)) is not None:
@@ -158,7 +242,13 @@ class Performer:
         return max(0.0, (when - self._clock()).total_seconds())
 
     def _failed(self, act: Act, fault: Fault, reason: str, port: int = 0) -> ActFailed:
+        if isinstance(act, ContainerAct | ResourceAct):
+            reason = self._vault.scrubbed(reason, act.task)
         return ActFailed(act, fault, reason, self._clock(), port, "docker")
+
+
+def _without_login(text: str, login: RegistryLogin | None) -> str:
+    return without(text, words_of(login)) if login is not None else text
 
 
 def _has_run(seen: Seen) -> bool:

@@ -4,7 +4,7 @@ from traceback import format_tb
 
 import structlog
 
-from agent.model.acts import Act, ContainerAct, PullImage
+from agent.model.acts import Act, CancelPull, ContainerAct, PullImage, ResourceAct
 from agent.model.decision import Decision, Moved
 from agent.model.errors import place_of
 from agent.model.events import Event
@@ -47,7 +47,9 @@ def of_act(act: Act) -> str:
     match act:
         case ContainerAct():
             return f"{type(act).__name__} {short(act.task)}/{act.container}"
-        case PullImage():
-            return f"PullImage {act.source.image}"
+        case ResourceAct():
+            return " ".join(one for one in (type(act).__name__, short(act.task), act.resource) if one)
+        case PullImage() | CancelPull():
+            return f"{type(act).__name__} {act.source.image}"
         case _:
             return type(act).__name__

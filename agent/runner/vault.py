@@ -1,20 +1,34 @@
-"""The values of credentials, in memory only.
+"""The values of credentials, secrets and logins, in memory only.
 
-Rows, events and logs carry ids. What has an id here but no value was saved by an earlier process: ACS is asked to send
-it again.
+Rows, events and logs carry ids. A credentials id that has no value here was saved by an earlier process: ACS is asked
+to send it again. Values of a task are fetched again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
-from agent.model.credentials import RoleCredentials
+from agent.model.credentials import ContainerValues, RegistryLogin, RoleCredentials, TaskValues
+from agent.model.names import TaskArn
+from agent.model.status import Status
+from agent.model.task import ImageSource, Task
+
+SHORTEST_SECRET = 4
+"""Shorter values stand in too many words to be taken out of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    values: TaskValues = field(repr=False)
+    execution_credentials_id: str = ""
 
 
 class Vault:
-    """Credentials by their id. `saved_ids` gives the ids that the rows of live tasks carry."""
+    """Credentials by their id, values by their task. `saved_ids` gives the ids that the rows of live tasks carry."""
 
     def __init__(self, saved_ids: Callable[[], Iterable[str]]) -> None:
         self._saved_ids = saved_ids
         self._values: dict[str, RoleCredentials] = {}
+        self._tasks: dict[TaskArn, _Held] = {}
 
     def put(self, credentials: RoleCredentials) -> None:
         """Keep the values under their id, in place of older ones."""
@@ -34,5 +48,66 @@ class Vault:
         for unused in held - set(self._saved_ids()) if held else ():
             del self._values[unused]
 
+    def keep(self, task: TaskArn, values: TaskValues, execution_credentials_id: str = "") -> None:
+        """Keep what was fetched for a task, in place of what was."""
+        self._tasks[task] = _Held(values, execution_credentials_id)
+
+    def values(self, task: TaskArn, container: str) -> ContainerValues | None:
+        """What is joined to one container; None where nothing is held for it."""
+        held = self._tasks.get(task)
+        return held.values.containers.get(container) if held is not None else None
+
+    def login(self, source: ImageSource) -> RegistryLogin | None:
+        """The login that was fetched with the credentials of *source*; None where there is none.
+
+        A pull is shared by all who ask for the same source, so it names no task.
+        """
+        parameter = source.registry.credentials_parameter if source.registry is not None else ""
+        for held in self._tasks.values():
+            if held.execution_credentials_id == source.credentials_id and parameter in held.values.logins:
+                return held.values.logins[parameter]
+        return None
+
+    def settle(self, tasks: Iterable[Task]) -> None:
+        """Drop the values of those *tasks* that have no use for them any more.
+
+        A container that exists may still be made again: with other host ports, where those it had turned out to be
+        taken when it was started. So values stay until every container runs, or has ended.
+        """
+        for task in tasks:
+            if task.arn in self._tasks and _is_through(task):
+                del self._tasks[task.arn]
+
+    def scrubbed(self, text: str, task: TaskArn) -> str:
+        """*text* without the values of *task*."""
+        held = self._tasks.get(task)
+        return without(text, _private(held.values)) if held is not None else text
+
     def __repr__(self) -> str:
-        return f"Vault({len(self._values)} credentials)"
+        return f"Vault({len(self._values)} credentials, values of {len(self._tasks)} tasks)"
+
+
+def without(text: str, private: Iterable[str]) -> str:
+    """*text* with three stars in place of each private value, the longest first: one may hold another."""
+    for value in sorted({one for one in private if len(one) >= SHORTEST_SECRET}, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
+
+
+def words_of(login: RegistryLogin) -> tuple[str, ...]:
+    """What of a login stands in no text."""
+    return login.username, login.password, login.identity_token
+
+
+def _is_through(task: Task) -> bool:
+    return task.known is Status.STOPPED or all(one.known >= Status.RUNNING for one in task.containers)
+
+
+def _private(values: TaskValues) -> Iterator[str]:
+    for container in values.containers.values():
+        yield from container.environment.values()
+        yield from container.log_options.values()
+        for file in container.files:
+            yield from file.values()
+    for login in values.logins.values():
+        yield from words_of(login)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,15 +8,20 @@ import pytest
 from agent.model.acts import (
     Act,
     CancelPull,
+    CreateCgroup,
     CreateContainer,
+    CreateVolume,
+    FetchValues,
     InspectContainer,
     ListContainers,
     PullImage,
+    RemoveCgroup,
     RemoveContainer,
+    RemoveVolume,
     StartContainer,
     StopContainer,
 )
-from agent.model.credentials import ContainerValues, RegistryLogin
+from agent.model.credentials import ContainerValues, RegistryLogin, TaskValues
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.events import (
     ActFailed,
@@ -25,12 +31,17 @@ from agent.model.events import (
     Event,
     Fault,
     ImagePulled,
+    ImageResolved,
+    ResourceCleared,
+    ResourceReady,
 )
 from agent.model.names import DockerId, Image
+from agent.model.parts import EnvironmentFile, Registry, RegistryAuth, Secret
 from agent.model.seen import Phase, Seen, Summary
-from agent.model.status import PullBehavior
-from agent.model.task import ContainerSpec, ImageSource, Lease
-from agent.runner.perform import NAME_APPEARS_WITHIN, Performer
+from agent.model.status import PullBehavior, ResourceKind, Status
+from agent.model.task import Container, ContainerSpec, ImageSource, Lease, Task, TaskSpec
+from agent.runner.perform import NAME_APPEARS_WITHIN, Hands, Performer
+from agent.runner.vault import Vault
 from tests.engine.rows import ARN, T0, after, seen
 
 IMAGE = Image("app:1")
@@ -38,6 +49,35 @@ ID = DockerId("id-app")
 CREATE = CreateContainer(
     ARN, "app", 1, "ecs-app", "web", "1", ContainerSpec("app", IMAGE), (Lease(80, 50000, chosen=True),)
 )
+
+
+class Things:
+    """Volumes, or cgroups."""
+
+    def __init__(self, docker: "Docker") -> None:
+        self._docker = docker
+
+    async def create(self, act: CreateVolume | CreateCgroup) -> None:
+        await self._docker.call(f"{type(act).__name__} {act.resource}")
+
+    async def remove(self, act: RemoveVolume | RemoveCgroup) -> None:
+        await self._docker.call(f"{type(act).__name__} {act.resource}")
+
+
+class Elsewhere:
+    """Where values are kept."""
+
+    def __init__(self, docker: "Docker") -> None:
+        self._docker = docker
+        self.kept = TaskValues()
+
+    async def fetch(self, act: FetchValues) -> TaskValues:
+        await self._docker.call("fetch")
+        return self.kept
+
+    async def login(self, source: ImageSource) -> RegistryLogin:
+        await self._docker.call(f"login {source.image}")
+        return RegistryLogin("AWS", "PLANTED-ECR")
 
 
 class Docker:
@@ -50,27 +90,33 @@ class Docker:
         self.cached = False
         self.pulling = asyncio.Event()
         self.paused = 0.0
+        self.posted: list[Event] = []
+        self.volumes, self.cgroups, self.values = Things(self), Things(self), Elsewhere(self)
+        self.vault = Vault(list)
+        self.joined: ContainerValues | None = None
+        self.login: RegistryLogin | None = None
 
-    async def _call(self, what: str) -> None:
+    async def call(self, what: str) -> None:
         self.calls.append(what)
         if self.fails:
             raise self.fails
 
     async def create(self, act: CreateContainer, values: ContainerValues) -> DockerId:
-        await self._call(f"create {act.name}")
+        self.joined = values
+        await self.call(f"create {act.name}")
         return ID
 
     async def start(self, docker_id: DockerId) -> None:
-        await self._call(f"start {docker_id}")
+        await self.call(f"start {docker_id}")
 
     async def stop(self, docker_id: DockerId, grace: float) -> None:
-        await self._call(f"stop {docker_id} {grace:g}")
+        await self.call(f"stop {docker_id} {grace:g}")
 
     async def kill(self, docker_id: DockerId) -> None:
-        await self._call(f"kill {docker_id}")
+        await self.call(f"kill {docker_id}")
 
     async def remove(self, reference: str, *, force: bool) -> None:
-        await self._call(f"remove {reference} {force}")
+        await self.call(f"remove {reference} {force}")
 
     async def inspect(self, reference: str) -> Seen | None:
         self.calls.append(f"inspect {reference}")
@@ -87,13 +133,15 @@ class Docker:
         return ""
 
     async def pull(self, source: ImageSource, login: RegistryLogin | None, resolved: Callable[[str], None]) -> str:
-        await self._call(f"pull {source.image}")
+        self.login = login
+        await self.call(f"pull {source.image}")
+        resolved("sha256:0")
         if self.pulling.is_set():
             await asyncio.Event().wait()
         return "sha256:1"
 
     async def check(self, leases: Sequence[Lease]) -> None:
-        await self._call(f"probe {leases[0].host_port}")
+        await self.call(f"probe {leases[0].host_port}")
 
     async def pause(self, seconds: float) -> None:
         self.paused += seconds
@@ -103,7 +151,14 @@ def performer(docker: Docker) -> Performer:
     def list_soon() -> None:
         docker.calls.append("list soon")
 
-    return Performer(docker, docker, docker, clock=lambda: T0, list_soon=list_soon, pause=docker.pause)
+    return Performer(
+        Hands(docker, docker, docker, docker.volumes, docker.cgroups, docker.values),
+        docker.vault,
+        clock=lambda: T0,
+        post=docker.posted.append,
+        list_soon=list_soon,
+        pause=docker.pause,
+    )
 
 
 def outcome(docker: Docker, act: Act) -> Event | None:
@@ -229,3 +284,123 @@ def test_a_listing_is_asked_for_soon() -> None:
     docker = Docker()
     assert outcome(docker, ListContainers()) is None
     assert docker.calls == ["list soon"]
+
+
+VALUES = TaskValues(
+    {"app": ContainerValues({"PASSWORD": "PLANTED-SECRET"}, files=({"OTHER": "PLANTED-FILE"},))},
+    {"arn:login": RegistryLogin("bob", "PLANTED-LOGIN")},
+)
+WITH_SECRET = replace(CREATE, spec=replace(CREATE.spec, secrets=(Secret("PASSWORD", "arn:secret"),)))
+FETCH = FetchValues(ARN, ResourceKind.VALUES, spec=TaskSpec(ARN, "web", "1", (), execution_credentials_id="role"))
+PRIVATE = ImageSource(IMAGE, RegistryAuth(Registry.ASM, credentials_parameter="arn:login"), "role")
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        (CreateVolume(ARN, ResourceKind.VOLUME, "scratch"), ResourceReady),
+        (RemoveVolume(ARN, ResourceKind.VOLUME, "scratch"), ResourceCleared),
+        (CreateCgroup(ARN, ResourceKind.CGROUP), ResourceReady),
+        (RemoveCgroup(ARN, ResourceKind.CGROUP), ResourceCleared),
+    ],
+)
+def test_a_thing_that_containers_need_is_made_and_removed(
+    act: CreateVolume | RemoveVolume | CreateCgroup | RemoveCgroup, kind: type[Event]
+) -> None:
+    docker = Docker()
+    made = outcome(docker, act)
+    assert isinstance(made, ResourceReady | ResourceCleared)
+    assert (type(made), made.act) == (kind, act)
+    assert docker.calls == [f"{type(act).__name__} {act.resource}"]
+    failed = outcome(Docker(fails=GiveUp("CgroupError", "no room")), act)
+    assert isinstance(failed, ActFailed)
+    assert (failed.act, failed.reason) == (act, "CgroupError: no room")
+
+
+def test_values_that_were_fetched_join_the_container_that_asks_for_them_and_no_other() -> None:
+    docker = Docker()
+    docker.values.kept = VALUES
+    ready = outcome(docker, FETCH)
+    assert isinstance(ready, ResourceReady)
+    assert "PLANTED" not in repr(ready)
+    outcome(docker, WITH_SECRET)
+    assert docker.joined == VALUES.containers["app"]
+    outcome(docker, CREATE)
+    assert docker.joined == ContainerValues()
+
+
+def test_an_environment_file_is_a_reason_to_join_values_too() -> None:
+    docker = Docker()
+    docker.vault.keep(ARN, VALUES)
+    outcome(docker, replace(CREATE, spec=replace(CREATE.spec, environment_files=(EnvironmentFile("arn:file"),))))
+    assert docker.joined == VALUES.containers["app"]
+
+
+def test_a_container_is_not_made_without_the_values_that_it_asks_for() -> None:
+    docker = Docker()
+    failed = outcome(docker, WITH_SECRET)
+    assert isinstance(failed, ActFailed)
+    assert failed.fault is Fault.GIVE_UP
+    assert failed.reason.startswith("ResourceInitializationError: the values that container app needs")
+    assert docker.joined is None
+
+
+def test_a_reason_holds_no_value_of_the_task() -> None:
+    docker = Docker(fails=GiveUp("CannotCreateContainerError", "bad PLANTED-SECRET and PLANTED-FILE and PLANTED-LOGIN"))
+    docker.vault.keep(ARN, VALUES)
+    failed = outcome(docker, WITH_SECRET)
+    assert isinstance(failed, ActFailed)
+    assert failed.reason == "CannotCreateContainerError: bad *** and *** and ***"
+
+
+def test_a_pull_has_the_login_that_was_fetched_for_its_task() -> None:
+    docker = Docker()
+    docker.vault.keep(ARN, VALUES, "role")
+    outcome(docker, PullImage(PRIVATE))
+    assert docker.login == RegistryLogin("bob", "PLANTED-LOGIN")
+    failed = outcome(docker, PullImage(replace(PRIVATE, credentials_id="another")))
+    assert isinstance(failed, ActFailed)
+    assert failed.reason == "CannotPullContainerAuthError: engine docker private registry credentials: not found"
+    outcome(docker, PullImage(ImageSource(IMAGE)))
+    assert docker.login is None
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [(GiveUp("CannotX", "PLANTED-LOGIN!"), "give_up"), (TryAgain("PLANTED-LOGIN!", "CannotX"), "try_again")],
+)
+def test_the_reason_of_a_failed_pull_holds_no_login(error: Exception, fault: str) -> None:
+    docker = Docker(fails=error)
+    docker.vault.keep(ARN, VALUES, "role")
+    failed = outcome(docker, PullImage(PRIVATE))
+    assert isinstance(failed, ActFailed)
+    assert (failed.fault, failed.reason) == (fault, "CannotX: ***!")
+
+
+def test_a_pull_from_ecr_is_logged_in_to_each_time() -> None:
+    docker = Docker()
+    outcome(docker, PullImage(ImageSource(IMAGE, RegistryAuth(Registry.ECR))))
+    assert docker.login == RegistryLogin("AWS", "PLANTED-ECR")
+    assert docker.calls == ["login app:1", "pull app:1"]
+
+
+def test_what_a_name_means_is_told_in_mid_pull() -> None:
+    docker = Docker()
+    outcome(docker, PullImage(ImageSource(IMAGE)))
+    assert docker.posted == [ImageResolved(ImageSource(IMAGE), "sha256:0", T0, "registry")]
+
+
+def test_values_stay_until_every_container_runs_or_has_ended() -> None:
+    docker = Docker()
+    spec = TaskSpec(ARN, "web", "1", (ContainerSpec("app", IMAGE), ContainerSpec("side", IMAGE)))
+
+    def held(app: Status, side: Status, task: Status = Status.NONE) -> bool:
+        docker.vault.keep(ARN, VALUES)
+        docker.vault.settle([Task(spec, (Container("app", app), Container("side", side)), T0, known=task)])
+        return docker.vault.values(ARN, "app") is not None
+
+    assert held(Status.RUNNING, Status.CREATED)
+    assert not held(Status.RUNNING, Status.STOPPED)
+    assert not held(Status.PULLED, Status.NONE, Status.STOPPED)
+    docker.vault.keep(ARN, VALUES)
+    assert "PLANTED" not in repr(docker.vault)
