@@ -91,7 +91,7 @@ class CgroupDriver:
 
     def _places_v1(self, path: str) -> list[Path]:
         folders = _folders(path)
-        return [place / folders for place in self._hierarchies()]
+        return [place / folders for place in (*self._hierarchies(), *self._hybrid())]
 
     def _hierarchies(self) -> dict[Path, frozenset[str]]:
         """The mounted hierarchies and the names of their controllers; two names may lead to one directory."""
@@ -105,6 +105,10 @@ class CgroupDriver:
         if not found:
             raise GiveUp(ERROR, f"no cgroup controller is mounted below {self._root}")
         return {place: frozenset(names) for place, names in found.items()}
+
+    def _hybrid(self) -> list[Path]:
+        """A tree of v2 that is mounted beside those of v1: container runtimes leave directories in it."""
+        return [file.parent for file in self._root.glob(f"*/{_UNIFIED}")]
 
     # v2
 
