@@ -25,26 +25,39 @@ from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
 from agent.docker.event_driver import EventDriver
 from agent.docker.image_driver import ImageDriver
+from agent.docker.pull_progress import PullProgress
+from agent.docker.shelf_driver import ShelfDriver
+from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
 from agent.host.capabilities import EngineOffer, Wishes
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
 from agent.host.resources import Machine, Reservations, reserved_tcp
+from agent.images import rules as image_rules
+from agent.images.held import Held
+from agent.images.loop import Cleaner, ImagesLoop
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
-from agent.model.acts import CreateVolume, RemoveVolume
+from agent.model.acts import CreateVolume, PullImage, RemoveVolume
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
-from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, GiveUp, TryAgain
+from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
+from agent.model.events import Event, ImagePulled
 from agent.model.identity import Attribute, Identity
+from agent.model.names import Image
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
 from agent.model.status import Status
+from agent.model.task import ImageSource
+from agent.operator.chronicle import Chronicle
+from agent.operator.operator_server import OperatorServer, Sources
 from agent.reporter.loop import Reporter
+from agent.runner import story
 from agent.runner.loop import Runner
 from agent.runner.perform import Hands, Performer
+from agent.runner.pulling import Pulling
 from agent.runner.values import NoValues
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
@@ -162,14 +175,29 @@ class House:
         rules = self._rules(identity)
         engine = Engine(rules, self.saved.tasks, self.saved.tombstones)
         vault = Vault(lambda: _credential_ids(engine))
-        runner = Runner(engine, self.journal, clock=utc_now, after_commit=lambda now: _forget_values(vault, now))
+        progress = PullProgress()
+        images = self._images(progress)
+        held = Held(self.saved.tasks)
+        cleaner = self._cleaner(held, progress)
+
+        def committed(decided: Decision) -> None:
+            _forget_values(vault, decided)
+            cleaner.dropped(held.hear(decided))
+
+        chronicle = Chronicle()
+
+        def note(event: Event, decided: Decision) -> None:
+            story.tell(event, decided)
+            chronicle.note(event, decided)
+
+        runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
         containers = ContainerDriver(self.docker, owner)
         watcher = Watcher(
             engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
         )
         cgroups = CgroupDriver(rules.cgroup_version)
         performer = Performer(
-            Hands(containers, self._images(), PortProbe(), _NoVolumes(), cgroups, NoValues()),
+            Hands(containers, images, PortProbe(), VolumeDriver(self.docker, owner), cgroups, NoValues(), self.journal.images),
             vault,
             clock=utc_now,
             post=runner.post,
@@ -182,13 +210,46 @@ class House:
             jobs.create_task(runner.run(performer), name="runner")
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(reporter.run(), name="reporter")
+            sources = Sources(engine, chronicle, self.journal, progress, vault)
+            jobs.create_task(OperatorServer(self.settings.data_dir, sources).run(), name="operator")
+            jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             owner.identity = identity = await self.membership.join(identity)
             jobs.create_task(self._acs(identity, runner, vault, ready).run(), name="acs")
 
-    def _images(self) -> ImageDriver:
-        settings = self.settings
-        return ImageDriver(
-            self.docker, inactivity=settings.image_pull_inactivity_timeout, whole=settings.image_pull_timeout
+    def _images(self, progress: PullProgress) -> ImageDriver:
+        try:
+            return ImageDriver.of(self.docker, self.settings, progress)
+        except BadInput as error:
+            raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
+
+    def _cleaner(self, held: Held, progress: PullProgress) -> Cleaner:
+        shelf = ShelfDriver(self.docker)
+        return Cleaner(
+            shelf,
+            self.journal.images,
+            image_rules.rules(self.settings, shelf.listed),
+            clock=utc_now,
+            wanted=held.images,
+            pulling=progress.images,
+        )
+
+    def _images_loop(self, images: ImageDriver, cleaner: Cleaner) -> ImagesLoop:
+        behavior = self.settings.pull_behavior
+        pulling = Pulling(images, self.journal.images, clock=utc_now, tell=lambda _: None)
+
+        async def from_registry(source: ImageSource) -> ImagePulled:
+            digest = await images.pull(source, None, lambda _: None)
+            return ImagePulled(source, utc_now(), digest, "prepull")
+
+        async def fetch(image: Image) -> None:
+            await pulling.pull(PullImage(ImageSource(image), behavior), from_registry)
+
+        return ImagesLoop(
+            fetch,
+            cleaner,
+            prepull=tuple(map(Image, self.settings.prepull_images)),
+            interval=image_rules.interval(self.settings),
+            pause=asyncio.sleep,
         )
 
     def _acs(self, identity: Identity, runner: Runner, vault: Vault, ready: Callable[[str], None]) -> AcsLoop:
@@ -225,16 +286,6 @@ class House:
             agent=identity.agent_id,
             instance=identity.instance_arn,
         )
-
-
-class _NoVolumes:
-    """Stands for Docker's volumes, which no task is given yet."""
-
-    async def create(self, act: CreateVolume) -> None:
-        raise GiveUp("CannotCreateVolumeError", f"volume {act.volume.name}: not supported by this agent yet")
-
-    async def remove(self, act: RemoveVolume) -> None:
-        """There is nothing to remove."""
 
 
 class _Owner:

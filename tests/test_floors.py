@@ -12,7 +12,7 @@ HOUSE = Path(__file__).parent.parent / "agent"
 
 WORDS = frozenset({"model"})
 TRANSLATION = WORDS | {"wire", "config"}
-LOOPS = frozenset({"acs", "membership", "reporter", "runner"})
+LOOPS = frozenset({"acs", "images", "membership", "operator", "reporter", "runner"})
 HANDS = frozenset({"aws", "docker", "host", "store"})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {

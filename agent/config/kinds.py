@@ -105,6 +105,49 @@ def whole_number(least: int, most: int, of: str = "") -> Kind:
     return Kind(from_text, check)
 
 
+def duration_or_default(least: timedelta, least_text: str) -> Kind:
+    """A span of time; one below *least* counts as not given, as it does to the reference agent."""
+    given = duration(timedelta(0), f"0s (below {least_text} is the default)")
+
+    def check(value: object) -> object:
+        span = given.check(value)
+        return span if isinstance(span, timedelta) and span >= least else ""
+
+    return Kind(given.from_text, check)
+
+
+def count_or_default(most: int) -> Kind:
+    """How many of something, at least one; less than one counts as not given, as it does to the reference agent."""
+    given = whole_number(-most, most)
+    return Kind(given.from_text, lambda value: count if (count := given.check(value)) and int(str(count)) > 0 else "")
+
+
+def texts(of: str) -> Kind:
+    """A list of texts; a variable has them with commas between."""
+    rule = f"a list of {of}"
+
+    def check(value: object) -> tuple[str, ...]:
+        listed = _a(list, value, rule)
+        if not all(isinstance(word, str) and word.strip() for word in listed):
+            raise ValueError(rule)
+        return tuple(word.strip() for word in listed)
+
+    return Kind(lambda written: [word for word in written.split(",") if word.strip()], check)
+
+
+def table() -> Kind:
+    """A table of tables."""
+    rule = "a table with a table for each name"
+
+    def check(value: object) -> Mapping[str, object]:
+        given = _a(dict, value, rule)
+        if not all(isinstance(name, str) and isinstance(entry, dict) for name, entry in given.items()):
+            raise ValueError(rule)
+        return MappingProxyType(dict(given))
+
+    return Kind(lambda written: _json(written, rule), check)
+
+
 def duration(least: timedelta, least_text: str) -> Kind:
     """A span of time as Go writes it: ``90s``, ``1h30m``, ``500ms``."""
     rule = f"a duration such as 90s or 1h30m, at least {least_text}"

@@ -48,7 +48,8 @@ def load(environ: Mapping[str, str], toml_text: str = "") -> Settings:
                 if written not in EMPTY and (value := read(written)) not in EMPTY:
                     values[setting.field] = value
             except ValueError as broken:
-                complaints.append(f"{name} = {_shown(written)}: must be {broken}")
+                given_as = name if setting.secret else f"{name} = {_shown(written)}"
+                complaints.append(f"{given_as}: must be {broken}")
     if complaints:
         raise BadSettings(complaints)
     return replace(Settings(**values), not_honoured=_not_honoured(environ, given))

@@ -22,6 +22,8 @@ class Setting:
     variables: tuple[str, ...]
     kind: Kind
     says: str
+    secret: bool = False
+    """True if no complaint may show the value."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -31,15 +33,18 @@ class Setting:
 
 def key_of(variable: str) -> str:
     """The TOML key that means the same as *variable*."""
+    if variable.startswith(("NON_ECS_", "NONECS_")):
+        return f"ecs.{variable.lower()}"
     section, _, key = variable.removeprefix(OWN_PREFIX).lower().partition("_")
     return f"{section}.{key}"
 
 
-def _row(field: str, variables: str, kind: Kind, says: str) -> Setting:
-    return Setting(field, tuple(variables.split()), kind, says)
+def _row(field: str, variables: str, kind: Kind, says: str, *, secret: bool = False) -> Setting:
+    return Setting(field, tuple(variables.split()), kind, says, secret)
 
 
 SECOND = kinds.duration(timedelta(seconds=1), "1s")
+ANY_TIME = kinds.duration(timedelta(0), "0s")
 MINUTE = kinds.duration(timedelta(minutes=1), "1m")
 LOGGING_DRIVERS = (
     *("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "logentries", "sumologic", "none"),
@@ -135,6 +140,75 @@ SETTINGS: tuple[Setting, ...] = (
         "ECS_IMAGE_PULL_INACTIVITY_TIMEOUT",
         MINUTE,
         "How long a pull may stand still.",
+    ),
+    _row(
+        "manifest_pull_timeout",
+        "ECS_MANIFEST_PULL_TIMEOUT",
+        kinds.duration(timedelta(seconds=30), "30s"),
+        "How long a registry may take to say which image a tag means.",
+    ),
+    _row(
+        "prepull_images",
+        "DOCKWORKER_PREPULL_IMAGES",
+        kinds.texts("images"),
+        "Images to fetch at start, before any task asks for them; they are never cleaned up.",
+    ),
+    _row(
+        "engine_auth_type",
+        "ECS_ENGINE_AUTH_TYPE",
+        kinds.choice("dockercfg", "docker"),
+        "The form of the logins for registries: dockercfg or docker.",
+    ),
+    _row(
+        "engine_auth_data",
+        "ECS_ENGINE_AUTH_DATA",
+        kinds.table(),
+        "Logins by registry: {auth} for dockercfg, {username, password} for docker.",
+        secret=True,
+    ),
+    # images that nobody uses any more
+    _row("disable_image_cleanup", "ECS_DISABLE_IMAGE_CLEANUP", kinds.flag(), "Keep every image."),
+    _row(
+        "image_cleanup_interval",
+        "ECS_IMAGE_CLEANUP_INTERVAL",
+        kinds.duration_or_default(timedelta(minutes=10), "10m"),
+        "How often unused images are removed; less than 10m counts as not given.",
+    ),
+    _row(
+        "image_minimum_cleanup_age",
+        "ECS_IMAGE_MINIMUM_CLEANUP_AGE",
+        ANY_TIME,
+        "How long an image is kept after its first pull, at least.",
+    ),
+    _row(
+        "num_images_delete_per_cycle",
+        "ECS_NUM_IMAGES_DELETE_PER_CYCLE",
+        kinds.count_or_default(10**6),
+        "How many images go at a time, at most.",
+    ),
+    _row(
+        "exclude_untracked_image",
+        "ECS_EXCLUDE_UNTRACKED_IMAGE",
+        kinds.texts("images"),
+        "Images that are never cleaned up, whoever pulled them.",
+    ),
+    _row(
+        "enable_untracked_image_cleanup",
+        "ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP",
+        kinds.flag(),
+        "Clean up ended containers and unused images also where no task has had them.",
+    ),
+    _row(
+        "non_ecs_image_minimum_cleanup_age",
+        "NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE",
+        ANY_TIME,
+        "How old such an image is, at least, when it goes.",
+    ),
+    _row(
+        "nonecs_num_containers_delete_per_cycle",
+        "NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE",
+        kinds.count_or_default(10**6),
+        "How many such containers go at a time, at most.",
     ),
     # what we say
     _row(

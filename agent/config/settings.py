@@ -42,6 +42,20 @@ class Settings:
     pull_behavior: PullBehavior = PullBehavior.DEFAULT
     image_pull_timeout: timedelta = timedelta(hours=2)
     image_pull_inactivity_timeout: timedelta = timedelta(minutes=1)
+    manifest_pull_timeout: timedelta = timedelta(minutes=1)
+    prepull_images: tuple[str, ...] = ()
+    engine_auth_type: str = ""
+    """``dockercfg`` or ``docker``."""
+    engine_auth_data: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """By registry; the form of what stands under each follows from the type."""
+    disable_image_cleanup: bool = False
+    image_cleanup_interval: timedelta = timedelta(minutes=30)
+    image_minimum_cleanup_age: timedelta = timedelta(hours=1)
+    num_images_delete_per_cycle: int = 5
+    exclude_untracked_image: tuple[str, ...] = ()
+    enable_untracked_image_cleanup: bool = False
+    non_ecs_image_minimum_cleanup_age: timedelta = timedelta(hours=1)
+    nonecs_num_containers_delete_per_cycle: int = 5
 
     log_level: str = "info"
     log_format: str = ""

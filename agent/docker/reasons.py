@@ -10,10 +10,14 @@ from collections.abc import Collection
 from agent.model.errors import AgentError, GiveUp, OutcomeUnknown, TryAgain
 
 CANNOT_PULL = "CannotPullContainerError"
+CANNOT_RESOLVE = "CannotPullImageManifestError"
 CANNOT_CREATE = "CannotCreateContainerError"
 CANNOT_START = "CannotStartContainerError"
 CANNOT_STOP = "CannotStopContainerError"
 CANNOT_REMOVE = "CannotRemoveContainerError"
+CANNOT_CREATE_VOLUME = "CannotCreateVolumeError"
+CANNOT_REMOVE_VOLUME = "CannotRemoveVolumeError"
+BAD_VOLUME = "VolumeError"
 TIMED_OUT = "DockerTimeoutError"
 
 _BUSY = frozenset({429, 502, 503, 504})
@@ -55,6 +59,38 @@ _REGISTRY_TROUBLE = re.compile(
 )
 """What they, and the network before them, say while something is wrong for a while."""
 
+_CANNOT = "The task can\u2019t pull the image."
+_ADVICE = (
+    (
+        re.compile(r"not authorized to perform:? ?ecr:|ecr:BatchGetImage|ecr:GetDownloadUrlForLayer", re.IGNORECASE),
+        "Check that the role with which the image is pulled may read from this Amazon ECR repository.",
+    ),
+    (
+        re.compile(r"requested access to the resource is denied|pull access denied"),
+        "Check that the image exists under this name, and that the login may read it.",
+    ),
+    (
+        re.compile(r"request canceled while waiting for connection|i/o timeout|no such host|connection refused"),
+        "Check that this host can reach the registry: its name, the routes, the proxy, the firewall.",
+    ),
+    (
+        re.compile(r"toomanyrequests|too many requests", re.IGNORECASE),
+        "The registry limits how often it is asked: log in, wait, or pull from a mirror.",
+    ),
+    (
+        re.compile(r"no basic auth credentials|unauthorized|incorrect username or password"),
+        "Check the login for this registry.",
+    ),
+    (
+        re.compile(r"no matching manifest for"),
+        "The image was not built for this host's operating system and processor.",
+    ),
+    (
+        re.compile(r"no space left on device"),
+        "The disk on which Docker keeps its images is full.",
+    ),
+)
+
 _LAYER_URL = re.compile(r"[\"']?https?://[^\s\"']*starport[^\s\"']*[\"']?")
 _QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']+")
 
@@ -81,15 +117,32 @@ def of_ending(name: str, status: int, text: str) -> AgentError:
     return TryAgain(text, name) if status >= _SERVER_ERROR or status in _BUSY else GiveUp(name, text)
 
 
-def of_pull(image: str, text: str, status: int = 0) -> AgentError:
+def of_pull(image: str, text: str, status: int = 0, name: str = CANNOT_PULL) -> AgentError:
     """What a failed pull asks for. *status* is 0 where Docker told the failure within the stream."""
     told = _QUERY.sub(r"\1", _LAYER_URL.sub(f"REDACTED ECR URL related to {image}", text))
+    told = _advised(told) if name == CANNOT_PULL else told
     lowered = text.lower()
     if _REGISTRY_TROUBLE.search(_QUERY.sub(r"\1", lowered).replace(image.lower(), "")):
-        return TryAgain(told, CANNOT_PULL)
+        return TryAgain(told, name)
     if any(words in lowered for words in _NO_SUCH_IMAGE) or (status and status < _SERVER_ERROR):
-        return GiveUp(CANNOT_PULL, told)
-    return TryAgain(told, CANNOT_PULL)
+        return GiveUp(name, told)
+    return TryAgain(told, name)
+
+
+def _advised(text: str) -> str:
+    """The text behind a sentence that says what to look at, where the text alone has sent people the wrong way."""
+    for sign, advice in _ADVICE:
+        if sign.search(text):
+            return f"{_CANNOT} {advice} {text}"
+    return text
+
+
+def timed_out(what: str, seconds: float) -> str:
+    """That Docker did not bring a container to *what* in time, as ECS users know it; durations as Go writes them."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    waited = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{TIMED_OUT}: Could not transition to {what}; timed out after waiting {waited}{rest:g}s"
 
 
 def taken_port(text: str, published: Collection[int]) -> int | None:

@@ -45,9 +45,9 @@ from agent.model.events import (
 )
 from agent.model.parts import Registry
 from agent.model.seen import Phase, Seen
-from agent.model.status import PullBehavior
 from agent.model.task import ImageSource
-from agent.runner.ports import Cgroups, Containers, Images, Probe, Values, Volumes
+from agent.runner.ports import Cgroups, Containers, Images, Probe, PullMemory, Values, Volumes
+from agent.runner.pulling import FORGETFUL, Pulling
 from agent.runner.vault import Vault, without, words_of
 
 NAME_APPEARS_WITHIN = 2.0
@@ -69,6 +69,7 @@ class Hands:
     volumes: Volumes
     cgroups: Cgroups
     values: Values
+    memory: PullMemory = FORGETFUL
 
 
 class Performer:
@@ -96,6 +97,7 @@ class Performer:
         self._post = post
         self._list_soon = list_soon
         self._pause = pause
+        self._pulling = Pulling(hands.images, hands.memory, clock=clock, tell=post)
         self._pulls: dict[ImageSource, asyncio.Timeout] = {}
 
     async def perform(self, act: Act) -> Event | None:
@@ -175,7 +177,7 @@ class Performer:
     async def _start(self, act: StartContainer) -> Event:
         if act.again:
             seen = await self._containers.inspect(act.docker_id)
-            if seen is None or _has_run(seen):
+            if seen is None or _has_run(seen, act.last_start):
                 return ContainerAnswered(act, seen, self._clock(), "docker")
         await self._containers.start(act.docker_id)
         return await self._look(act, act.docker_id)
@@ -201,9 +203,7 @@ class Performer:
         try:
             async with asyncio.timeout(None) as limit:
                 self._pulls[source] = limit
-                if act.behavior is PullBehavior.PREFER_CACHED and await self._images.has(source.image):
-                    return ImagePulled(source, self._clock(), cause="cache")
-                return await self._fetch(source)
+                return await self._pulling.pull(act, self._fetch)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -251,5 +251,7 @@ def _without_login(text: str, login: RegistryLogin | None) -> str:
     return without(text, words_of(login)) if login is not None else text
 
 
-def _has_run(seen: Seen) -> bool:
+def _has_run(seen: Seen, last_start: datetime | None) -> bool:
+    if last_start is not None and seen.started_at == last_start:
+        return False
     return seen.started_at is not None or seen.phase is not Phase.CREATED

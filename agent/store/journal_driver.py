@@ -18,6 +18,7 @@ from agent.model.names import TaskArn
 from agent.model.saved import OutboxRow, Saved
 from agent.store import outbox, tasks
 from agent.store.db import Database, Unreadable, set_aside
+from agent.store.images_driver import ImageMemory
 from agent.store.schema import STEPS
 
 log = get_logger()
@@ -32,6 +33,8 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._added = asyncio.Event()
+        self.images = ImageMemory(database)
+        """What is remembered of images; it stands in the same file."""
 
     @classmethod
     @asynccontextmanager

@@ -27,4 +27,16 @@ STEPS = (
         """
     ),
     Step("CREATE TABLE owner (agent TEXT NOT NULL);   -- one row at most: the agent id whose tasks these are\n"),
+    Step(
+        """
+        CREATE TABLE images (
+            id TEXT PRIMARY KEY,        -- of Docker: sha256:...
+            row TEXT NOT NULL           -- images.ports.Record
+        );
+        CREATE TABLE pulled (
+            image TEXT PRIMARY KEY,     -- as the task definition has it
+            row TEXT NOT NULL           -- images.ports.Pulled
+        );
+        """
+    ),
 )

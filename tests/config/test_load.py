@@ -127,7 +127,7 @@ def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
     assert sorted(found) == [
         'ECS_CONTAINER_STOP_TIMEOUT = "30": must be a duration such as 90s or 1h30m, at least 1s',
         'ECS_RESERVED_MEMORY = "12x": must be a whole number of MiB from 0 to 65535',
-        'ecs.image_pull_behavior = "sometimes": must be one of default, prefer-cached',
+        'ecs.image_pull_behavior = "sometimes": must be one of default, always, once, prefer-cached',
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.docker.engine_driver import DEFAULT_HOST, DockerEngine
-from agent.docker.image_driver import ImageDriver
+from agent.docker.image_driver import ImageDriver, PullBounds
 from agent.model.errors import GiveUp, OutcomeUnknown, TryAgain
 from agent.model.names import Image
 from agent.model.task import ImageSource
@@ -51,7 +51,7 @@ async def push(host: str, image: str, to: str) -> None:
 @asynccontextmanager
 async def images(host: str = DEFAULT_HOST, **bounds: timedelta) -> AsyncIterator[ImageDriver]:
     async with DockerEngine.connect(host) as engine:
-        yield ImageDriver(engine, **bounds)
+        yield ImageDriver(engine, bounds=PullBounds(**bounds))
 
 
 def test_a_pulled_image_is_there_and_known_by_its_digest(app: Image, docker_host: str) -> None:
