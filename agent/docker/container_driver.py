@@ -4,14 +4,16 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from aiodocker.exceptions import DockerError
 
-from agent.docker import inspected, labels, reasons, translate
+from agent.docker import environment, inspected, labels, overlay, reasons, translate
 from agent.docker.engine_driver import DockerEngine, Lost
+from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
 from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.errors import AgentError, GiveUp, OutcomeUnknown, PortTaken, TryAgain
@@ -23,7 +25,7 @@ _NOT_FOUND, _CONFLICT = 404, 409
 _ID = re.compile(r"[0-9a-f]{64}")
 
 # Seconds in which ECS users know Docker to answer (task engine, time-outs of Docker calls).
-_CREATE, _START, _STOP_BUFFER, _KILL = 240.0, 180.0, 120.0, 120.0
+_STOP_BUFFER, _KILL = 120.0, 120.0
 _REMOVE, _INSPECT, _LIST = 300.0, 30.0, 60.0
 
 _NAMELESS = 2.0
@@ -35,17 +37,30 @@ _CREATIONS = 3
 class ContainerDriver:
     """Containers whose labels say that they are *owner*'s. Fulfils the runner's `Containers`.
 
-    `owner` is asked each time: the ARN of the instance becomes known late.
+    `owner` is asked each time: the ARN of the instance becomes known late. *create_timeout* and *start_timeout* bound
+    Docker's answers; what it answers later is found out by asking.
     """
 
-    def __init__(self, engine: DockerEngine, owner: Callable[[], Identity], *, ipv6_bindings: bool = False) -> None:
+    def __init__(
+        self,
+        engine: DockerEngine,
+        owner: Callable[[], Identity],
+        host: Surroundings = NOWHERE_SPECIAL,
+        *,
+        create_timeout: timedelta = timedelta(minutes=4),
+        start_timeout: timedelta = timedelta(minutes=3),
+        ipv6_bindings: bool = False,
+    ) -> None:
         self._engine = engine
         self._owner = owner
+        self._host = host
+        self._create_bound = create_timeout.total_seconds()
+        self._start_bound = start_timeout.total_seconds()
         self._ipv6_bindings = ipv6_bindings
 
-    async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:  # noqa: ARG002 -- joined soon
+    async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
         """Create, or adopt what an earlier call made. An image that is not there is a GiveUp."""
-        body = translate.create_body(act)
+        body = translate.create_body(act, values, self._host, await self._environment_of_image(act, values))
         digest = translate.digest(body)
         owner = self._owner()
         labelled = translate.labelled(body, labels.write(labels.of_act(act, owner, digest), owner.cluster))
@@ -65,7 +80,7 @@ class ContainerDriver:
     async def start(self, docker_id: DockerId) -> None:
         """Start; one that runs already is success. Raises PortTaken."""
         try:
-            async with self._engine.call(_START) as client:
+            async with self._engine.call(self._start_bound, aim="started") as client:
                 await client.containers.container(docker_id).start()
         except DockerError as error:
             raise await self._why_not_started(docker_id, error) from error
@@ -74,7 +89,7 @@ class ContainerDriver:
         """Signal, wait up to *grace* seconds, kill. Docker counts whole seconds: a started one counts."""
         seconds = max(0, math.ceil(grace))
         try:
-            async with self._engine.call(seconds + _STOP_BUFFER) as client:
+            async with self._engine.call(seconds + _STOP_BUFFER, aim="stopped") as client:
                 await client.containers.container(docker_id).stop(t=seconds)
         except DockerError as error:
             if error.status != _NOT_FOUND:
@@ -124,9 +139,25 @@ class ContainerDriver:
         entries = ({"Id": entry["Id"], "State": entry["State"], "Labels": entry["Labels"]} for entry in found)
         return [ours for entry in entries if (ours := inspected.summary(entry, owner)) is not None]
 
-    async def _create(self, name: str, body: translate.Body) -> DockerId:
-        async with self._engine.call(_CREATE) as client:
+    async def _create(self, name: str, body: overlay.Body) -> DockerId:
+        async with self._engine.call(self._create_bound, aim="created") as client:
             return DockerId((await client.containers.create(body, name=name)).id)
+
+    async def _environment_of_image(self, act: CreateContainer, values: ContainerValues) -> Collection[str]:
+        """The image's own variables where the body depends on them; none of an image that is not there.
+
+        Asked every time: what a tag names may be another image by now.
+        """
+        if not environment.asks_image(act, values, self._host):
+            return ()
+        try:
+            async with self._engine.call(_INSPECT) as client:
+                found = await client.images.inspect(act.spec.image)
+        except DockerError as error:
+            if error.status == _NOT_FOUND:
+                return ()
+            raise reasons.of_making(reasons.CANNOT_CREATE, error.status, error.message) from error
+        return (found.get("Config") or {}).get("Env") or ()
 
     async def _adopt(self, act: CreateContainer, digest: str, patience: float) -> DockerId | None:
         """The container that holds the act's name, if it is the one asked for.
@@ -177,7 +208,7 @@ class ContainerDriver:
             return reasons.of_making(reasons.CANNOT_START, error.status, error.message)
         held = inspected.held(raw)
         text = held.scrubbed(error.message)
-        port = reasons.taken_port(text, held.published)
+        port = reasons.taken_port(error.message, held.published)
         return PortTaken(port, text) if port else reasons.of_making(reasons.CANNOT_START, error.status, text)
 
     async def _raw(self, reference: str, lost: Lost) -> dict[str, Any] | None:

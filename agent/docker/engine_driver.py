@@ -17,7 +17,7 @@ import msgspec
 from aiodocker.exceptions import DockerError
 from yarl import URL
 
-from agent.docker import facts
+from agent.docker import facts, reasons
 from agent.model.errors import BadInput, OutcomeUnknown, TryAgain
 from agent.model.seen import EngineFacts
 
@@ -90,10 +90,13 @@ class DockerEngine:
         return facts.read(version, info)
 
     @asynccontextmanager
-    async def call(self, bound: float, lost: Lost = OutcomeUnknown) -> AsyncIterator[aiodocker.Docker]:
+    async def call(
+        self, bound: float, lost: Lost = OutcomeUnknown, *, aim: str = ""
+    ) -> AsyncIterator[aiodocker.Docker]:
         """Give the client for one call of at most *bound* seconds.
 
-        Raises *lost* where the answer did not come, DockerError where it was a refusal.
+        Raises *lost* where the answer did not come, DockerError where it was a refusal. *aim* is what the call should
+        have made of a thing, such as ``created``: then the text for a late answer is the one that ECS users know.
         """
         try:
             async with asyncio.timeout(bound):
@@ -101,7 +104,8 @@ class DockerEngine:
                     await self._agree_on_version(lost)
                     yield self._client
         except TimeoutError as error:
-            raise lost(f"Docker did not answer within {bound:g} s") from error
+            text = reasons.timed_out(aim, bound) if aim else f"Docker did not answer within {bound:g} s"
+            raise lost(text) from error
 
     @asynccontextmanager
     async def stream(

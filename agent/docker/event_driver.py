@@ -15,8 +15,12 @@ from agent.model.identity import Identity
 from agent.model.names import DockerId
 from agent.model.seen import Hint
 
-_ACTIONS = ("create", "start", "die", "destroy")
-"""`exec_*` never: health checks would flood the stream. `stop`, `kill` and `oom` tell nothing that `die` does not."""
+_ACTIONS = ("create", "start", "die", "destroy", "health_status: healthy", "health_status: unhealthy")
+"""`exec_*` never: health checks would flood the stream. `stop`, `kill` and `oom` tell nothing that `die` does not.
+
+Health in full: a filter for `health_status` alone makes Docker compare beginnings, and takes in what newer engines say
+of every single check.
+"""
 _FILTERS = json.dumps({"type": ["container"], "label": [labels.AGENT], "event": _ACTIONS})
 _OPENING = 30.0
 

@@ -10,6 +10,8 @@ from agent.model.seen import EngineFacts
 
 NEWEST_API = (1, 44)
 """The newest Docker Engine API that this room was written for; the oldest that current engines take."""
+_IPC_IS_PRIVATE = (1, 40)
+"""Requests of an older version mean a shareable namespace where they name none; later ones leave it to the engine."""
 
 
 class _Version(msgspec.Struct, rename="pascal"):
@@ -49,6 +51,14 @@ def api_version_for(answer: bytes) -> str:
     newest, oldest = _numbers(said.api_version), _numbers(said.min_api_version)
     major, minor = max(min(NEWEST_API, newest), oldest)
     return f"v{major}.{minor}"
+
+
+def ipc_mode_before_it_was_private(oldest_api_version: str) -> str:
+    """What ECS users know an empty ``IpcMode`` to mean on an engine that still answers *oldest_api_version*.
+
+    ECS asks for containers in the words of old API versions, whatever the engine speaks beside them.
+    """
+    return "shareable" if _numbers(oldest_api_version) < _IPC_IS_PRIVATE else ""
 
 
 def read(answer: bytes, info: Mapping[str, Any]) -> EngineFacts:

@@ -4,7 +4,7 @@ Environment and options are read only to scrub them out of Docker's error texts;
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +16,31 @@ from agent.model.errors import TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
 from agent.model.seen import Phase, Seen, Summary
-from agent.model.task import Binding, Transport
+from agent.model.status import Health
+from agent.model.task import Binding, PortMapping, Transport
+
+_LONGEST_OUTPUT = 1024
+"""Bytes that are kept of what a health check wrote."""
+_PHASES = frozenset(Phase)
+_ENDED_AS_ASKED = frozenset({0, 143})
+"""Exit codes of processes that ended by themselves, or on a stop signal: the out-of-memory killer did not end those."""
+
+
+class _Check(msgspec.Struct, rename="pascal"):
+    output: str = ""
+
+
+class _Health(msgspec.Struct, rename="pascal"):
+    status: str = ""
+    log: list[_Check] | None = None
 
 
 class _State(msgspec.Struct, rename="pascal"):
-    status: Phase
+    status: str
     running: bool = False
+    paused: bool = False
+    dead: bool = False
+    health: _Health | None = None
     oom_killed: bool = msgspec.field(name="OOMKilled", default=False)
     exit_code: int = 0
     error: str = ""
@@ -66,7 +85,7 @@ class _Inspect(msgspec.Struct, rename="pascal"):
 
 class _Entry(msgspec.Struct, rename="pascal"):
     id: str
-    state: Phase
+    state: str
     labels: dict[str, str] | None = None
 
 
@@ -95,18 +114,23 @@ def seen(raw: Mapping[str, Any], owner: Identity, *, with_ipv6: bool = False) ->
         return None
     finished = moment(found.state.finished_at)
     over = finished is not None and not found.state.running
+    exit_code = found.state.exit_code if over else None
+    held = _held(found)
+    health, health_output = _health(found.state.health, held)
     return Seen(
         docker_id=DockerId(found.id),
         name=found.name.removeprefix("/"),
         labels=ours,
-        phase=found.state.status,
-        exit_code=found.state.exit_code if over else None,
+        phase=_phase(found.state),
+        exit_code=exit_code,
         created_at=moment(found.created),
         started_at=moment(found.state.started_at),
         finished_at=finished,
-        error=_held(found).scrubbed(found.state.error),
-        oom_killed=found.state.oom_killed,
-        bindings=_bindings(found.network_settings.ports or {}, with_ipv6=with_ipv6),
+        error=held.scrubbed(found.state.error),
+        oom_killed=found.state.oom_killed and exit_code is not None and exit_code not in _ENDED_AS_ASKED,
+        bindings=_in_ranges(_bindings(found.network_settings.ports or {}, with_ipv6=with_ipv6), ours.ports),
+        health=health,
+        health_output=health_output,
     )
 
 
@@ -116,15 +140,19 @@ def held(raw: Mapping[str, Any]) -> Held:
 
 
 def summary(raw: Mapping[str, Any], owner: Identity) -> Summary | None:
-    """What a line of a listing shows; None for a container that is not *owner*'s."""
+    """What a line of a listing shows; None for a container that is not *owner*'s.
+
+    None also for one in a phase that is not known here: whoever knows the container looks at it by its id, and an
+    inspect tells more than the word.
+    """
     try:
         found = msgspec.convert(raw, _Entry)
     except msgspec.ValidationError as error:
         raise TryAgain(f"Docker's listing cannot be read: {error}") from error
     ours = labels.read(found.labels or {})
-    if ours is None or not labels.are_ours(ours, owner):
+    if ours is None or not labels.are_ours(ours, owner) or found.state not in _PHASES:
         return None
-    return Summary(docker_id=DockerId(found.id), phase=found.state, task=ours.task, container=ours.container)
+    return Summary(docker_id=DockerId(found.id), phase=Phase(found.state), task=ours.task, container=ours.container)
 
 
 def moment(text: str) -> datetime | None:
@@ -144,6 +172,27 @@ def _read(raw: Mapping[str, Any]) -> _Inspect:
         raise TryAgain(f"Docker's inspect cannot be read: {error}") from error
 
 
+def _phase(state: _State) -> Phase:
+    """Docker's word for where the container is, or where its other members put it if the word is a new one."""
+    if state.status in _PHASES:
+        return Phase(state.status)
+    if state.running:
+        return Phase.PAUSED if state.paused else Phase.RUNNING
+    if state.dead:
+        return Phase.DEAD
+    return Phase.EXITED if moment(state.started_at) else Phase.CREATED
+
+
+def _health(health: _Health | None, held: Held) -> tuple[Health | None, str]:
+    """What the health check says, and the end of what it wrote last; there the cause stands."""
+    if health is None or health.status in ("", "none"):
+        return None, ""
+    words = {"healthy": Health.HEALTHY, "unhealthy": Health.UNHEALTHY}
+    wrote = held.scrubbed(health.log[-1].output) if health.log else ""
+    end = wrote.encode()[-_LONGEST_OUTPUT:].decode(errors="ignore")
+    return words.get(health.status, Health.UNKNOWN), end
+
+
 def _held(found: _Inspect) -> Held:
     bindings = (found.host_config.port_bindings or {}).values()
     ports = {port.host_port for entries in bindings for port in entries or ()}
@@ -151,7 +200,7 @@ def _held(found: _Inspect) -> Held:
     return Held(
         published=frozenset(int(port) for port in ports if port.isdecimal()),
         private=private_values(found.config.env or (), options.values()),
-        public=frozenset((found.config.cmd or []) + (found.config.entrypoint or [])),
+        public=frozenset((found.config.cmd or []) + (found.config.entrypoint or [])) | ports,
     )
 
 
@@ -168,3 +217,24 @@ def _bindings(ports: Mapping[str, list[_HostPort] | None], *, with_ipv6: bool) -
             if entry.host_port.isdecimal() and (with_ipv6 or entry.host_ip != "::")
         ]
     return tuple(sorted(bindings, key=lambda b: (b.container_port, b.transport, b.host_port, b.bind_ip)))
+
+
+def _in_ranges(bindings: tuple[Binding, ...], asked: tuple[PortMapping, ...]) -> tuple[Binding, ...]:
+    """Those that make up a range of ports which the definition *asked* for become one binding."""
+    for mapping in asked:
+        if mapping.count > 1:
+            bindings = _joined(bindings, mapping)
+    return bindings
+
+
+def _joined(bindings: tuple[Binding, ...], mapping: PortMapping) -> tuple[Binding, ...]:
+    found: dict[tuple[str, int], list[Binding]] = {}
+    for one in bindings:
+        step = one.container_port - mapping.container_port
+        if one.count == 1 and one.transport is mapping.transport and 0 <= step < mapping.count:
+            found.setdefault((one.bind_ip, one.host_port - step), []).append(one)
+    for ports in found.values():
+        if len(ports) == mapping.count:
+            bindings = tuple(one for one in bindings if one not in ports[1:])
+            bindings = tuple(replace(one, count=mapping.count) if one == ports[0] else one for one in bindings)
+    return bindings

@@ -11,8 +11,9 @@ import msgspec
 from agent.model.acts import CreateContainer
 from agent.model.identity import Identity
 from agent.model.names import TaskArn
+from agent.model.parts import Condition, Dependency, RestartPolicy
 from agent.model.seen import Labels
-from agent.model.task import PortMapping
+from agent.model.task import ContainerSpec, PortMapping
 
 AGENT = "dockworker.agent"
 INSTANCE = "dockworker.instance"
@@ -35,6 +36,8 @@ class _Spec(msgspec.Struct, omit_defaults=True):
     count: int = 1
     run: int = 1
     image: str = ""
+    depends_on: tuple[Dependency, ...] = ()
+    restart: RestartPolicy | None = None
     digest: str = ""
 
 
@@ -54,6 +57,8 @@ def of_act(act: CreateContainer, owner: Identity, digest: str) -> Labels:
         count=act.count,
         run=act.run,
         image=act.spec.image,
+        depends_on=_needs(act.spec),
+        restart=act.spec.restart,
         digest=digest,
     )
 
@@ -68,6 +73,8 @@ def write(labels: Labels, cluster: str) -> dict[str, str]:
         count=labels.count,
         run=labels.run,
         image=labels.image,
+        depends_on=labels.depends_on,
+        restart=labels.restart,
         digest=labels.digest,
     )
     return {
@@ -108,6 +115,8 @@ def read(found: Mapping[str, str]) -> Labels | None:
         count=spec.count,
         run=spec.run,
         image=spec.image,
+        depends_on=spec.depends_on,
+        restart=spec.restart,
         digest=spec.digest,
     )
 
@@ -120,3 +129,10 @@ def are_ours(labels: Labels, owner: Identity) -> bool:
 def are_of(labels: Labels, act: CreateContainer, digest: str) -> bool:
     """Is a container with *labels* the one that *act* asks for?"""
     return labels.task == act.task and labels.container == act.container and labels.digest == digest
+
+
+def _needs(spec: ContainerSpec) -> tuple[Dependency, ...]:
+    """All that the container waits for: what it says so itself, and what links and volumes of others imply."""
+    linked = (Dependency(link.container, Condition.START) for link in spec.links)
+    mounted = (Dependency(of.container, Condition.CREATE) for of in spec.volumes_from)
+    return tuple(dict.fromkeys((*spec.depends_on, *linked, *mounted)))

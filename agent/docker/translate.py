@@ -1,20 +1,28 @@
 """From a container of a task to the body of Docker's create call.
 
 The agent's own fields come first. ECS's `docker_config` and `host_config` texts, which are Docker's own objects, are
-then laid over them as Go reads JSON into a struct: keys match in any case, scalars and lists replace, maps merge key by
-key, null empties lists and maps and leaves scalars alone. What ECS puts there reaches Docker, known to us or not.
+then laid over them (see `overlay`): what ECS puts there reaches Docker, known to us or not. What belongs to the task as
+a whole, and what the log driver needs, comes last and wins.
+
+The API version that a payload names is not spoken: one version is agreed on for all calls, the newest that both sides
+know. Where an older version means something else that users can see, the body says it (`Surroundings.ipc_mode`).
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
 
+from agent.docker import environment, log_options, overlay
+from agent.docker.overlay import Body, member
+from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
+from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.errors import GiveUp
-from agent.model.task import ContainerSpec, Lease
+from agent.model.task import Lease
 
-Body = dict[str, Any]
+_CONFIG_ERROR, _HOST_CONFIG_ERROR = "DockerClientConfigError", "HostConfigError"
+_BAD_CONFIG = GiveUp(_CONFIG_ERROR, "Unable decode given docker config")
+_BAD_HOST_CONFIG = GiveUp(_HOST_CONFIG_ERROR, "Unable to decode given host config")
 
 _MEBIBYTE = 1 << 20
 _LEAST_MEMORY = 6 * _MEBIBYTE
@@ -25,15 +33,27 @@ _NEVER_IN_CONFIG = frozenset({"hostconfig", "networkingconfig"})
 """Members of the create body that do not belong to Docker's Config object."""
 
 
-def create_body(act: CreateContainer) -> Body:
-    """The create body of *act*, without our labels. Raises GiveUp where ECS's texts are no JSON objects."""
-    spec = act.spec
-    published = act.leases if act.network_mode in ("bridge", "default") else ()
-    body = _laid_over(_config(spec, published), spec.docker_config, "DockerClientConfigError", "docker config")
+def create_body(
+    act: CreateContainer,
+    values: ContainerValues = NO_VALUES,
+    host: Surroundings = NOWHERE_SPECIAL,
+    of_image: Collection[str] = (),
+) -> Body:
+    """The create body of *act*, without our labels. *of_image* is the image's own environment.
+
+    Raises GiveUp where ECS's texts are no JSON objects, or lack what the task needs of them.
+    """
+    published = _published(act)
+    config = _config(act, environment.whole(act, values, host, of_image), published)
+    body = overlay.laid_over(config, act.spec.docker_config, overlay.CONFIG, _BAD_CONFIG)
     for key in [key for key in body if key.lower() in _NEVER_IN_CONFIG]:
         del body[key]
-    host = _host_config(spec, published, act.network_mode)
-    body["HostConfig"] = _laid_over(host, spec.host_config, "HostConfigError", "host config")
+    if act.spec.health_check and not body.get("Healthcheck"):
+        text = "the health of the container is to be kept, and its docker config has no Healthcheck"
+        raise GiveUp(_CONFIG_ERROR, text)
+    given = _host_config(act, published, host)
+    laid = overlay.laid_over(given, act.spec.host_config, overlay.HOST_CONFIG, _BAD_HOST_CONFIG)
+    body["HostConfig"] = _of_the_task(laid, act, values, host)
     return body
 
 
@@ -48,39 +68,57 @@ def digest(body: Body) -> str:
     A task's definition never changes, so names tell enough; a hash of a short secret could be guessed.
     """
     host = dict(body["HostConfig"])
-    log = _member(host, "LogConfig")
-    if isinstance(log, dict) and isinstance(options := _member(log, "Config"), dict):
-        host = {k: v for k, v in host.items() if k.lower() != "logconfig"}
-        host["LogConfig"] = {"Type": _member(log, "Type"), "Config": sorted(options)}
+    if log := member(host, "LogConfig"):
+        host["LogConfig"] = {**log, "Config": sorted(member(log, "Config"))}
     names = sorted(str(entry).partition("=")[0] for entry in body.get("Env") or ())
     canonical = json.dumps({**body, "Env": names, "HostConfig": host}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def private_values(env: Iterable[object], log_options: Iterable[object]) -> frozenset[str]:
-    """The values that no reason and no log may show: those of ``NAME=value`` entries and of log options."""
-    return frozenset(str(entry).partition("=")[2] for entry in env) | frozenset(str(option) for option in log_options)
+    """The values that no reason and no log may show: those of ``NAME=value`` entries and of log options.
+
+    The name of a region is none: it stands in half of what AWS says.
+    """
+    entries = (str(entry).partition("=") for entry in env)
+    private = (value for name, _, value in entries if name not in environment.REGION)
+    return frozenset(private) | frozenset(str(option) for option in log_options)
 
 
 def public_in(body: Body) -> frozenset[str]:
-    """The words of the command, which may stand in a reason."""
+    """The words that may stand in a reason whatever else they are: those of the command, and host ports."""
     commands = (body.get("Cmd"), body.get("Entrypoint"))
-    return frozenset(str(word) for words in commands if isinstance(words, list) for word in words)
+    words = {str(word) for words in commands if isinstance(words, list) for word in words}
+    bindings = member(body["HostConfig"], "PortBindings").values()
+    entries = (entry for listed in bindings if isinstance(listed, list) for entry in listed)
+    ports = {str(entry.get("HostPort", "")) for entry in entries if isinstance(entry, dict)}
+    return frozenset(words | ports)
 
 
 def private_in(body: Body) -> frozenset[str]:
     """The values of *body* that no reason and no log may show."""
-    log = _member(body["HostConfig"], "LogConfig")
-    options = _member(log, "Config") if isinstance(log, dict) else None
-    return private_values(body.get("Env") or (), options.values() if isinstance(options, dict) else ())
+    options = member(member(body["HostConfig"], "LogConfig"), "Config")
+    return private_values(body.get("Env") or (), options.values())
 
 
-def _config(spec: ContainerSpec, published: tuple[Lease, ...]) -> Body:
+def _published(act: CreateContainer) -> tuple[tuple[str, int], ...]:
+    """``<container port>/<transport>`` and host port of every port that is published, ranges one by one."""
+    leases = act.leases if act.network_mode in ("bridge", "default") else ()
+    return tuple(pair for lease in leases for pair in _ports(lease))
+
+
+def _ports(lease: Lease) -> Iterable[tuple[str, int]]:
+    for step in range(lease.count):
+        yield f"{lease.container_port + step}/{lease.transport}", lease.host_port + step
+
+
+def _config(act: CreateContainer, variables: dict[str, str], published: tuple[tuple[str, int], ...]) -> Body:
+    spec = act.spec
     config: Body = {
         "Image": spec.image,
-        "Env": [f"{name}={value}" for name, value in sorted(spec.environment.items())],
+        "Env": [f"{name}={value}" for name, value in sorted(variables.items())],
         "Labels": {},
-        "ExposedPorts": {_port(lease): {} for lease in published},
+        "ExposedPorts": {port: {} for port, _ in published},
     }
     if spec.command:
         config["Cmd"] = list(spec.command)
@@ -89,46 +127,41 @@ def _config(spec: ContainerSpec, published: tuple[Lease, ...]) -> Body:
     return config
 
 
-def _host_config(spec: ContainerSpec, published: tuple[Lease, ...], network_mode: str) -> Body:
+def _host_config(act: CreateContainer, published: tuple[tuple[str, int], ...], host: Surroundings) -> Body:
     bindings: dict[str, list[dict[str, str]]] = {}
-    for lease in published:  # no HostIp: Docker then binds IPv4 and IPv6
-        bindings.setdefault(_port(lease), []).append({"HostIp": "", "HostPort": str(lease.host_port)})
-    return {
+    for port, host_port in published:  # no HostIp: Docker then binds IPv4 and IPv6
+        bindings.setdefault(port, []).append({"HostIp": "", "HostPort": str(host_port)})
+    spec, wiring = act.spec, act.wiring
+    memory = (spec.memory or wiring.task_memory) * _MEBIBYTE
+    config: Body = {
         "CpuShares": min(max(spec.cpu, _LEAST_SHARES), _MOST_SHARES),
-        "Memory": max(spec.memory * _MEBIBYTE, _LEAST_MEMORY) if spec.memory else 0,
-        "NetworkMode": network_mode,
+        "Memory": max(memory, _LEAST_MEMORY) if memory else 0,
+        "NetworkMode": act.network_mode,
         "PortBindings": bindings,
     }
+    if host.external and host.gpus:
+        config["DeviceRequests"] = [{"Capabilities": [["gpu"]], "DeviceIDs": list(spec.gpus)}]
+    said = {
+        "Links": list(wiring.links),
+        "Binds": list(wiring.binds),
+        "VolumesFrom": list(wiring.volumes_from),
+        "Runtime": _runtime(act, host),
+        "IpcMode": host.ipc_mode,
+    }
+    return config | {name: value for name, value in said.items() if value}
 
 
-def _port(lease: Lease) -> str:
-    return f"{lease.container_port}/{lease.transport}"
+def _runtime(act: CreateContainer, host: Surroundings) -> str:
+    """The OCI runtime: that of a device which the container's own variables ask for, or else the host's."""
+    asked = environment.of_definition(act, host)
+    if act.wiring.has_gpus and environment.GPUS in asked and not host.external:
+        return host.nvidia_runtime
+    return "neuron" if host.inferentia and environment.NEURONS in asked else host.runtime
 
 
-def _laid_over(base: Body, text: str, error: str, what: str) -> Body:
-    """*base* with the JSON object *text* read over it."""
-    try:
-        given = json.loads(text) if text else {}
-    except ValueError as bad:  # its own text quotes nothing of the document
-        raise GiveUp(error, f"the {what} of the container is no JSON: {bad}") from bad
-    if not isinstance(given, dict):
-        raise GiveUp(error, f"the {what} of the container must be a JSON object")
-    merged = dict(base)
-    spelled = {key.lower(): key for key in base}
-    for key, value in given.items():
-        name = spelled.setdefault(key.lower(), key)
-        old = merged.get(name)
-        if value is None:
-            if isinstance(old, (list, dict)):
-                merged[name] = type(old)()
-        elif isinstance(old, (list, dict)) and not isinstance(value, type(old)):
-            kind = "an object" if isinstance(old, dict) else "a list"
-            raise GiveUp(error, f"{name} in the {what} of the container must be {kind}")
-        else:
-            merged[name] = {**old, **value} if isinstance(old, dict) else value
-    return merged
-
-
-def _member(body: Body, name: str) -> object:
-    """The member called *name*, in whatever case it is spelled."""
-    return next((value for key, value in body.items() if key.lower() == name.lower()), None)
+def _of_the_task(laid: Body, act: CreateContainer, values: ContainerValues, host: Surroundings) -> Body:
+    """The host config with what no text of a container changes."""
+    wiring = act.wiring
+    said = {"CgroupParent": wiring.cgroup_parent, "PidMode": wiring.pid_mode, "IpcMode": wiring.ipc_mode}
+    log = log_options.completed(member(laid, "LogConfig"), act, values, host)
+    return laid | {name: value for name, value in said.items() if value} | ({"LogConfig": log} if log else {})

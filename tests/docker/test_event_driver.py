@@ -1,4 +1,5 @@
 import asyncio
+import json
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from agent.docker.event_driver import EventDriver
 from agent.model.errors import TryAgain
 from agent.model.identity import Identity
 from agent.model.seen import Hint
+from agent.model.status import Health
 from tests.docker.cutting_proxy import cutting_proxy
 from tests.docker.making import NOWHERE, Room, a_room, an_act
 
@@ -46,6 +48,26 @@ def test_hints_tell_of_create_start_die_and_destroy_and_of_nothing_else(owner: I
             await story(room)
 
     asyncio.run(told())
+
+
+def test_a_health_check_that_passes_is_a_hint_and_its_runs_are_none(owner: Identity) -> None:
+    check = {"Test": ["CMD-SHELL", "echo fine"], "Interval": 100_000_000, "Timeout": 5_000_000_000}
+
+    async def story() -> None:
+        async with a_room(owner) as room:
+            opened, hints = asyncio.Event(), list[Hint]()
+            async with asyncio.timeout(20), asyncio.TaskGroup() as jobs:
+                jobs.create_task(gather(room.events, opened, hints, "health_status: healthy"))
+                await opened.wait()
+                made = await room.containers.create(an_act(docker_config=json.dumps({"Healthcheck": check})))
+                await room.containers.start(made)
+            seen = await room.containers.inspect(made)
+
+        assert hints == [Hint(made, action) for action in ("create", "start", "health_status: healthy")]
+        assert seen is not None
+        assert (seen.health, seen.health_output) == (Health.HEALTHY, "fine\n")
+
+    asyncio.run(story())
 
 
 def test_hints_are_about_ours_alone(owner: Identity) -> None:

@@ -18,6 +18,11 @@ def test_the_newest_api_version_that_both_know_is_spoken(newest: str, oldest: st
     assert facts.api_version_for(a_version(newest, oldest)) == spoken
 
 
+@pytest.mark.parametrize(("oldest", "mode"), [("1.12", "shareable"), ("1.24", "shareable"), ("1.44", "")])
+def test_an_engine_that_answers_old_requests_is_known_for_shareable_namespaces(oldest: str, mode: str) -> None:
+    assert facts.ipc_mode_before_it_was_private(oldest) == mode
+
+
 def test_versions_are_told_without_build_metadata() -> None:
     assert facts.version_of(a_version()) == "20.10.24"
     assert facts.version_of(a_version(version="28.0.0-rc.1")) == "28.0.0-rc.1"

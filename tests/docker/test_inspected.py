@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,8 @@ from agent.model.errors import TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
 from agent.model.seen import Phase, Seen, Summary
-from agent.model.status import Status
-from agent.model.task import Binding, Transport
+from agent.model.status import Health, Status
+from agent.model.task import Binding, PortMapping, Transport
 from tests.docker.making import an_act
 
 OURS = Identity(agent_id="a1", cluster="tests", instance_arn="arn:instance/1")
@@ -81,6 +82,94 @@ def test_an_out_of_memory_kill_is_shown() -> None:
     assert (found.oom_killed, found.exit_code) == (True, 137)
 
 
+@pytest.mark.parametrize("code", [0, 143])
+def test_one_that_ended_as_it_should_was_not_killed_for_its_memory_whatever_else_was(code: int) -> None:
+    found = seen(an_inspect(Status="exited", ExitCode=code, OOMKilled=True, StartedAt=STARTED, FinishedAt=FINISHED))
+
+    assert (found.oom_killed, found.exit_code) == (False, code)
+
+
+def test_one_that_still_runs_was_not_killed() -> None:
+    assert not seen(an_inspect(Status="running", Running=True, OOMKilled=True, StartedAt=STARTED)).oom_killed
+
+
+@pytest.mark.parametrize(
+    ("members", "phase"),
+    [
+        ({"Running": True, "StartedAt": STARTED}, Phase.RUNNING),
+        ({"Running": True, "Paused": True, "StartedAt": STARTED}, Phase.PAUSED),
+        ({"Dead": True, "StartedAt": STARTED}, Phase.DEAD),
+        ({"StartedAt": STARTED, "FinishedAt": FINISHED}, Phase.EXITED),
+        ({}, Phase.CREATED),
+    ],
+)
+def test_a_new_word_for_a_phase_is_understood_from_what_stands_beside_it(
+    members: dict[str, object], phase: Phase
+) -> None:
+    assert seen(an_inspect(Status="levitating", **members)).phase is phase
+
+
+@pytest.mark.parametrize(
+    ("health", "told"),
+    [
+        (None, None),
+        ({"Status": "none"}, None),
+        ({"Status": "starting", "Log": None}, Health.UNKNOWN),
+        ({"Status": "healthy", "Log": []}, Health.HEALTHY),
+        ({"Status": "unhealthy"}, Health.UNHEALTHY),
+        ({"Status": "dizzy"}, Health.UNKNOWN),
+    ],
+)
+def test_health_is_told_in_the_words_of_ecs(health: object, told: Health | None) -> None:
+    found = seen(an_inspect(Status="running", Running=True, StartedAt=STARTED, Health=health))
+
+    assert (found.health, found.health_output) == (told, "")
+
+
+def test_the_last_output_of_a_health_check_is_kept_from_its_end_without_private_values() -> None:
+    wrote = "\u00e9" * 2000 + "refused: hunter2-hunter2"
+    health = {"Status": "unhealthy", "Log": [{"Output": "older"}, {"Output": wrote, "ExitCode": 1}]}
+
+    told = seen(an_inspect(Health=health)).health_output
+
+    assert told.endswith("\u00e9refused: ***")
+    assert 1022 <= len(told.encode()) <= 1024
+    assert set(told.removesuffix("refused: ***")) == {"\u00e9"}
+
+
+def with_ports(*asked: PortMapping) -> dict[str, Any]:
+    raw = an_inspect(Status="running", Running=True, StartedAt=STARTED)
+    ours = labels.of_act(replace(ACT, spec=replace(ACT.spec, ports=asked)), OURS, "d1")
+    raw["Config"]["Labels"] = labels.write(ours, "tests")
+    return raw
+
+
+def test_a_range_that_was_asked_for_is_one_binding() -> None:
+    raw = with_ports(PortMapping(80), PortMapping(8000, count=3))
+    ports = {"80/tcp": 79, "8000/tcp": 9000, "8001/tcp": 9001, "8002/tcp": 9002, "8001/udp": 9001}
+    raw["NetworkSettings"]["Ports"] = {
+        port: [{"HostIp": "0.0.0.0", "HostPort": str(host)}, {"HostIp": "::", "HostPort": str(host)}]
+        for port, host in ports.items()
+    }
+
+    assert seen(raw).bindings == (
+        Binding(80, 79, Transport.TCP, "0.0.0.0"),
+        Binding(8000, 9000, Transport.TCP, "0.0.0.0", count=3),
+        Binding(8001, 9001, Transport.UDP, "0.0.0.0"),
+    )
+    assert [b.bind_ip for b in seen(raw, with_ipv6=True).bindings if b.count == 3] == ["0.0.0.0", "::"]
+
+
+def test_ports_that_do_not_follow_each_other_are_no_range() -> None:
+    raw = with_ports(PortMapping(8000, count=2))
+    raw["NetworkSettings"]["Ports"] = {
+        "8000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "9000"}],
+        "8001/tcp": [{"HostIp": "0.0.0.0", "HostPort": "9005"}],
+    }
+
+    assert [(b.container_port, b.host_port, b.count) for b in seen(raw).bindings] == [(8000, 9000, 1), (8001, 9005, 1)]
+
+
 def test_errors_are_shown_without_the_values_of_environment_and_log_options() -> None:
     found = seen(an_inspect(Error="cannot log to splunk with tttt-tttt as hunter2-hunter2: sleep"))
 
@@ -114,9 +203,16 @@ def test_what_is_not_ours_is_not_seen() -> None:
 
 
 def test_an_inspect_that_cannot_be_read_means_nothing() -> None:
-    for broken in (an_inspect(Status="levitating"), an_inspect(StartedAt="yesterday"), {"Id": 7}):
+    for broken in (an_inspect(Status=None), an_inspect(StartedAt="yesterday"), {"Id": 7}):
         with pytest.raises(TryAgain, match="Docker's"):
             inspected.seen(broken, OURS)
+
+
+def test_a_host_port_is_shown_though_a_variable_has_the_same_value() -> None:
+    raw = an_inspect(Error="port 8080 of eu-west-1 is taken")
+    raw["Config"]["Env"] += ["PORT=8080", "AWS_REGION=eu-west-1"]
+
+    assert seen(raw).error == "port 8080 of eu-west-1 is taken"
 
 
 def test_what_is_held_names_ports_and_shows_no_value() -> None:
@@ -135,9 +231,13 @@ def test_a_line_of_a_listing_is_summed_up() -> None:
     assert inspected.summary(line | {"Labels": None}, OURS) is None
 
 
+def test_a_listing_leaves_out_a_phase_it_does_not_know() -> None:
+    assert inspected.summary({"Id": "f" * 64, "State": "levitating", "Labels": LABELS}, OURS) is None
+
+
 def test_a_listing_that_cannot_be_read_means_nothing() -> None:
     with pytest.raises(TryAgain):
-        inspected.summary({"Id": "f" * 64, "State": "levitating", "Labels": LABELS}, OURS)
+        inspected.summary({"Id": "f" * 64, "State": 7, "Labels": LABELS}, OURS)
 
 
 @pytest.mark.parametrize(

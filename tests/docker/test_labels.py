@@ -6,12 +6,17 @@ from hypothesis import strategies as st
 from agent.docker import labels
 from agent.model.identity import Identity
 from agent.model.names import TaskArn
+from agent.model.parts import Condition, Dependency, Link, RestartPolicy, VolumesFrom
 from agent.model.seen import Labels
 from agent.model.task import PortMapping, Transport
 from tests.docker.making import an_act
 
 words = st.text(min_size=1, max_size=30)
-ports = st.builds(PortMapping, st.integers(1, 65535), st.integers(0, 65535), st.sampled_from(Transport))
+ports = st.builds(
+    PortMapping, st.integers(1, 65535), st.integers(0, 65535), st.sampled_from(Transport), st.integers(1, 100)
+)
+needs = st.builds(Dependency, words, st.sampled_from(Condition))
+policies = st.builds(RestartPolicy, st.lists(st.integers(0, 255)).map(tuple), st.floats(60, 1800))
 any_labels = st.builds(
     Labels,
     agent=words,
@@ -27,6 +32,8 @@ any_labels = st.builds(
     count=st.integers(1, 100),
     run=st.integers(1, 1000),
     image=st.text(),
+    depends_on=st.lists(needs, max_size=4).map(tuple),
+    restart=st.none() | policies,
     digest=st.text(),
 )
 
@@ -53,6 +60,25 @@ def test_labels_of_an_act_hold_no_environment() -> None:
     act = an_act(environment={"TOKEN": "hunter2-hunter2"}, docker_config='{"Env":["X=hunter2-hunter2"]}')
 
     assert "hunter2" not in str(labels.write(labels.of_act(act, OURS, "d"), "tests"))
+
+
+def test_links_and_volumes_of_others_are_written_as_what_the_container_waits_for() -> None:
+    act = an_act(
+        depends_on=(Dependency("migrate", Condition.SUCCESS), Dependency("db", Condition.START)),
+        links=(Link("db", "database"),),
+        volumes_from=(VolumesFrom("files"),),
+        restart=RestartPolicy((0,), 60.0),
+    )
+
+    found = labels.read(labels.write(labels.of_act(act, OURS, "d"), "tests"))
+
+    assert found is not None
+    assert found.depends_on == (
+        Dependency("migrate", Condition.SUCCESS),
+        Dependency("db", Condition.START),
+        Dependency("files", Condition.CREATE),
+    )
+    assert found.restart == RestartPolicy((0,), 60.0)
 
 
 def test_a_container_without_our_label_has_none_of_our_labels() -> None:

@@ -123,3 +123,13 @@ def test_queries_of_other_addresses_are_not_shown_either() -> None:
     told = reasons.of_pull("app:1", 'Get "https://r.example/token?account=me&password=pw": EOF')
 
     assert str(told) == 'Get "https://r.example/token": EOF'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waited"),
+    [(240, "4m0s"), (180.0, "3m0s"), (45, "45s"), (90.5, "1m30.5s"), (7200, "2h0m0s"), (3661, "1h1m1s")],
+)
+def test_a_late_answer_is_told_as_ecs_users_know_it(seconds: float, waited: str) -> None:
+    told = reasons.timed_out("created", seconds)
+
+    assert told == f"DockerTimeoutError: Could not transition to created; timed out after waiting {waited}"

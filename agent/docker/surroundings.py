@@ -1,0 +1,33 @@
+"""What is the same for every container that this agent makes: where the host is, and what its operator decided."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The settings and facts of the host that bodies of create calls depend on."""
+
+    region: str = ""
+    """Empty: no variable and no endpoint names a region."""
+    dns_suffix: str = "amazonaws.com"
+    """The last part of the names of AWS's endpoints in the region's partition."""
+    runtime: str = ""
+    """The OCI runtime of containers that need no special one; empty leaves it to Docker."""
+    gpus: bool = False
+    """``ECS_ENABLE_GPU_SUPPORT``."""
+    nvidia_runtime: str = "nvidia"
+    """The OCI runtime of containers with GPUs (``ECS_NVIDIA_RUNTIME``)."""
+    inferentia: bool = False
+    """``ECS_ENABLE_INF_SUPPORT``."""
+    external: bool = False
+    """True outside AWS (``ECS_EXTERNAL``), where GPUs are asked of Docker and not of a runtime."""
+    ipc_mode: str = ""
+    """What an empty ``IpcMode`` means (see ``facts.ipc_mode_before_it_was_private``); empty leaves it to Docker."""
+    efs_plugin: bool = False
+    """True if the volume plugin of ECS mounts EFS (``efsAuth`` in ``ECS_VOLUME_PLUGIN_CAPABILITIES``)."""
+    matches_shared_volumes: bool = False
+    """True if a shared volume must be as asked for, and not only be there (``ECS_SHARED_VOLUME_MATCH_FULL_CONFIG``)."""
+
+
+NOWHERE_SPECIAL = Surroundings()
+"""A host outside any region, with nothing decided."""
