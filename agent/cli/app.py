@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import dev as dev_command
+from agent.cli import explain as explain_command
 from agent.cli.dev_options import Options, Purpose
 from agent.cli.listen import parse_address
 
@@ -77,3 +78,13 @@ def dev(
     purpose = Purpose.SAMPLE if sample else Purpose.DEMO if demo else Purpose.STOP if stop else Purpose.STAY
     code = dev_command.main(Options(data, address, region, account, purpose, stop_line))
     raise typer.Exit(code)
+
+
+@app.command()
+def explain(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's ARN, its id, or the beginning of that.")],
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The agent's data directory.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the agent's answer as it is.")] = False,
+) -> None:
+    """Say what a task on this machine waits for, or why it ended: whole errors, exit codes, times."""
+    raise typer.Exit(explain_command.main(task, data_dir, as_json=as_json))

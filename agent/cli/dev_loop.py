@@ -120,6 +120,8 @@ class Dev:
         say(f"\nThe ECS API is at {self._place.endpoint}. To copy into another terminal:\n")
         for command in commands:
             say(f"  {self._place.to_copy('ecs ' + command)}\n", "bold")
+        say("What a task waits for, or why it ended:\n")
+        say(f"  {self._explain_line()}\n", "bold")
         say("Ctrl-C stops the agent and the control plane. What happens meanwhile:")
 
     async def _demo(self, docker: aiodocker.Docker, walk: Walk) -> int:
@@ -203,6 +205,10 @@ class Dev:
                 "--stop",
             ]
         )
+
+    def _explain_line(self) -> str:
+        program = str(Path(sys.argv[0]).absolute())
+        return shlex.join([program, "explain", "--data-dir", str(self._place.data)]) + " TASK"
 
     async def _unless_told(self, work: Awaitable[T]) -> T:
         """What *work* gives. Raises ToldToStop, with *work* cancelled, as soon as a person presses Ctrl-C."""

@@ -48,15 +48,22 @@ class _Waiting:
 
 
 class Runner:
-    """Owns the inbox, and every act that is in flight."""
+    """Owns the inbox, and every act that is in flight. `note` hears of each event what it came to."""
 
     def __init__(
-        self, engine: Engine, journal: Journal, *, clock: Clock, after_commit: Callable[[Decision], None]
+        self,
+        engine: Engine,
+        journal: Journal,
+        *,
+        clock: Clock,
+        after_commit: Callable[[Decision], None],
+        note: Callable[[Event, Decision], None] = story.tell,
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._clock = clock
         self._after_commit = after_commit
+        self._note = note
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._kept = Decision()
         self._unsaved: list[asyncio.Future[None]] = []
@@ -120,7 +127,7 @@ class Runner:
                     raise
                 decision = decision.then(self._decide(broke))
                 continue
-            story.tell(event, latest)
+            self._note(event, latest)
             return decision.then(latest)
 
     async def _commit(self) -> bool:
