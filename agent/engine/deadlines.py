@@ -7,7 +7,7 @@ any deadline passes.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent.engine import due, lifecycle
+from agent.engine import due, ending
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.names import TaskArn
@@ -51,7 +51,7 @@ def _pass(draft: Draft, task: Task) -> Task:
             after = replace(after, wake_at=None)
         kill_at = due.kill_of(after)
         if after.wake_at is None and kill_at is not None and kill_at <= draft.at:
-            after = lifecycle.kill(draft, task, after)
+            after = ending.kill(draft, task, after)
         task = task.having(after)
     return task
 
@@ -62,7 +62,7 @@ def tidy(draft: Draft, arn: TaskArn) -> None:
     if task is None or task.known is not Status.STOPPED or task.remove_at is not None:
         return
     for container in task.containers:
-        task = task.having(lifecycle.remove(draft, task, container))
+        task = task.having(ending.remove(draft, task, container))
     if not all(container.removed for container in task.containers):
         draft.put(task)
         return

@@ -20,8 +20,14 @@ def of_task(task: Task) -> datetime | None:
 
 
 def of_container(container: Container) -> datetime | None:
-    """When an act is tried again, or a stop turns into a kill. A kill that has to wait for its turn waits."""
-    return container.wake_at if container.wake_at is not None else kill_of(container)
+    """When an act is tried again, a stop turns into a kill, or those who wait for this container give up.
+
+    A kill that has to wait for its turn waits.
+    """
+    act = container.wake_at if container.wake_at is not None else kill_of(container)
+    if act is None or container.start_by is None:
+        return act or container.start_by
+    return min(act, container.start_by)
 
 
 def kill_of(container: Container) -> datetime | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
-from agent.engine import broken, deadlines, lifecycle, listing, outcomes, reports
+from agent.engine import broken, deadlines, lifecycle, listing, ordering, outcomes, reports
 from agent.engine.draft import Draft, TaskIsBroken
 from agent.engine.world import Row, Snapshot, World
 from agent.model.acts import ContainerAct, PullImage
@@ -147,21 +147,20 @@ def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
     known = draft.task(arn)
     if known is not None:
         if known.spec.rebuilt:
-            draft.put(listing.fill_in(known, event.spec, event.draw))
+            draft.put(ordering.refused(listing.fill_in(known, event.spec, event.draw)))
             return {arn}
         return set()
     if draft.tombstone(arn) is not None:
         return set()
-    draft.put(
-        Task(
-            spec=event.spec,
-            containers=tuple(Container(name=spec.name) for spec in event.spec.containers),
-            arrived=event.at,
-            admitted=event.at,
-            draw=event.draw,
-            seq=event.seq,
-        ),
+    task = Task(
+        spec=event.spec,
+        containers=tuple(Container(name=spec.name) for spec in event.spec.containers),
+        arrived=event.at,
+        admitted=event.at,
+        draw=event.draw,
+        seq=event.seq,
     )
+    draft.put(ordering.refused(task))
     draft.moved(arn, "", Status.NONE, Status.NONE, "assigned")
     return {arn}
 
@@ -217,7 +216,7 @@ def _observe(draft: Draft, event: Observed) -> set[TaskArn]:
     if task is None or arn in draft.world.abandoned:
         return set()  # the next listing decides whether this is a stray or a task to rebuild
     with draft.about(arn):
-        draft.put(listing.look(draft, task, event.seen))
+        draft.put(listing.look(draft, task, event.seen, may_be_late=True))
     return {arn}
 
 

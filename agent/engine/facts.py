@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from agent.engine import reasons
+from agent.engine.restarts import is_between_runs
 from agent.model.seen import Seen
-from agent.model.status import Doing, Status
-from agent.model.task import Container
+from agent.model.status import Doing, Health, Status
+from agent.model.task import Container, ContainerSpec
 
 
 def concerns(container: Container, seen: Seen) -> bool:
-    """Is *seen* this very container in its present run?"""
+    """Is *seen* this very container, in whichever of its runs?"""
     if container.docker_id:
         return container.docker_id == seen.docker_id
     return seen.labels.run >= container.run
@@ -25,9 +26,22 @@ def is_ghost(container: Container, seen: Seen) -> bool:
     return concerns(container, seen) and container.known is Status.STOPPED and seen.status is Status.RUNNING
 
 
-def apply(container: Container, seen: Seen) -> Container:
+def is_of_an_older_run(container: Container, seen: Seen, *, may_be_late: bool = False) -> bool:
+    """Does *seen* show a run that the policy has followed with another?
+
+    Runs differ in their starts. Only a look that may have been overtaken is judged by which start is earlier: the
+    clock of the host may have been set back between two runs.
+    """
+    if not container.restarts or container.started_at is None or seen.started_at is None:
+        return False
+    if may_be_late and seen.started_at < container.started_at:
+        return True
+    return is_between_runs(container) and seen.started_at == container.started_at
+
+
+def apply(container: Container, seen: Seen, *, may_be_late: bool = False) -> Container:
     """The container's row after *seen*; the same row where it says nothing new."""
-    if not concerns(container, seen):
+    if not concerns(container, seen) or is_of_an_older_run(container, seen, may_be_late=may_be_late):
         return container
     container = adopt(container, seen)
     match seen.status:
@@ -39,6 +53,25 @@ def apply(container: Container, seen: Seen) -> Container:
             return replace(container, known=max(container.known, Status.CREATED))
 
 
+def with_health(
+    spec: ContainerSpec, container: Container, seen: Seen, at: datetime, *, may_be_late: bool = False
+) -> Container:
+    """The container's row with the health that *seen* shows; the same row where that has not changed.
+
+    A check that starts anew follows a new start only, so a look that says so of an older verdict has come late.
+    """
+    if not spec.health_check or seen.health is None or seen.status is not Status.RUNNING:
+        return container
+    if container.known is not Status.RUNNING or not concerns(container, seen):
+        return container
+    if is_of_an_older_run(container, seen, may_be_late=may_be_late):
+        return container
+    is_news = seen.health is not container.health and seen.health is not Health.UNKNOWN
+    if not is_news and container.health_since is not None:
+        return container
+    return replace(container, health=seen.health, health_since=at, health_output=seen.health_output)
+
+
 def adopt(container: Container, seen: Seen) -> Container:
     """The container's row, with the id that Docker has given it."""
     if container.docker_id:
@@ -48,7 +81,9 @@ def adopt(container: Container, seen: Seen) -> Container:
 
 def has_run(container: Container, seen: Seen) -> bool:
     """Has this container run and ended? Then no act that was lost can bring it to life any more."""
-    return concerns(container, seen) and seen.status is Status.STOPPED and seen.started_at is not None
+    if not concerns(container, seen) or is_of_an_older_run(container, seen):
+        return False
+    return seen.status is Status.STOPPED and seen.started_at is not None
 
 
 def vanished(container: Container, reason: str) -> Container:
@@ -63,7 +98,16 @@ def _runs(container: Container, seen: Seen) -> Container:
         return container
     if container.known is Status.RUNNING and _other_start(container.started_at, seen.started_at):
         return replace(container, wanted=Status.STOPPED, reason=container.reason or reasons.RESTARTED_OUTSIDE)
-    return replace(container, known=Status.RUNNING, started_at=seen.started_at, bindings=seen.bindings, tries=0)
+    return replace(
+        container,
+        known=Status.RUNNING,
+        started_at=seen.started_at,
+        first_started_at=container.first_started_at or seen.started_at,
+        exit_code=None,
+        finished_at=None,
+        bindings=seen.bindings,
+        tries=0,
+    )
 
 
 def _other_start(known: datetime | None, shown: datetime | None) -> bool:
@@ -75,11 +119,13 @@ def _has_stopped(container: Container, seen: Seen) -> Container:
         return container
     if seen.started_at is None and Doing.START in container.in_flight:
         return container  # the start failed; its own answer is on its way and says why
+    started_at = container.started_at if container.known is Status.RUNNING else None
     return replace(
         container,
         known=Status.STOPPED,
         exit_code=seen.exit_code,
-        started_at=container.started_at or seen.started_at,
+        started_at=started_at or seen.started_at,
+        first_started_at=container.first_started_at or seen.started_at,
         finished_at=seen.finished_at,
         reason=container.reason or reasons.of_exit(seen),
     )

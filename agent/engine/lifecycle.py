@@ -31,25 +31,14 @@ order of decision, a lost act where it was lost, so what an answer settles is wh
 """
 
 from dataclasses import replace
-from datetime import timedelta
 
-from agent.engine import leases, reasons, reports
+from agent.engine import ending, leases, ordering, reasons, reports, restarts
 from agent.engine.draft import Draft
 from agent.engine.naming import container_name
-from agent.model.acts import (
-    DOING,
-    CreateContainer,
-    InspectContainer,
-    KillContainer,
-    RemoveContainer,
-    StartContainer,
-    StopContainer,
-)
+from agent.model.acts import CreateContainer, StartContainer
 from agent.model.errors import GiveUp
 from agent.model.status import Doing, Status
 from agent.model.task import Container, ContainerSpec, Task
-
-ContainerDoing = CreateContainer | StartContainer | StopContainer | KillContainer | InspectContainer | RemoveContainer
 
 
 def drive(draft: Draft, task: Task) -> Task:
@@ -57,7 +46,7 @@ def drive(draft: Draft, task: Task) -> Task:
     before = None
     while before != task:  # a container given up without any act may be an essential one
         before = task
-        task = _follow_essentials(draft, task)
+        task = _limited(draft, _follow_essentials(draft, task))
         for spec, container in task.pairs():
             after = _advance(draft, task, spec, container)
             _note(draft, task, container, after)
@@ -86,8 +75,10 @@ def accept(draft: Draft, task: Task, after: Container) -> Task:
     One that was started and ended between two looks is told RUNNING first: it did run, and ECS counts from there.
     """
     before = task[after.name]
-    ran = before.known < Status.RUNNING and after.known is Status.STOPPED and after.started_at is not None
-    if ran and before.wanted is Status.RUNNING and task.wanted is Status.RUNNING and not _has_fallen(task):
+    was_made = before.known >= Status.CREATED  # else it is found without a record: it may be over for ECS
+    is_alive = before.wanted is Status.RUNNING and task.wanted is Status.RUNNING and not _has_fallen(task)
+    ran = before.known < Status.RUNNING and after.known is Status.STOPPED
+    if ran and is_alive and after.started_at not in (None, before.started_at):
         ran_once = replace(
             after, known=Status.RUNNING, wanted=before.wanted, exit_code=None, finished_at=None, reason=before.reason
         )
@@ -95,6 +86,8 @@ def accept(draft: Draft, task: Task, after: Container) -> Task:
         task = settle(draft, task.having(ran_once))
         before = task[after.name]
         after = replace(after, told=before.told)
+    if is_alive and was_made and restarts.covers(task.asked(after.name), before, after, draft.at):
+        after = replace(restarts.again(before, after, draft.at), told=before.told)
     _note(draft, task, before, after)
     return task.having(after)
 
@@ -107,6 +100,11 @@ def _known(draft: Draft, task: Task) -> Status:
     if task.wanted is Status.STOPPED:
         return task.known  # on its way down: nothing more is reached
     return min(Status.RUNNING, *(container.known for container in task.containers))
+
+
+def _limited(draft: Draft, task: Task) -> Task:
+    """A start that the agent slept through counts from the first listing on."""
+    return ordering.limited(task, draft.at if not draft.world.listed else task.admitted or task.arrived)
 
 
 def _follow_essentials(draft: Draft, task: Task) -> Task:
@@ -135,8 +133,14 @@ def _advance(draft: Draft, task: Task, spec: ContainerSpec, container: Container
     if container.at_rest:
         return container
     if container.wanted is Status.STOPPED:
-        return _wind_down(draft, task, spec, container)
-    if container.wake_at is not None or container.in_flight or not _may_act(draft, task, container):
+        return ending.wind_down(draft, task, spec, container)
+    if ordering.is_waiting(container):
+        obstacle = ordering.obstacle(task, spec, draft.at if draft.released else None)
+        if obstacle is not None and obstacle.is_final:
+            return _never_created(draft, task, spec, container, obstacle.text)
+        if obstacle is not None and container.known is Status.PULLED:
+            return container
+    if container.wake_at is not None or container.in_flight or not ending.may_act(draft, task, container):
         return container
     return _repeat(draft, task, spec, container) if container.lost else _next(draft, task, spec, container)
 
@@ -148,31 +152,41 @@ def _next(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -
         case Status.PULLED:
             return create(draft, task, spec, container)
         case Status.CREATED:
-            return _do(draft, container, StartContainer(task.arn, container.name, container.run, container.docker_id))
+            return _start(draft, task, container)
         case _:
             return container
 
 
-def _may_act(draft: Draft, task: Task, container: Container) -> bool:
-    if not draft.released or task.admitted is None:
-        return False
-    return draft.is_sure(task.arn, container) or not container.lost
-
-
 def _repeat(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    afresh = _without_doing(container)
+    afresh = ending.without_doing(container)
     if container.is_doing(Doing.PULL):
         return _pull(draft, task, spec, afresh)
     if container.is_doing(Doing.CREATE):
         return create(draft, task, spec, afresh, again=True)
     if container.is_doing(Doing.START):
-        act = StartContainer(task.arn, container.name, container.run, container.docker_id, again=True)
-        return _do(draft, afresh, act)
+        return _start(draft, task, afresh, again=True)
     return afresh
 
 
-def _without_doing(container: Container) -> Container:
-    return replace(container, doing=(), lost=())
+def _never_created(draft: Draft, task: Task, spec: ContainerSpec, container: Container, reason: str) -> Container:
+    draft.leave_pull(task.spec.source(spec), (task.arn, container.name))
+    return replace(
+        ending.without_doing(container),
+        known=Status.STOPPED,
+        wanted=Status.STOPPED,
+        wake_at=None,
+        exit_code=ordering.NEVER_STARTED,
+        reason=reason,
+    )
+
+
+def _start(draft: Draft, task: Task, container: Container, *, again: bool = False) -> Container:
+    last = container.started_at if restarts.is_between_runs(container) else None
+    return ending.do(
+        draft,
+        container,
+        StartContainer(task.arn, container.name, container.run, container.docker_id, again=again, last_start=last),
+    )
 
 
 def _pull(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
@@ -203,73 +217,7 @@ def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, 
         network_mode=task.spec.network_mode,
         again=again,
     )
-    return _do(draft, container, act)
-
-
-def _wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    if container.is_doing(Doing.PULL):
-        draft.leave_pull(task.spec.source(spec), (task.arn, container.name))
-        container = _without_doing(container)
-    if not container.doing:
-        if container.known < Status.RUNNING:
-            return replace(container, known=Status.STOPPED, wake_at=None)
-        return stop(draft, task, spec, container)
-    if not container.in_flight:
-        return _wind_down_unsure(draft, task, spec, container)
-    is_up = container.known is not Status.STOPPED
-    if is_up and Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
-        return stop(draft, task, spec, container)
-    return container
-
-
-def _wind_down_unsure(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    if not _may_act(draft, task, container) or container.wake_at is not None:
-        return container
-    if container.is_doing(Doing.CREATE, Doing.INSPECT):
-        name = container_name(task.spec, container.name)
-        act = InspectContainer(task.arn, container.name, container.run, name, container.docker_id)
-        return _do(draft, container, act)
-    if container.is_doing(Doing.KILL):
-        return kill(draft, task, container)
-    return stop(draft, task, spec, container)
-
-
-def stop(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    """Have the container signalled now, and killed when its grace ends; a grace that runs already is kept."""
-    if not draft.released or container.wake_at is not None or not container.docker_id:
-        return container
-    grace = draft.rules.stop_timeout if spec.stop_timeout is None else timedelta(seconds=spec.stop_timeout)
-    kill_at = max(container.kill_at, draft.at) if container.kill_at is not None else draft.at + grace
-    act = StopContainer(task.arn, container.name, container.run, container.docker_id, kill_at)
-    return _do(draft, replace(container, kill_at=kill_at), act)
-
-
-def kill(draft: Draft, task: Task, container: Container) -> Container:
-    """Have the container killed now, whatever else is on its way."""
-    if not draft.released or not container.docker_id:
-        return container
-    return _do(draft, container, KillContainer(task.arn, container.name, container.run, container.docker_id))
-
-
-def remove(draft: Draft, task: Task, container: Container) -> Container:
-    """Have what is left of a stopped container removed."""
-    if not draft.released or container.in_flight or container.removed or container.wake_at is not None:
-        return container
-    if container.lost and not draft.is_sure(task.arn, container):
-        return container
-    if not container.docker_id:
-        return replace(container, removed=True)
-    name = container_name(task.spec, container.name)
-    act = RemoveContainer(task.arn, container.name, container.run, name, container.docker_id)
-    return _do(draft, _without_doing(container), act)
-
-
-def _do(draft: Draft, container: Container, act: ContainerDoing) -> Container:
-    draft.acts.append(act)
-    draft.hear(act.task, act.container)
-    word = DOING[type(act)]
-    doing = (*(d for d in container.doing if d is not word), word)
-    return replace(container, doing=doing, lost=tuple(d for d in container.lost if d is not word), wake_at=None)
+    return ending.do(draft, container, act)
 
 
 def _note(draft: Draft, task: Task, before: Container, after: Container) -> None:

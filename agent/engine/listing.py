@@ -7,11 +7,11 @@ be rebuilt from its labels (the journal was lost), unless a tombstone says that 
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 
-from agent.engine import facts, leases, lifecycle, reasons
+from agent.engine import downtime, ending, facts, leases, lifecycle, reasons
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.acts import KillContainer, RemoveContainer
@@ -28,7 +28,16 @@ def to_inspect(world: World, listed: Iterable[Summary]) -> frozenset[DockerId]:
     shown = {summary.docker_id: summary.phase for summary in listed}
     differing = {i for i, phase in shown.items() if i not in rows or _differs(rows[i], phase)}
     missing = {i for i, container in rows.items() if i not in shown and not container.at_rest}
-    return frozenset(differing | missing)
+    return frozenset(differing | missing | (_watched(world) & shown.keys()))
+
+
+def _watched(world: World) -> set[DockerId]:
+    """Running containers whose health is kept: a listing does not show it, and a hint may have been missed."""
+    watched = set()
+    for task in world.tasks.values():
+        names = {spec.name for spec in task.spec.containers if spec.health_check}
+        watched |= {c.docker_id for c in task.containers if c.name in names and c.known is Status.RUNNING}
+    return watched
 
 
 def _differs(container: Container, phase: Phase) -> bool:
@@ -51,13 +60,14 @@ def hear(draft: Draft, event: Listed) -> set[TaskArn]:
     draft.unsure = {key: step for key, step in draft.unsure.items() if step > event.asked}
     by_task = _by_task(event.seen)
     touched = set()
+    down = timedelta() if draft.world.listed else downtime.length(draft.tasks(), event.at)
     for task in list(draft.tasks()):
         seen = by_task.pop(task.arn, ())
         if task.arn in draft.world.abandoned:
             _kill_abandoned(draft, seen)
             continue
         with draft.about(task.arn):
-            after = _judge(draft, task, seen, event)
+            after = _judge(draft, downtime.forgiven(task, down), seen, event)
             draft.put(after)
         if (was_held and draft.released) or after is not task or any(c.lost for c in task.containers):
             touched.add(task.arn)
@@ -96,8 +106,11 @@ def _is_of_row(container: Container | None, seen: Seen) -> bool:
     return container is not None and facts.concerns(container, seen)
 
 
-def look(draft: Draft, task: Task, seen: Seen) -> Task:
-    """Apply one look at a container of *task*: a listing's entry, or an inspect that a hint caused."""
+def look(draft: Draft, task: Task, seen: Seen, *, may_be_late: bool = False) -> Task:
+    """Apply one look at a container of *task*: a listing's entry, or an inspect that a hint caused.
+
+    The latter may have been overtaken by other news.
+    """
     try:
         before = task[seen.labels.container]
     except KeyError:
@@ -106,8 +119,11 @@ def look(draft: Draft, task: Task, seen: Seen) -> Task:
         if before.in_flight:
             return task
         haunted = replace(facts.adopt(before, seen), doing=(), lost=(), kill_at=None, wake_at=None)
-        return task.having(lifecycle.stop(draft, task, task.asked(before.name), haunted))
-    after = facts.apply(before, seen)
+        return task.having(ending.stop(draft, task, task.asked(before.name), haunted))
+    after = facts.apply(before, seen, may_be_late=may_be_late)
+    after = facts.with_health(task.asked(before.name), after, seen, draft.at, may_be_late=may_be_late)
+    if after.health is not before.health:
+        draft.hear(task.arn, before.name)
     is_made = Doing.CREATE in after.lost and facts.concerns(after, seen)
     if after.lost and (is_made or after.known > before.known or facts.has_run(after, seen)):
         after = replace(after, doing=after.in_flight, lost=())
@@ -198,6 +214,8 @@ def _spec(labels: Labels) -> ContainerSpec:
         essential=labels.essential,
         ports=labels.ports,
         stop_timeout=labels.stop_timeout,
+        depends_on=labels.depends_on,
+        restart=labels.restart,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from agent.engine import facts, lifecycle, reasons
 from agent.engine.draft import Draft
 from agent.engine.leases import ATTEMPTS
+from agent.engine.restarts import is_between_runs
 from agent.engine.world import Key, World
 from agent.model.acts import (
     DOING,
@@ -64,6 +65,7 @@ def answered(draft: Draft, event: ContainerAnswered) -> set[TaskArn]:
         container = replace(facts.vanished(container, reason), removed=True)
         return _put(draft, task, container)
     container = facts.apply(container, event.seen)
+    container = facts.with_health(task.asked(container.name), container, event.seen, draft.at)
     if before is not Status.STOPPED and _came_to_nothing(event.act, container):
         container = _again_later(draft, event.act, container, reasons.NO_START)
     return _put(draft, task, container)
@@ -154,7 +156,8 @@ def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskAr
         container = _unanswered(draft, act, container)
     else:
         container = _answered(draft, act, container)
-    if event.fault is Fault.PORT_TAKEN and container.wanted is Status.RUNNING and container.known < Status.RUNNING:
+    is_new = container.wanted is Status.RUNNING and container.known < Status.RUNNING and not is_between_runs(container)
+    if event.fault is Fault.PORT_TAKEN and is_new:
         container = _other_ports(container, event.port)
     elif _is_worth_another_try(event.fault, act, container):
         container = replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))

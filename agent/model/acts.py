@@ -148,6 +148,8 @@ class StartContainer(ContainerAct):
 
     docker_id: DockerId
     again: bool = False
+    last_start: datetime | None = None
+    """When its run before this one began, for a restart by policy: that start is not the one which is asked about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Self
 
 from agent.model.names import NO_ID, DockerId, Image, TaskArn
 from agent.model.parts import (
+    Condition,
     Dependency,
     EnvironmentFile,
     Link,
@@ -119,6 +120,13 @@ class ContainerSpec:
     """UUIDs of the GPUs that ECS gave to this container."""
     logs_by_execution_role: bool = False
     """True if the awslogs driver signs with the execution role (``logsAuthStrategy``)."""
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """All that this container waits for: what it says itself, links (a START), and ``volumesFrom`` (a CREATE)."""
+        links = tuple(Dependency(link.container, Condition.START) for link in self.links)
+        volumes = tuple(Dependency(one.container, Condition.CREATE) for one in self.volumes_from)
+        return self.depends_on + links + volumes
 
 
 @dataclass(frozen=True, slots=True)
