@@ -1,5 +1,5 @@
 # Everything a person does with this repository. `make` alone lists it.
-.PHONY: help dev demo down test bench lock
+.PHONY: help dev demo down test bench soak lock
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -24,10 +24,15 @@ down: ## stop the tasks that `make dev` left running, and an engine it started
 test: ## set up, start an engine, check form and types, run every test
 	@packaging/check
 
-bench: ## measure what is added to bare Docker: time to RUNNING, memory
+bench: ## measure what is added to bare Docker: start, stop, dependencies, burst, memory, processor
 	@packaging/bootstrap test
 	@packaging/engine up
 	@.venv/bin/python -m tests.bench
+
+soak: ## what takes too long for every change: 10,000 graphs, 20,000 histories, 200 kills
+	@packaging/bootstrap test
+	@packaging/engine up
+	@.venv/bin/python -m tests.soak
 
 lock: ## write constraints.txt anew, from the newest versions that pyproject.toml allows
 	@packaging/lock
