@@ -320,3 +320,38 @@ def test_a_deadline_passes_also_while_the_inbox_is_never_empty() -> None:
         assert decided_after[0] < 100
 
     asyncio.run(whole())
+
+
+def test_one_call_that_hangs_delays_its_own_container_only() -> None:
+    spec = TaskSpec(ARN, "web", "1", tuple(ContainerSpec(name, Image(f"{name}:1")) for name in ("hangs", "beside")))
+    other = TaskSpec(TaskArn(ARN[:-1] + "e"), "web", "1", (ContainerSpec("far", Image("far:1")),))
+
+    class Hanging(Script):
+        """Docker never answers one create call; whatever is asked about other containers it does."""
+
+        async def perform(self, act: Act) -> Event | None:
+            outcome = await super().perform(act)
+            if isinstance(act, CreateContainer) and act.container == "hangs":
+                await asyncio.Event().wait()
+            return outcome
+
+    async def whole() -> None:
+        engine, script = Engine(Rules()), Hanging(obliging)
+        runner = Runner(engine, GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
+        running = asyncio.create_task(runner.run(script))
+        async with asyncio.timeout(5):
+            await runner.submit(LISTED, TaskAssigned(spec, T0, "0" * 40), TaskAssigned(other, T0, "1" * 40))
+            async with script.changed:
+                await script.changed.wait_for(
+                    lambda: (
+                        {act.container for act in script.acts if isinstance(act, StartContainer)} == {"beside", "far"}
+                    )
+                )
+            assert any(isinstance(act, CreateContainer) and act.container == "hangs" for act in script.acts)
+            await runner.submit(TaskStopRequested(other.arn, T0))
+            await script.until(StopContainer)
+        assert engine.tasks[ARN]["hangs"].known is Status.PULLED
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(whole())

@@ -25,13 +25,13 @@ class Listening(Runner):
 
     async def submit(self, *events: Event) -> None:
         await super().submit(*events)
-        await self._note(*events)
+        await self._remember(*events)
 
     def post(self, *events: Event) -> None:
         super().post(*events)
         self.heard += events
 
-    async def _note(self, *events: Event) -> None:
+    async def _remember(self, *events: Event) -> None:
         async with self.news:
             self.heard += events
             self.news.notify_all()
