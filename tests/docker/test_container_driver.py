@@ -4,13 +4,17 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.docker import labels
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
+from agent.docker.surroundings import Surroundings
+from agent.model.acts import CreateContainer
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
@@ -20,7 +24,7 @@ from agent.model.task import Binding, Lease, Transport
 from tests.conftest import a_mark
 from tests.docker.cutting_proxy import cutting_proxy
 from tests.docker.making import NOWHERE, Room, a_free_port, a_room, an_act, with_spec
-from tests.sample_image import SAMPLE, client
+from tests.sample_image import SAMPLE, client, remove_containers, remove_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("sample_image")]
 
@@ -148,6 +152,59 @@ def test_a_missing_image_fails_the_create(owner: Identity) -> None:
             await room.containers.create(an_act(image="dockworker.invalid/missing:1"))
 
         assert told.value.name == "CannotCreateContainerError"
+
+    run(owner, story)
+
+
+def test_the_region_is_told_unless_the_image_says_one(owner: Identity, docker_host: str) -> None:
+    image = f"dockworker.invalid/region:{owner.agent_id}"
+
+    async def environment(room: Room, act: CreateContainer) -> list[str]:
+        made = await room.containers.create(act)
+        async with room.engine.call(10) as docker:
+            return (await docker.containers.container(made).show())["Config"]["Env"] or []
+
+    async def story() -> None:
+        async with a_room(owner, around=Surroundings(region="eu-west-1")) as room, client(docker_host) as docker:
+            base = await a_foreign_container(owner, docker_host, f"dockworker-test-{owner.agent_id}")
+            repository, _, tag = image.rpartition(":")
+            changes = ["ENV AWS_DEFAULT_REGION=us-west-2"]
+            await docker.containers.container(base).commit(repository=repository, tag=tag, changes=changes)
+            try:
+                assert "AWS_REGION=eu-west-1" in await environment(room, an_act())
+                with_own = await environment(room, an_act(image=image))
+                with pytest.raises(GiveUp, match="No such image"):
+                    await room.containers.create(an_act(image="dockworker.invalid/missing:1"))
+            finally:
+                await remove_containers(docker_host, f"{labels.AGENT}={owner.agent_id}")
+                await remove_image(docker_host, image)
+        assert [entry for entry in with_own if "REGION" in entry] == ["AWS_DEFAULT_REGION=us-west-2"]
+
+    asyncio.run(story())
+
+
+def test_a_create_or_start_that_takes_too_long_is_unknown_and_told_as_ecs_users_know_it(
+    owner: Identity, docker_host: str
+) -> None:
+    async def story() -> None:
+        async with DockerEngine.connect(docker_host) as engine:
+            hasty = ContainerDriver(engine, lambda: owner, create_timeout=timedelta(), start_timeout=timedelta())
+            with pytest.raises(OutcomeUnknown, match="DockerTimeoutError: Could not transition to created; timed out"):
+                await hasty.create(an_act())
+            with pytest.raises(OutcomeUnknown, match="DockerTimeoutError: Could not transition to started; timed out"):
+                await hasty.start(NO_SUCH)
+
+    asyncio.run(story())
+
+
+def test_a_port_is_told_as_taken_though_a_variable_has_its_number(owner: Identity) -> None:
+    async def story(room: Room) -> None:
+        port = a_free_port()
+        act = replace(an_act(environment={"PORT": str(port)}), leases=(Lease(80, port),))
+        await room.containers.start(await room.containers.create(replace(an_act(), leases=act.leases)))
+
+        with pytest.raises(PortTaken, match=str(port)):
+            await room.containers.start(await room.containers.create(act))
 
     run(owner, story)
 
