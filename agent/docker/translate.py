@@ -18,7 +18,7 @@ from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
 from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.errors import GiveUp
-from agent.model.task import Lease
+from agent.model.task import Lease, PortMapping
 
 _CONFIG_ERROR, _HOST_CONFIG_ERROR = "DockerClientConfigError", "HostConfigError"
 _BAD_CONFIG = GiveUp(_CONFIG_ERROR, "Unable decode given docker config")
@@ -107,6 +107,13 @@ def _published(act: CreateContainer) -> tuple[tuple[str, int], ...]:
     return tuple(pair for lease in leases for pair in _ports(lease))
 
 
+def _exposed(ports: Iterable[PortMapping]) -> Iterable[str]:
+    """The ports that the definition names, in every network mode: proxies on the host read there what is served."""
+    for mapping in ports:
+        for step in range(mapping.count):
+            yield f"{mapping.container_port + step}/{mapping.transport}"
+
+
 def _ports(lease: Lease) -> Iterable[tuple[str, int]]:
     for step in range(lease.count):
         yield f"{lease.container_port + step}/{lease.transport}", lease.host_port + step
@@ -118,7 +125,7 @@ def _config(act: CreateContainer, variables: dict[str, str], published: tuple[tu
         "Image": spec.image,
         "Env": [f"{name}={value}" for name, value in sorted(variables.items())],
         "Labels": {},
-        "ExposedPorts": {port: {} for port, _ in published},
+        "ExposedPorts": {port: {} for port in (*_exposed(spec.ports), *(port for port, _ in published))},
     }
     if spec.command:
         config["Cmd"] = list(spec.command)

@@ -323,16 +323,17 @@ def test_two_containers_share_volumes_and_one_knows_the_other_by_its_link(owner:
 
     async def story(room: Room) -> None:
         await room.volumes.create(volume)
-        made = await room.containers.create(files)
-        await room.containers.start(made)
-        linked = await room.containers.create(reader)
-        await room.containers.start(linked)
-        async with room.engine.call(20) as docker:
-            over = await docker.containers.container(linked).wait()
-        found = await inspect(room, linked)
-        for one in (linked, made):
-            await room.containers.remove(one, force=True)
-        await room.volumes.remove(RemoveVolume(TaskArn("arn"), ResourceKind.VOLUME, "data", name))
+        try:
+            await room.containers.start(await room.containers.create(files))
+            linked = await room.containers.create(reader)
+            await room.containers.start(linked)
+            async with room.engine.call(20) as docker:
+                over = await docker.containers.container(linked).wait()
+            found = await inspect(room, linked)
+        finally:
+            for one in (reader, files):
+                await room.containers.remove(one.name, force=True)
+            await room.volumes.remove(RemoveVolume(TaskArn("arn"), ResourceKind.VOLUME, "data", name))
 
         assert over["StatusCode"] == 0
         assert found["HostConfig"]["Links"] == [f"/{files.name}:/{reader.name}/db"]

@@ -9,7 +9,7 @@ from agent.docker.surroundings import Surroundings
 from agent.model.acts import Wiring
 from agent.model.credentials import ContainerValues
 from agent.model.errors import GiveUp
-from agent.model.task import Lease, Transport
+from agent.model.task import Lease, PortMapping, Transport
 from tests.docker.making import Changes, an_act, with_spec
 
 WEB = Lease(container_port=80, host_port=8080)
@@ -181,12 +181,14 @@ def test_health_that_is_to_be_kept_needs_a_check() -> None:
 
 
 @pytest.mark.parametrize("mode", ["host", "none"])
-def test_without_a_bridge_nothing_is_published(mode: str) -> None:
-    body = translate.create_body(replace(an_act(), leases=(WEB,), network_mode=mode))
+def test_without_a_bridge_ports_are_named_and_not_published(mode: str) -> None:
+    act = replace(an_act(ports=(PortMapping(80), PortMapping(8000, count=2))), leases=(WEB,), network_mode=mode)
+
+    body = translate.create_body(act)
 
     assert body["HostConfig"]["NetworkMode"] == mode
     assert body["HostConfig"]["PortBindings"] == {}
-    assert body["ExposedPorts"] == {}
+    assert body["ExposedPorts"] == {"80/tcp": {}, "8000/tcp": {}, "8001/tcp": {}}
 
 
 def test_ecs_texts_are_laid_over_as_go_would_read_them() -> None:
