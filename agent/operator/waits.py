@@ -1,8 +1,10 @@
 """What a task, and each of its containers, is waiting for."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from agent.model.parts import Condition, Dependency, Registry
+from agent.engine import ordering
+from agent.model.parts import Registry
 from agent.model.status import Doing, Health, ResourceKind, ResourceStatus, Status
 from agent.model.task import Container, ContainerSpec, Resource, Task
 from agent.operator.ports import Credentials, Progress
@@ -47,8 +49,6 @@ def of_container(task: Task, spec: ContainerSpec, container: Container, pulls: M
         yield from _before_its_stop(task, container)
     elif container.known < Status.CREATED and task.admitted is not None:
         yield from _before_its_creation(task, spec)
-    elif container.known is Status.CREATED:
-        yield from _others(task, spec)
 
 
 def _pull(spec: ContainerSpec, progress: Progress | None) -> str:
@@ -79,33 +79,12 @@ def _needs(spec: ContainerSpec, resource: Resource) -> bool:
 
 
 def _others(task: Task, spec: ContainerSpec) -> Iterator[str]:
-    for need in needs(spec):
+    for need in spec.dependencies:
+        alone = replace(spec, depends_on=(need,), links=(), volumes_from=())
         other = next((one for one in task.containers if one.name == need.container), None)
-        if other is not None and not _is_met(need.condition, other):
-            yield f"container {need.container} to be {need.condition} (it is {_stands(other)})"
-
-
-def needs(spec: ContainerSpec) -> tuple[Dependency, ...]:
-    """What a container needs of others: as asked, and because it links them or mounts what they mount."""
-    return (
-        *spec.depends_on,
-        *(Dependency(link.container, Condition.START) for link in spec.links),
-        *(Dependency(one.container, Condition.CREATE) for one in spec.volumes_from),
-    )
-
-
-def _is_met(condition: Condition, other: Container) -> bool:
-    match condition:
-        case Condition.CREATE:
-            return other.known >= Status.CREATED
-        case Condition.START:
-            return other.known >= Status.RUNNING
-        case Condition.COMPLETE:
-            return other.known is Status.STOPPED
-        case Condition.SUCCESS:
-            return other.known is Status.STOPPED and other.exit_code == 0
-        case Condition.HEALTHY:
-            return other.known is Status.RUNNING and other.health is Health.HEALTHY
+        if other is not None and ordering.obstacle(task, alone, None) is not None:
+            limit = f", at the latest at {other.start_by.isoformat()}" if other.start_by is not None else ""
+            yield f"container {need.container} to be {need.condition}{limit} (it is {_stands(other)})"
 
 
 def _stands(other: Container) -> str:
@@ -118,7 +97,7 @@ def _before_its_stop(task: Task, container: Container) -> Iterator[str]:
     if container.at_rest:
         return
     for spec, other in task.pairs():
-        if not other.at_rest and any(need.container == container.name for need in needs(spec)):
+        if not other.at_rest and any(need.container == container.name for need in spec.dependencies):
             yield f"container {other.name}, which needs it, to stop first"
     if container.kill_at is not None:
         yield f"its end; it is killed at {container.kill_at.isoformat()}"

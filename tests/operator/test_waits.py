@@ -2,11 +2,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from agent.model.names import DockerId
 from agent.model.parts import Condition, Dependency, Link, Mount, VolumesFrom
 from agent.model.status import Doing, Health, ResourceKind, Status
 from agent.model.task import Container, ContainerSpec, Resource, Task
 from agent.operator import waits
-from tests.operator.scene import APP, DB, a_task, after
+from tests.operator.scene import APP, DB, T0, a_task, after
 
 CREATED, RUNNING, STOPPED = Status.CREATED, Status.RUNNING, Status.STOPPED
 
@@ -88,15 +89,15 @@ def test_a_container_waits_for_the_things_that_it_needs_and_for_no_others() -> N
     ("condition", "other", "wait"),
     [
         (Condition.START, Container("db", CREATED), "container db to be START (it is CREATED)"),
-        (Condition.START, Container("db", RUNNING), ""),
+        (Condition.START, Container("db", RUNNING, first_started_at=T0), ""),
         (Condition.COMPLETE, Container("db", RUNNING), "container db to be COMPLETE (it is RUNNING)"),
-        (Condition.COMPLETE, Container("db", STOPPED, exit_code=3), ""),
+        (Condition.COMPLETE, Container("db", STOPPED, first_started_at=T0, exit_code=3), ""),
         (
             Condition.SUCCESS,
-            Container("db", STOPPED, exit_code=3),
+            Container("db", STOPPED, first_started_at=T0, exit_code=3),
             "container db to be SUCCESS (it is STOPPED with exit code 3)",
         ),
-        (Condition.SUCCESS, Container("db", STOPPED, exit_code=0), ""),
+        (Condition.SUCCESS, Container("db", STOPPED, first_started_at=T0, exit_code=0), ""),
         (
             Condition.HEALTHY,
             Container("db", RUNNING, health=Health.UNHEALTHY),
@@ -104,7 +105,12 @@ def test_a_container_waits_for_the_things_that_it_needs_and_for_no_others() -> N
         ),
         (Condition.HEALTHY, Container("db", RUNNING, health=Health.HEALTHY), ""),
         (Condition.CREATE, Container("db"), "container db to be CREATE (it is NONE)"),
-        (Condition.CREATE, Container("db", CREATED), ""),
+        (Condition.CREATE, Container("db", CREATED, docker_id=DockerId("d")), ""),
+        (
+            Condition.COMPLETE,
+            Container("db", RUNNING, start_by=after(60)),
+            "container db to be COMPLETE, at the latest at 2026-01-01T00:01:00+00:00 (it is RUNNING)",
+        ),
     ],
 )
 def test_a_container_waits_for_another_until_the_condition_is_met(
