@@ -116,7 +116,41 @@ def test_signed_addresses_of_layers_are_not_shown() -> None:
 
     told = reasons.of_pull("app:1", f'error pulling image: Get "{layer}": dial tcp: i/o timeout')
 
-    assert str(told) == "error pulling image: Get REDACTED ECR URL related to app:1: dial tcp: i/o timeout"
+    assert str(told).endswith("error pulling image: Get REDACTED ECR URL related to app:1: dial tcp: i/o timeout")
+    assert "amazonaws" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("User: arn:aws:sts::1:role/x is not authorized to perform: ecr:BatchGetImage on resource: y", "role"),
+        ("pull access denied for app, repository does not exist or may require 'docker login'", "exists"),
+        ("denied: requested access to the resource is denied", "exists"),
+        ("net/http: request canceled while waiting for connection (Client.Timeout exceeded)", "reach the registry"),
+        ("dial tcp: lookup r.example on 1.1.1.1:53: no such host", "reach the registry"),
+        ("toomanyrequests: You have reached your pull rate limit", "limits how often"),
+        ("Get http://r.example/v2/app/manifests/1: no basic auth credentials", "login"),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", "processor"),
+        ("write /var/lib/docker/tmp/x: no space left on device", "disk"),
+    ],
+)
+def test_a_failed_pull_says_what_to_look_at_before_the_text_of_docker(text: str, advice: str) -> None:
+    told = str(reasons.of_pull("r.example/app:9", text, 500))
+
+    assert told.startswith("The task can\u2019t pull the image. ")
+    assert told.endswith(f" {text}")
+    assert advice in told.removesuffix(text)
+
+
+def test_what_nobody_has_ever_heard_is_told_as_it_is() -> None:
+    assert str(reasons.of_pull("r.example/app:9", "odd things happened", 500)) == "odd things happened"
+
+
+def test_the_question_what_a_tag_means_fails_under_its_own_name() -> None:
+    told = reasons.of_pull("r.example/app:9", "manifest unknown", 404, reasons.CANNOT_RESOLVE)
+
+    assert isinstance(told, GiveUp)
+    assert told.reason == "CannotPullImageManifestError: manifest unknown"
 
 
 def test_queries_of_other_addresses_are_not_shown_either() -> None:
