@@ -16,7 +16,7 @@ import structlog
 from agent.acs.loop import AcsLoop
 from agent.acs.settings import AcsSettings
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
-from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports
+from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suffix
 from agent.aws.endpoints import explicit_endpoint, user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.poll_client import PollEndpointsClient
@@ -27,6 +27,7 @@ from agent.docker.event_driver import EventDriver
 from agent.docker.image_driver import ImageDriver
 from agent.docker.pull_progress import PullProgress
 from agent.docker.shelf_driver import ShelfDriver
+from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
 from agent.host.capabilities import EngineOffer, Wishes
@@ -39,7 +40,7 @@ from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
-from agent.model.acts import CreateVolume, PullImage, RemoveVolume
+from agent.model.acts import PullImage
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
 from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
@@ -134,8 +135,21 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
         identity = await membership.recall()
         journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
         signer = UpgradeSigner(keys, region)
+        around = Surroundings.of(settings, facts, region, amazon_suffix(region))
         house = House(
-            settings, journal, saved, docker, ecs, signer, membership, identity, facts, reservations, machine, flush
+            settings,
+            journal,
+            saved,
+            docker,
+            ecs,
+            signer,
+            membership,
+            identity,
+            facts,
+            reservations,
+            machine,
+            flush,
+            around,
         )
         await house.live(ready)
 
@@ -167,6 +181,7 @@ class House:
     reservations: Reservations
     machine: Machine
     flush: _Flush
+    around: Surroundings
 
     async def live(self, ready: Callable[[str], None]) -> None:
         """Run every loop, register, and stay."""
@@ -191,13 +206,14 @@ class House:
             chronicle.note(event, decided)
 
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
-        containers = ContainerDriver(self.docker, owner)
+        containers = ContainerDriver.of(self.docker, self.settings, owner, self.around)
         watcher = Watcher(
             engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
         )
+        volumes = VolumeDriver(self.docker, owner, self.around)
         cgroups = CgroupDriver(rules.cgroup_version)
         performer = Performer(
-            Hands(containers, images, PortProbe(), VolumeDriver(self.docker, owner), cgroups, NoValues(), self.journal.images),
+            Hands(containers, images, PortProbe(), volumes, cgroups, NoValues(), self.journal.images),
             vault,
             clock=utc_now,
             post=runner.post,

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -19,7 +19,7 @@ from botocore.loaders import Loader
 from structlog import get_logger
 
 from agent.aws.credentials_client import Keys
-from agent.aws.endpoints import regional_endpoint
+from agent.aws.endpoints import dns_suffix, regional_endpoint
 from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
 from agent.aws.retry import ONCE, STANDARD, wait_after
 from agent.aws.signing import signed_headers
@@ -194,5 +194,15 @@ def _registration_failure(error: EcsError | TryAgain) -> RegistrationFailure:
     return RegistrationFailure("", str(error))
 
 
+def amazon_suffix(region: str) -> str:
+    """The end of the names of Amazon's endpoints in *region*, by botocore's table."""
+    return dns_suffix(region, _partitions())
+
+
 def _amazon(region: str) -> str:
-    return regional_endpoint(region, Loader().load_data("partitions")["partitions"])
+    return regional_endpoint(region, _partitions())
+
+
+def _partitions() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
+    return found

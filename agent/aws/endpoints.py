@@ -33,9 +33,13 @@ def regional_endpoint(region: str, partitions: Sequence[Mapping[str, Any]]) -> s
     """Amazon's endpoint for *region*. *partitions* is botocore's table; a region it does not know is taken for aws."""
     if not REGION.fullmatch(region):
         raise BadInput("AWS_DEFAULT_REGION", f"{region!r} is not the name of a region")
+    return f"https://ecs.{region}.{dns_suffix(region, partitions)}"
+
+
+def dns_suffix(region: str, partitions: Sequence[Mapping[str, Any]]) -> str:
+    """The end of the names of all endpoints in *region*, such as ``amazonaws.com``."""
     mine = next((p for p in partitions if region in p["regions"] or re.fullmatch(p["regionRegex"], region)), None)
-    suffix = (mine or partitions[0])["outputs"]["dnsSuffix"]
-    return f"https://ecs.{region}.{suffix}"
+    return str((mine or partitions[0])["outputs"]["dnsSuffix"])
 
 
 def user_agent(agent_version: str, agent_hash: str, own_version: str) -> str:

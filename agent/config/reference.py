@@ -115,12 +115,48 @@ SETTINGS: tuple[Setting, ...] = (
         kinds.flag(),
         "Do not offer privileged containers.",
     ),
+    _row(
+        "oci_runtime",
+        "DOCKWORKER_OCI_RUNTIME",
+        kinds.text(),
+        "Docker's runtime for all containers; unset is its default.",
+    ),
+    _row(
+        "enable_inf_support",
+        "ECS_ENABLE_INF_SUPPORT",
+        kinds.flag(),
+        "Run containers that ask for Inferentia devices by the runtime `neuron`.",
+    ),
+    _row(
+        "volume_plugin_capabilities",
+        "ECS_VOLUME_PLUGIN_CAPABILITIES",
+        kinds.words("efsAuth"),
+        "What amazon-ecs-volume-plugin does on this host; efsAuth mounts EFS by it, and not by plain NFS.",
+    ),
+    _row(
+        "shared_volume_match_full_config",
+        "ECS_SHARED_VOLUME_MATCH_FULL_CONFIG",
+        kinds.flag(),
+        "A shared volume that exists must have the labels and options that the task asks for.",
+    ),
     # the life of a task
     _row(
         "stop_timeout",
         "ECS_CONTAINER_STOP_TIMEOUT",
         SECOND,
         "From TERM to KILL, where a container names no time of its own.",
+    ),
+    _row(
+        "container_create_timeout",
+        "ECS_CONTAINER_CREATE_TIMEOUT",
+        MINUTE,
+        "How long Docker may take to create a container.",
+    ),
+    _row(
+        "container_start_timeout",
+        "ECS_CONTAINER_START_TIMEOUT",
+        kinds.duration(timedelta(seconds=45), "45s"),
+        "How long Docker may take to start a container.",
     ),
     _row(
         "cleanup_wait",

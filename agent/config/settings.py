@@ -36,8 +36,14 @@ class Settings:
     instance_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     available_logging_drivers: tuple[str, ...] = ("json-file", "none")
     disable_privileged: bool = False
+    oci_runtime: str = ""
+    enable_inf_support: bool = False
+    volume_plugin_capabilities: tuple[str, ...] = ()
+    shared_volume_match_full_config: bool = False
 
     stop_timeout: timedelta = timedelta(seconds=30)
+    container_create_timeout: timedelta = timedelta(minutes=4)
+    container_start_timeout: timedelta = timedelta(minutes=3)
     cleanup_wait: timedelta = timedelta(hours=3)
     pull_behavior: PullBehavior = PullBehavior.DEFAULT
     image_pull_timeout: timedelta = timedelta(hours=2)

@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from aiodocker.exceptions import DockerError
 
+from agent.config.settings import Settings
 from agent.docker import environment, inspected, labels, overlay, reasons, translate
 from agent.docker.engine_driver import DockerEngine, Lost
 from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
@@ -57,6 +58,17 @@ class ContainerDriver:
         self._create_bound = create_timeout.total_seconds()
         self._start_bound = start_timeout.total_seconds()
         self._ipv6_bindings = ipv6_bindings
+
+    @classmethod
+    def of(cls, engine: DockerEngine, settings: Settings, owner: Callable[[], Identity], host: Surroundings) -> Self:
+        """With the time-outs of *settings*."""
+        return cls(
+            engine,
+            owner,
+            host,
+            create_timeout=settings.container_create_timeout,
+            start_timeout=settings.container_start_timeout,
+        )
 
     async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
         """Create, or adopt what an earlier call made. An image that is not there is a GiveUp."""

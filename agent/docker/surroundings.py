@@ -1,6 +1,11 @@
 """What is the same for every container that this agent makes: where the host is, and what its operator decided."""
 
 from dataclasses import dataclass
+from typing import Self
+
+from agent.config.settings import Settings
+from agent.docker.facts import ipc_mode_before_it_was_private
+from agent.model.seen import EngineFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class Surroundings:
     """True if the volume plugin of ECS mounts EFS (``efsAuth`` in ``ECS_VOLUME_PLUGIN_CAPABILITIES``)."""
     matches_shared_volumes: bool = False
     """True if a shared volume must be as asked for, and not only be there (``ECS_SHARED_VOLUME_MATCH_FULL_CONFIG``)."""
+
+    @classmethod
+    def of(cls, settings: Settings, facts: EngineFacts, region: str, dns_suffix: str) -> Self:
+        """Those of this host."""
+        return cls(
+            region=region,
+            dns_suffix=dns_suffix,
+            runtime=settings.oci_runtime,
+            inferentia=settings.enable_inf_support,
+            ipc_mode=ipc_mode_before_it_was_private(facts.oldest_api_version),
+            efs_plugin="efsAuth" in settings.volume_plugin_capabilities,
+            matches_shared_volumes=settings.shared_volume_match_full_config,
+        )
 
 
 NOWHERE_SPECIAL = Surroundings()

@@ -2,6 +2,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.regions import EndpointResolver
 
+from agent.aws.ecs_client import amazon_suffix
 from agent.aws.endpoints import explicit_endpoint, is_http_url, regional_endpoint, user_agent
 from agent.model.errors import BadInput
 
@@ -27,6 +28,21 @@ def test_every_region_has_the_endpoint_that_botocore_gives_it() -> None:
 def test_a_region_newer_than_the_table_is_found_by_its_shape() -> None:
     assert regional_endpoint("cn-south-9", PARTITIONS) == "https://ecs.cn-south-9.amazonaws.com.cn"
     assert regional_endpoint("moon-far-1", PARTITIONS) == "https://ecs.moon-far-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("eu-west-1", "amazonaws.com"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("us-iso-east-1", "c2s.ic.gov"),
+        ("eu-isoe-west-1", "cloud.adc-e.uk"),
+        ("moon", "amazonaws.com"),
+    ],
+)
+def test_a_partition_has_names_of_its_own(region: str, suffix: str) -> None:
+    assert amazon_suffix(region) == suffix
 
 
 @pytest.mark.parametrize("region", ["", "evil.example/", "us-east-1#", "US EAST"])

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from agent.config.settings import Settings
 from agent.docker import labels
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
-from agent.docker.surroundings import Surroundings
+from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.identity import Identity
@@ -188,7 +189,8 @@ def test_a_create_or_start_that_takes_too_long_is_unknown_and_told_as_ecs_users_
 ) -> None:
     async def story() -> None:
         async with DockerEngine.connect(docker_host) as engine:
-            hasty = ContainerDriver(engine, lambda: owner, create_timeout=timedelta(), start_timeout=timedelta())
+            settings = Settings(container_create_timeout=timedelta(), container_start_timeout=timedelta())
+            hasty = ContainerDriver.of(engine, settings, lambda: owner, NOWHERE_SPECIAL)
             with pytest.raises(OutcomeUnknown, match="DockerTimeoutError: Could not transition to created; timed out"):
                 await hasty.create(an_act())
             with pytest.raises(OutcomeUnknown, match="DockerTimeoutError: Could not transition to started; timed out"):
