@@ -46,6 +46,10 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
             "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
             "ECS_LOGLEVEL": "DEBUG",
             "DOCKWORKER_LOG_FORMAT": "json",
+            "DOCKWORKER_PREPULL_IMAGES": "app:1, web:2,",
+            "ECS_ENGINE_AUTH_DATA": '{"r.example": {"auth": "x"}}',
+            "NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE": "0s",
+            "NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE": "7",
         }
     )
 
@@ -65,7 +69,43 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
         pull_behavior=PullBehavior.PREFER_CACHED,
         log_level="debug",
         log_format="json",
+        prepull_images=("app:1", "web:2"),
+        engine_auth_data={"r.example": {"auth": "x"}},
+        non_ecs_image_minimum_cleanup_age=timedelta(0),
+        nonecs_num_containers_delete_per_cycle=7,
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ECS_IMAGE_CLEANUP_INTERVAL": "9m59s"},
+        {"ECS_NUM_IMAGES_DELETE_PER_CYCLE": "0"},
+        {"NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE": "-3"},
+    ],
+)
+def test_too_little_means_the_default_where_the_reference_agent_takes_it_so(given: dict[str, str]) -> None:
+    assert load(given) == Settings()
+    assert load({"ECS_IMAGE_CLEANUP_INTERVAL": "10m"}).image_cleanup_interval == timedelta(minutes=10)
+    assert load({"ECS_NUM_IMAGES_DELETE_PER_CYCLE": "1"}).num_images_delete_per_cycle == 1
+
+
+def test_settings_of_images_that_are_not_of_ecs_stand_with_the_others() -> None:
+    text = "[ecs]\nnon_ecs_image_minimum_cleanup_age = '2h'\n[ecs.engine_auth_data.'r.example']\nauth = 'x'"
+
+    settings = load({}, text)
+
+    assert settings.non_ecs_image_minimum_cleanup_age == timedelta(hours=2)
+    assert settings.engine_auth_data == {"r.example": {"auth": "x"}}
+
+
+@pytest.mark.parametrize("text", ["hush-hush", '["hush-hush"]', '{"r": "hush-hush"}'])
+def test_a_login_is_shown_nowhere(text: str) -> None:
+    (found,) = complaints({"ECS_ENGINE_AUTH_DATA": text})
+
+    assert found.startswith("ECS_ENGINE_AUTH_DATA: must be a table")
+    assert "hush" not in found
+    assert "hush" not in repr(load({"ECS_ENGINE_AUTH_DATA": '{"r": {"auth": "hush"}}'}))
 
 
 def test_a_word_out_of_an_enumeration_becomes_its_member() -> None:
@@ -144,6 +184,10 @@ def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
         ("ECS_CONTAINER_STOP_TIMEOUT", "500ms"),
         ("ECS_CONTAINER_STOP_TIMEOUT", "-30s"),
         ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", "59s"),
+        ("ECS_MANIFEST_PULL_TIMEOUT", "29s"),
+        ("ECS_IMAGE_CLEANUP_INTERVAL", "often"),
+        ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", "some"),
+        ("ECS_ENGINE_AUTH_TYPE", "basic"),
         ("ECS_IMAGE_PULL_BEHAVIOR", "DEFAULT"),
         ("ECS_DISABLE_PRIVILEGED", "yes"),
         ("ECS_INSTANCE_ATTRIBUTES", '{"rack": 7}'),

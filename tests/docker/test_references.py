@@ -27,7 +27,33 @@ def test_references_are_read_as_docker_reads_them(image: str, reference: Referen
 
 
 @pytest.mark.parametrize(
-    "image", ["", "App", "a b", "app:", "app@sha256:12", "app/../etc", "app?x=1", "/app", "app:a:b"]
+    ("image", "host", "path", "listed"),
+    [
+        ("busybox", "docker.io", "library/busybox", "busybox:latest"),
+        ("library/busybox:1", "docker.io", "library/busybox", "busybox:1"),
+        ("docker.io/busybox:1", "docker.io", "library/busybox", "busybox:1"),
+        ("index.docker.io/library/busybox:1", "docker.io", "library/busybox", "busybox:1"),
+        ("me/app:1", "docker.io", "me/app", "me/app:1"),
+        ("docker.io/me/app:1", "docker.io", "me/app", "me/app:1"),
+        ("localhost/app:1", "localhost", "app", "localhost/app:1"),
+        ("r.example/app:1", "r.example", "app", "r.example/app:1"),
+        ("host:5000/library/app", "host:5000", "library/app", "host:5000/library/app:latest"),
+        ("[::1]:5000/app", "[::1]:5000", "app", "[::1]:5000/app:latest"),
+        (f"docker.io/library/app:1@{SHA}", "docker.io", "library/app", f"app@{SHA}"),
+    ],
+)
+def test_what_is_implied_on_docker_hub_is_known(image: str, host: str, path: str, listed: str) -> None:
+    reference = references.read(Image(image))
+
+    assert (reference.host, reference.path, reference.listed) == (host, path, listed)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("", "App", "a b", "app:", "app@sha256:12", "app/../etc", "app?x=1", "/app", "app:a:b"),
+        *("ab" * 32, "a" * 256, f"app@md5:{'ab' * 16}", f"app@sha256:{'AB' * 32}", f"app@sha256:{'ab' * 33}"),
+    ],
 )
 def test_what_docker_could_not_read_is_given_up(image: str) -> None:
     with pytest.raises(GiveUp, match="invalid reference format") as told:
