@@ -6,15 +6,15 @@ killed, ECS hears STOPPED and why, and nothing is decided about it any more.
 
 from dataclasses import replace
 
-from agent.engine import outcomes, reasons, reports
+from agent.engine import due, outcomes, reasons, reports, resources
 from agent.engine.draft import Draft
-from agent.model.acts import ContainerAct, KillContainer, PullImage
+from agent.model.acts import ContainerAct, KillContainer, PullImage, ResourceAct
 from agent.model.decision import Decision
 from agent.model.events import ActBroke, TaskBroke
 from agent.model.names import TaskArn
 from agent.model.reports import ContainerReport, TaskReport
 from agent.model.status import Doing, Status
-from agent.model.task import Container, Task
+from agent.model.task import Container, Task, Tombstone
 
 
 def by_act(draft: Draft, event: ActBroke) -> set[TaskArn]:
@@ -31,6 +31,11 @@ def by_act(draft: Draft, event: ActBroke) -> set[TaskArn]:
             if arn not in draft.world.abandoned:
                 with draft.about(arn):
                     outcomes.lose(draft, event.act)
+        case ResourceAct(task=arn):
+            arns = {arn}
+            if arn not in draft.world.abandoned:
+                with draft.about(arn):
+                    resources.broke(draft, event.act)
         case _:
             raise RuntimeError(f"{type(event.act).__name__} broke: {event.error}")
     return {arn for task in sorted(arns) for arn in by_decision(draft, task, event.error)}
@@ -40,12 +45,20 @@ def by_decision(draft: Draft, arn: TaskArn, where: str) -> set[TaskArn]:
     """A bug met the decision about a task: it is to be stopped. Gives the tasks that are to be driven."""
     task = draft.task(arn)
     if task is None:
+        _refuse(draft, arn, where)
         return set()
     if task.broken:
         abandon(draft, task, where)
         return set()
     draft.put(replace(task, broken=True, wanted=Status.STOPPED, reason=task.reason or reasons.broken(where)))
     return {arn}
+
+
+def _refuse(draft: Draft, arn: TaskArn, where: str) -> None:
+    """A task that broke as it came has no row: it is over, and ECS hears so when it sends it again."""
+    if draft.tombstone(arn) is None:
+        draft.put_tombstone(Tombstone(arn, draft.at))
+        _tell(draft, arn, reports.cut(reasons.broken(where)))
 
 
 def last_resort(draft: Draft, event: TaskBroke) -> Decision:
@@ -83,7 +96,7 @@ def abandon(draft: Draft, task: Task, where: str) -> None:
             told=Status.STOPPED,
             reason=reason,
             stopped_at=task.stopped_at or draft.at,
-            remove_at=draft.at + draft.rules.cleanup_wait,
+            remove_at=due.removal(task.draw, draft.at, draft.rules),
         )
     )
 

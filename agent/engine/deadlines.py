@@ -7,7 +7,7 @@ any deadline passes.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent.engine import due, ending
+from agent.engine import due, ending, resources
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.names import TaskArn
@@ -45,6 +45,7 @@ def pass_all(draft: Draft) -> set[TaskArn]:
 def _pass(draft: Draft, task: Task) -> Task:
     if task.remove_at is not None and task.remove_at <= draft.at:
         task = replace(task, remove_at=None)
+    task = resources.pass_all(draft, task)
     for container in task.containers:
         after = container
         if after.wake_at is not None and after.wake_at <= draft.at:
@@ -64,6 +65,10 @@ def tidy(draft: Draft, arn: TaskArn) -> None:
     for container in task.containers:
         task = task.having(ending.remove(draft, task, container))
     if not all(container.removed for container in task.containers):
+        draft.put(task)
+        return
+    task = resources.clear(draft, task)
+    if not resources.is_clear(task):
         draft.put(task)
         return
     draft.forget(arn)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from agent.engine import leases
+from agent.engine.amounts import Holding, Port
 from agent.engine.world import Key, Pull, Row, World
 from agent.model.acts import Act, CancelPull, PullImage
 from agent.model.decision import Decision, Moved
@@ -50,6 +51,7 @@ class Draft:
         self._tombstones: dict[TaskArn, Tombstone | None] = {}
         self._pulls: dict[ImageSource, Pull | None] = {}
         self._heard: set[Key] = set()
+        self._credentials: set[str] = set()
         self._reports: list[TaskReport] = []
         self._moves: list[Moved] = []
         self._afterwards: list[Callable[[World], None]] = []
@@ -75,13 +77,36 @@ class Draft:
                 yield new
 
     def is_taken(self, task: Task) -> leases.IsTaken:
-        """Says of a port whether a container that may run has it leased; *task* is as its row is going to be."""
-        changed = Counter[leases.Port]()
+        """Says of a port whether a container that may run has it leased, or its task fixes it.
+
+        *task* is as its row is going to be.
+        """
+        changed = Counter[Port]()
         for arn, row in {**self._tasks, task.arn: task}.items():
-            before = self.world.tasks.get(arn)
-            changed.subtract(leases.held(before) if before is not None else ())
-            changed.update(leases.held(row) if row is not None else ())
-        return lambda port: self.world.ports[port] + changed[port] > 0
+            before, holding = self.world.tasks.get(arn), self.world.holdings.get(arn)
+            changed.subtract(_ports(before, holding) if before is not None else ())
+            changed.update(_ports(row, Holding.of(row, holding)) if row is not None else ())
+        world = self.world
+        return lambda port: world.ports[port] + world.held.ports[port] + changed[port] > 0
+
+    def holdings(self) -> dict[TaskArn, Holding | None]:
+        """The holdings that this decision has changed, as they are now; None for a task that is forgotten."""
+        changed: dict[TaskArn, Holding | None] = {}
+        for arn, task in self._tasks.items():
+            before = self.world.holdings.get(arn)
+            with self.about(arn):
+                after = Holding.of(task, before) if task is not None else None
+            if after != before:
+                changed[arn] = after
+        return changed
+
+    def has_credentials(self, credentials_id: str) -> bool:
+        """Have the values behind this id arrived in this process? Nobody waits for those of no id."""
+        return not credentials_id or credentials_id in self._credentials or credentials_id in self.world.credentials
+
+    def hear_credentials(self, credentials_id: str) -> None:
+        """The values behind an id have arrived."""
+        self._credentials.add(credentials_id)
 
     @contextmanager
     def about(self, arn: TaskArn) -> Iterator[None]:
@@ -185,6 +210,7 @@ class Draft:
         _lay_over(world.pulls, self._pulls)
         world.step, world.released, world.listed = self.step, self.released, self.listed
         world.held_since, world.unsure = self.held_since, self.unsure
+        world.credentials |= self._credentials
         world.heard.update((key, self.step) for key in self._heard if key[0] in world.tasks)
         for change in self._afterwards:
             change(world)
@@ -202,7 +228,13 @@ class Draft:
         if task is None:
             return None
         with self.about(task.arn):
-            return Row.of(task)
+            return Row.of(task, self.world.holdings.get(task.arn))
+
+
+def _ports(task: Task, holding: Holding | None) -> Iterator[Port]:
+    yield from leases.held(task)
+    if holding is not None and holding.holds:
+        yield from holding.amounts.ports
 
 
 def _lay_over(known: dict[K, V], changes: Mapping[K, V | None]) -> None:

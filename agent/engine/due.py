@@ -2,18 +2,32 @@
 
 from datetime import datetime, timedelta
 
+from agent.model.rules import Rules
 from agent.model.status import Doing, Status
 from agent.model.task import Container, Task
 
 KILL_SLACK = timedelta(seconds=5)
 """Docker kills at the end of the grace by itself; if it has not by then, the kill is ours."""
 
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=1)
+
+
+def back_off(tries: int) -> timedelta:
+    """How long to wait before an act is tried again that has failed *tries* times before."""
+    return min(FIRST_WAIT * float(2 ** min(tries, 10)), LONGEST_WAIT)
+
+
+def removal(draw: str, at: datetime, rules: Rules) -> datetime:
+    """When what is left of a task is removed that stopped *at*: hosts do not all clean up in the same second."""
+    share = int(draw[8:16] or "0", 16) / 2**32
+    return at + rules.cleanup_wait + rules.cleanup_jitter * share
+
 
 def of_task(task: Task) -> datetime | None:
     """The earliest date at which something is due for *task*."""
     earliest = task.remove_at
-    for container in task.containers:
-        date = of_container(container)
+    for date in (*(one.wake_at for one in task.resources), *map(of_container, task.containers)):
         if date is not None and (earliest is None or date < earliest):
             earliest = date
     return earliest

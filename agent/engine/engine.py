@@ -10,10 +10,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
-from agent.engine import broken, deadlines, lifecycle, listing, ordering, outcomes, reports
+from agent.engine import (
+    admission,
+    broken,
+    deadlines,
+    lifecycle,
+    listing,
+    ordering,
+    outcomes,
+    pulls,
+    reports,
+    resources,
+)
 from agent.engine.draft import Draft, TaskIsBroken
 from agent.engine.world import Row, Snapshot, World
-from agent.model.acts import ContainerAct, PullImage
+from agent.model.acts import ContainerAct, PullImage, ResourceAct
 from agent.model.decision import Decision
 from agent.model.events import (
     ActBroke,
@@ -53,7 +64,7 @@ class Engine:
         self._world = World(rules)
         for task in tasks:
             containers = tuple(replace(c, lost=c.doing) for c in task.containers)
-            self._world.put(Row.of(replace(task, containers=containers)))
+            self._world.put(Row.of(replace(resources.after_start(task), containers=containers)))
         self._world.tombstones = {stone.arn: stone for stone in tombstones}
 
     @property
@@ -88,6 +99,8 @@ class Engine:
         draft = Draft(self._world, event.at, event.cause)
         try:
             self._drive(draft, self._hear(draft, event))
+            while let_in := admission.admit(draft):
+                self._drive(draft, let_in)
             return draft.swap_in()
         except Exception:
             if not isinstance(event, TaskBroke):
@@ -102,7 +115,7 @@ class Engine:
                     lifecycle.drive(draft, task)
                     deadlines.tidy(draft, arn)
 
-    def _hear(self, draft: Draft, event: Event) -> set[TaskArn]:  # noqa: C901, PLR0911 -- one case an event
+    def _hear(self, draft: Draft, event: Event) -> set[TaskArn]:  # noqa: C901, PLR0911, PLR0912 -- one case an event
         match event:
             case TaskAssigned() | TaskStopRequested() | TaskRefused():
                 with draft.about(event.spec.arn if isinstance(event, TaskAssigned) else event.task):
@@ -110,7 +123,13 @@ class Engine:
             case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed():
                 return _hear_outcome(draft, event)
             case ImagePulled():
-                return outcomes.pulled(draft, event)
+                return pulls.pulled(draft, event)
+            case ImageResolved():
+                return pulls.resolved(draft, event)
+            case ResourceReady() | ResourceCleared():
+                return _hear_resource(draft, event)
+            case CredentialsArrived():
+                return _hear_credentials(draft, event)
             case Observed():
                 return _observe(draft, event)
             case Listed():
@@ -126,7 +145,7 @@ class Engine:
                 return broken.by_decision(draft, event.task, event.where)
             case ReportsSettled():
                 return _settle(draft, event)
-            case CredentialsArrived() | DockerBack() | ImageResolved() | ResourceReady() | ResourceCleared():
+            case DockerBack():
                 return set()
             case _:
                 assert_never(event)
@@ -156,7 +175,6 @@ def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
         spec=event.spec,
         containers=tuple(Container(name=spec.name) for spec in event.spec.containers),
         arrived=event.at,
-        admitted=event.at,
         draw=event.draw,
         seq=event.seq,
     )
@@ -195,7 +213,9 @@ def _hear_outcome(
 ) -> set[TaskArn]:
     act = event.act
     if isinstance(act, PullImage) and isinstance(event, ActFailed):
-        return outcomes.pull_failed(draft, event, act.source)
+        return pulls.failed(draft, event, act.source)
+    if isinstance(act, ResourceAct) and isinstance(event, ActFailed):
+        return _hear_resource(draft, event)
     if not isinstance(act, ContainerAct) or act.task in draft.world.abandoned:
         return set()
     with draft.about(act.task):
@@ -208,6 +228,23 @@ def _hear_outcome(
                 return outcomes.removed(draft, event)
             case ActFailed():
                 return outcomes.failed(draft, event, act)
+
+
+def _hear_resource(draft: Draft, event: ResourceReady | ResourceCleared | ActFailed) -> set[TaskArn]:
+    act = event.act
+    if not isinstance(act, ResourceAct) or act.task in draft.world.abandoned:
+        return set()
+    with draft.about(act.task):
+        return resources.failed(draft, event, act) if isinstance(event, ActFailed) else resources.answered(draft, event)
+
+
+def _hear_credentials(draft: Draft, event: CredentialsArrived) -> set[TaskArn]:
+    draft.hear_credentials(event.credentials_id)
+    return {
+        task.arn
+        for task in draft.tasks()
+        if event.credentials_id in task.spec.credentials_ids and task.known is not Status.STOPPED
+    }
 
 
 def _observe(draft: Draft, event: Observed) -> set[TaskArn]:

@@ -8,12 +8,22 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from agent.engine import leases
+from agent.engine.amounts import Port
 from agent.engine.world import Snapshot
-from agent.model.acts import DOING, ContainerAct, CreateContainer, KillContainer, RemoveContainer, StartContainer
+from agent.model.acts import (
+    DOING,
+    ContainerAct,
+    CreateContainer,
+    KillContainer,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
 from agent.model.decision import Decision
-from agent.model.names import TaskArn
-from agent.model.reports import TaskReport
-from agent.model.status import Doing, Status
+from agent.model.names import NO_ID, TaskArn
+from agent.model.parts import Condition
+from agent.model.reports import ContainerReport, TaskReport
+from agent.model.status import Doing, Health, Status
 from agent.model.task import Container, Task
 
 OVER_A_START = frozenset({Doing.START, Doing.STOP})
@@ -36,11 +46,13 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
     _acts_are_in_rows(before, after, decision)
     _pulls_have_waiters(after)
     _ports_are_leased_once(after)
+    _order_is_kept(after, decision)
     reports: dict[TaskArn, list[TaskReport]] = {}
     for report in decision.reports:
         reports.setdefault(report.task, []).append(report)
     for row in decision.tasks:
         _nothing_goes_back(before.tasks.get(row.arn), row)
+        _restarts_are_allowed(before.tasks.get(row.arn), row)
         _one_act_each(row)
         _stopped_is_certain(row)
         _told_once(before.tasks.get(row.arn), row, reports.pop(row.arn, []))
@@ -137,14 +149,59 @@ def _pulls_have_waiters(after: Snapshot) -> None:
 
 
 def _ports_are_leased_once(after: Snapshot) -> None:
-    chosen: set[leases.Port] = set()
+    chosen: set[Port] = set()
     for task in after.tasks.values():
         for container in task.containers:
             for lease in container.leases if not container.at_rest else ():
-                port = (lease.transport, lease.host_port)
-                if lease.chosen and port in chosen:
+                mine = set(leases.ports_of(lease)) if lease.chosen else set()
+                if mine & chosen:
                     _broken(task, container.name, f"port {lease.host_port} belongs to another container")
-                chosen |= {port} if lease.chosen else set()
+                chosen |= mine
+
+
+def _order_is_kept(after: Snapshot, decision: Decision) -> None:
+    for act in decision.acts:
+        task = after.tasks.get(act.task) if isinstance(act, CreateContainer | StopContainer) else None
+        if task is None:
+            continue
+        if isinstance(act, CreateContainer) and not act.again:
+            for need in act.spec.dependencies:
+                if not _has_come_to(need.condition, task[need.container]):
+                    _broken(task, act.container, f"is created before {need.container} has come to {need.condition}")
+        if isinstance(act, StopContainer) and task[act.container].known is not Status.STOPPED:
+            for spec, other in task.pairs():
+                needs = any(need.container == act.container for need in spec.dependencies)
+                if needs and other.wanted is Status.STOPPED and not other.at_rest:
+                    _broken(task, act.container, f"is stopped before {other.name}, which depends on it")
+
+
+def _has_come_to(condition: Condition, container: Container) -> bool:
+    ended = container.known is Status.STOPPED and container.exit_code is not None
+    return {
+        Condition.CREATE: container.docker_id != NO_ID,
+        Condition.START: container.first_started_at is not None,
+        Condition.COMPLETE: ended,
+        Condition.SUCCESS: ended and container.exit_code == 0,
+        Condition.HEALTHY: container.known is Status.RUNNING and container.health is Health.HEALTHY,
+    }[condition]
+
+
+def _restarts_are_allowed(old: Task | None, new: Task) -> None:
+    for spec, container in new.pairs():
+        before = _namesake(old, container)
+        if before is None or container.restarts == before.restarts:
+            continue
+        policy, last = spec.restart, before.restarted_at or container.first_started_at
+        if policy is None or container.restarted_at is None or last is None:
+            _broken(new, container.name, "starts again, and no policy says so")
+        if container.restarts != before.restarts + 1 or container.run != before.run + 1:
+            _broken(new, container.name, "a restart is one new run")
+        if container.exit_code is None or container.exit_code in policy.ignored_exit_codes:
+            _broken(new, container.name, f"starts again after exit code {container.exit_code}")
+        if (container.restarted_at - last).total_seconds() < policy.attempt_period:
+            _broken(new, container.name, "starts again too early")
+        if before.wanted is Status.STOPPED or before.known is Status.STOPPED:
+            _broken(new, container.name, "starts again though it was to end")
 
 
 def _nothing_goes_back(old: Task | None, new: Task) -> None:
@@ -192,10 +249,24 @@ def _told_once(old: Task | None, new: Task, reports: list[TaskReport]) -> None:
     _rises(new, "", old.told if old else Status.NONE, [r.status for r in reports if r.moved], new.told)
     for container in new.containers:
         before = _namesake(old, container)
-        told = [part.status for r in reports for part in r.containers if part.name == container.name]
+        parts = [part for r in reports for part in r.containers if part.name == container.name]
+        _digest_is_told_once(before, new, container, parts)
+        told = [part.status for part in parts if part.status is not Status.NONE]
         _rises(new, container.name, before.told if before else Status.NONE, told, container.told)
     if any(not r.moved and not r.containers for r in reports):
         _broken(new, "", "a report says something")
+
+
+def _digest_is_told_once(
+    before: Container | None, new: Task, container: Container, parts: list[ContainerReport]
+) -> None:
+    """PENDING is told of a container once, for its image's digest, before anything else."""
+    pending = [part for part in parts if part.status is Status.NONE]
+    knew = before is not None and before.told_digest
+    if pending and (len(pending) > 1 or knew or not pending[0].image_digest or not container.told_digest):
+        _broken(new, container.name, "PENDING tells of a digest, once")
+    if knew and not container.told_digest:
+        _broken(new, container.name, "a digest that was told is not untold")
 
 
 def _rises(task: Task, container: str, before: Status, told: Iterable[Status], after: Status) -> None:

@@ -32,7 +32,7 @@ order of decision, a lost act where it was lost, so what an answer settles is wh
 
 from dataclasses import replace
 
-from agent.engine import ending, leases, ordering, reasons, reports, restarts
+from agent.engine import due, ending, leases, ordering, reasons, reports, resources, restarts, wiring
 from agent.engine.draft import Draft
 from agent.engine.naming import container_name
 from agent.model.acts import CreateContainer, StartContainer
@@ -46,7 +46,7 @@ def drive(draft: Draft, task: Task) -> Task:
     before = None
     while before != task:  # a container given up without any act may be an essential one
         before = task
-        task = _limited(draft, _follow_essentials(draft, task))
+        task = resources.advance(draft, _give_up_hopeless(draft, task))
         for spec, container in task.pairs():
             after = _advance(draft, task, spec, container)
             _note(draft, task, container, after)
@@ -64,7 +64,7 @@ def settle(draft: Draft, task: Task) -> Task:
     if known > before:
         task = replace(task, known=known)
         if known is Status.STOPPED:
-            task = replace(task, stopped_at=draft.at, remove_at=draft.at + draft.rules.cleanup_wait)
+            task = replace(task, stopped_at=draft.at, remove_at=due.removal(task.draw, draft.at, draft.rules))
         draft.moved(task.arn, "", before, known, task.reason)
     return reports.tell(draft, task)
 
@@ -102,9 +102,26 @@ def _known(draft: Draft, task: Task) -> Status:
     return min(Status.RUNNING, *(container.known for container in task.containers))
 
 
-def _limited(draft: Draft, task: Task) -> Task:
-    """A start that the agent slept through counts from the first listing on."""
-    return ordering.limited(task, draft.at if not draft.world.listed else task.admitted or task.arrived)
+def _give_up_hopeless(draft: Draft, task: Task) -> Task:
+    """Find out who is to stop before anybody is created: a container that never will be may be an essential one."""
+    born = draft.at if not draft.world.listed else task.admitted or task.arrived  # the agent may have slept until now
+    before = None
+    while before != task:
+        before = task
+        task = ordering.limited(_follow_essentials(draft, task), born)
+        for spec, container in task.pairs():
+            obstacle = _obstacle(draft, task, spec, container)
+            if obstacle is not None and obstacle.is_final:
+                after = _never_created(draft, task, spec, container, obstacle.text)
+                _note(draft, task, container, after)
+                task = task.having(after)
+    return task
+
+
+def _obstacle(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> ordering.Obstacle | None:
+    if not ordering.is_waiting(container):
+        return None
+    return ordering.obstacle(task, spec, draft.at if draft.released else None)
 
 
 def _follow_essentials(draft: Draft, task: Task) -> Task:
@@ -134,13 +151,11 @@ def _advance(draft: Draft, task: Task, spec: ContainerSpec, container: Container
         return container
     if container.wanted is Status.STOPPED:
         return ending.wind_down(draft, task, spec, container)
-    if ordering.is_waiting(container):
-        obstacle = ordering.obstacle(task, spec, draft.at if draft.released else None)
-        if obstacle is not None and obstacle.is_final:
-            return _never_created(draft, task, spec, container, obstacle.text)
-        if obstacle is not None and container.known is Status.PULLED:
-            return container
+    if container.known is Status.PULLED and _obstacle(draft, task, spec, container) is not None:
+        return container
     if container.wake_at is not None or container.in_flight or not ending.may_act(draft, task, container):
+        return container
+    if not resources.is_ready(draft, task, spec, container):
         return container
     return _repeat(draft, task, spec, container) if container.lost else _next(draft, task, spec, container)
 
@@ -197,12 +212,13 @@ def _pull(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -
 
 def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, *, again: bool = False) -> Container:
     """Lease the container's ports, where it has none yet, and have it created."""
-    if not container.leases and task.publishes and spec.ports:
-        try:
+    try:
+        wired = wiring.of_container(task, spec, draft.rules)
+        if not container.leases and task.publishes and spec.ports:
             chosen = leases.lease(spec, draft.rules, draft.is_taken(task), task.draw, container.leases_tried)
-        except GiveUp as error:
-            return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=error.reason)
-        container = replace(container, leases=chosen)
+            container = replace(container, leases=chosen)
+    except GiveUp as error:
+        return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=error.reason)
     act = CreateContainer(
         task=task.arn,
         container=container.name,
@@ -216,6 +232,7 @@ def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, 
         count=len(task.containers),
         network_mode=task.spec.network_mode,
         again=again,
+        wiring=wired,
     )
     return ending.do(draft, container, act)
 

@@ -1,14 +1,12 @@
 """What the answer to an act makes of a task."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
-from agent.engine import facts, lifecycle, reasons
+from agent.engine import due, facts, lifecycle, reasons
 from agent.engine.draft import Draft
-from agent.engine.leases import ATTEMPTS
+from agent.engine.leases import ATTEMPTS, ports_of
 from agent.engine.restarts import is_between_runs
-from agent.engine.world import Key, World
+from agent.engine.world import World
 from agent.model.acts import (
     DOING,
     ContainerAct,
@@ -26,17 +24,16 @@ from agent.model.events import (
     ContainerCreated,
     ContainerRemoved,
     Fault,
-    ImagePulled,
 )
 from agent.model.names import NO_ID, DockerId, TaskArn
 from agent.model.status import Doing, Status
-from agent.model.task import Container, ImageSource, Task
+from agent.model.task import Container, Task
 
 TRIES = 5
 """How often an act that fails for a while is tried before it is given up. Stops, kills and removals never are."""
 
-FIRST_WAIT = timedelta(seconds=1)
-LONGEST_WAIT = timedelta(minutes=1)
+LACKS_IMAGE = ("no such image", "invalid reference format")
+"""Words of Docker's refusal to create for which the pull has the better reason."""
 
 
 def created(draft: Draft, event: ContainerCreated) -> set[TaskArn]:
@@ -81,7 +78,7 @@ def _came_to_nothing(act: ContainerAct, container: Container) -> bool:
 def _again_later(draft: Draft, act: ContainerAct, container: Container, reason: str) -> Container:
     if isinstance(act, StartContainer) and container.tries + 1 >= TRIES:
         return _given_up(act, container, reason)
-    return replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
+    return replace(container, tries=container.tries + 1, wake_at=draft.at + due.back_off(container.tries))
 
 
 def removed(draft: Draft, event: ContainerRemoved) -> set[TaskArn]:
@@ -95,17 +92,6 @@ def removed(draft: Draft, event: ContainerRemoved) -> set[TaskArn]:
     return _put(draft, task, replace(_answered(draft, event.act, container), removed=True))
 
 
-def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
-    """An image is there: all who waited for it go on."""
-    return _after_pull(
-        draft,
-        draft.end_pull(event.source),
-        lambda c: replace(
-            c, known=max(c.known, Status.PULLED), tries=0, pull_reason="", image_digest=event.digest or c.image_digest
-        ),
-    )
-
-
 def failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskArn]:
     """An act on a container did not do what it promised."""
     if isinstance(act, RemoveContainer):
@@ -116,34 +102,6 @@ def failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskArn]:
 
 def _let_go(world: World, stray: DockerId) -> None:
     world.strays -= {stray}
-
-
-def pull_failed(draft: Draft, event: ActFailed, source: ImageSource) -> set[TaskArn]:
-    """An image did not come: it is asked for again, or its containers try their luck with what is on the host."""
-    waiting = draft.end_pull(source)
-    if event.fault is Fault.CANCELLED:
-        return _after_pull(draft, waiting, lambda c: c)
-
-    def fail(container: Container) -> Container:
-        if event.fault is not Fault.GIVE_UP and container.tries + 1 < TRIES:
-            return replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
-        return replace(container, known=max(container.known, Status.PULLED), tries=0, pull_reason=event.reason)
-
-    return _after_pull(draft, waiting, fail)
-
-
-def _after_pull(draft: Draft, waiting: frozenset[Key], change: Callable[[Container], Container]) -> set[TaskArn]:
-    touched: set[TaskArn] = set()
-    for arn, name in sorted(waiting):
-        task = draft.task(arn)
-        if task is None or Doing.PULL not in task[name].doing:
-            continue
-        with draft.about(arn):
-            container = change(replace(task[name], doing=(), lost=()))
-            if container.known >= Status.PULLED:
-                task = replace(task, pull_stopped_at=draft.at)
-            touched |= _put(draft, task, container)
-    return touched
 
 
 def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskArn]:
@@ -160,7 +118,7 @@ def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskAr
     if event.fault is Fault.PORT_TAKEN and is_new:
         container = _other_ports(container, event.port)
     elif _is_worth_another_try(event.fault, act, container):
-        container = replace(container, tries=container.tries + 1, wake_at=draft.at + _wait(container.tries))
+        container = replace(container, tries=container.tries + 1, wake_at=draft.at + due.back_off(container.tries))
     elif container.known is not Status.STOPPED:
         container = _given_up(act, container, event.reason)
     return _put(draft, task, container)
@@ -177,15 +135,15 @@ def _is_worth_another_try(fault: Fault, act: ContainerAct, container: Container)
 
 
 def _given_up(act: ContainerAct, container: Container, reason: str) -> Container:
-    missing_image = isinstance(act, CreateContainer) and "no such image" in reason.lower()
-    reason = container.reason or (container.pull_reason if missing_image and container.pull_reason else reason)
+    lacks_image = isinstance(act, CreateContainer) and any(words in reason.lower() for words in LACKS_IMAGE)
+    reason = container.reason or (container.pull_reason if lacks_image and container.pull_reason else reason)
     if container.known is Status.RUNNING:  # whatever Docker says of the act: it runs, and is to be stopped
         return replace(container, wanted=Status.STOPPED, reason=reason)
     return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=reason)
 
 
 def _other_ports(container: Container, port: int) -> Container:
-    mine = [lease for lease in container.leases if lease.host_port == port]
+    mine = [lease for lease in container.leases if any(number == port for _, number in ports_of(lease))]
     fixed = any(not lease.chosen for lease in mine) or not mine
     if fixed or container.leases_tried + 1 >= ATTEMPTS:
         reason = container.reason or reasons.port_taken(port)
@@ -256,7 +214,3 @@ def _put(draft: Draft, task: Task, container: Container) -> set[TaskArn]:
     draft.hear(task.arn, container.name)
     draft.put(lifecycle.accept(draft, task, container))
     return {task.arn}
-
-
-def _wait(tries: int) -> timedelta:
-    return min(FIRST_WAIT * float(2 ** min(tries, 10)), LONGEST_WAIT)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from agent.engine import due, leases
+from agent.engine.amounts import Holding, Port, Standing, Sums
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.task import ImageSource, Task, Tombstone
@@ -37,18 +38,19 @@ class Row:
     """A task's row, and what is kept at hand of it. Made before anything is changed: a row may hold a bug's work."""
 
     task: Task
-    ports: tuple[leases.Port, ...]
+    ports: tuple[Port, ...]
     due: datetime | None
+    holding: Holding
 
     @classmethod
-    def of(cls, task: Task) -> Self:
-        """The row of *task*."""
-        return cls(task, tuple(leases.held(task)), due.of_task(task))
+    def of(cls, task: Task, before: Holding | None = None) -> Self:
+        """The row of *task*, whose holding was *before*."""
+        return cls(task, tuple(leases.held(task)), due.of_task(task), Holding.of(task, before))
 
 
 @dataclass(slots=True)
 class World:
-    """The engine's state. Rows are written through `put` and `drop`, which keep dates and ports at hand."""
+    """The engine's state. Rows are written through `put` and `drop`, which keep dates, ports and amounts at hand."""
 
     rules: Rules
     tasks: dict[TaskArn, Task] = field(default_factory=dict)
@@ -70,8 +72,17 @@ class World:
     """Tasks that met a bug again while they were stopped for one: nothing is decided about them any more."""
     dates: dict[TaskArn, datetime] = field(default_factory=dict)
     """When something is due for a task."""
-    ports: Counter[leases.Port] = field(default_factory=Counter)
+    ports: Counter[Port] = field(default_factory=Counter)
     """How many containers that may run have a lease of a port: one at most, where the agent chose it."""
+    holdings: dict[TaskArn, Holding] = field(default_factory=dict)
+    held: Sums = field(default_factory=Sums)
+    """The amounts of all tasks that hold theirs."""
+    ending: Sums = field(default_factory=Sums)
+    """Of these, the amounts of tasks that are stopping."""
+    waiting: dict[TaskArn, None] = field(default_factory=dict)
+    """Tasks that are not admitted yet."""
+    credentials: set[str] = field(default_factory=set)
+    """The ids whose values have arrived since this process began."""
 
     def put(self, row: "Row") -> None:
         """Write a row."""
@@ -79,6 +90,7 @@ class World:
         self._forget_ports(task.arn)
         self.tasks[task.arn] = task
         self.ports.update(row.ports)
+        self._count(task.arn, row.holding)
         if row.due is None:
             self.dates.pop(task.arn, None)
         else:
@@ -87,11 +99,30 @@ class World:
     def drop(self, arn: TaskArn) -> None:
         """Forget a task, and all that was remembered about its containers."""
         self._forget_ports(arn)
+        self._count(arn, None)
         task = self.tasks.pop(arn, None)
         self.dates.pop(arn, None)
         self.abandoned.discard(arn)
         for container in task.containers if task is not None else ():
             self.heard.pop((arn, container.name), None)
+        if task is not None and (ids := self.credentials.intersection(task.spec.credentials_ids)):
+            self.credentials -= ids.difference(*(other.spec.credentials_ids for other in self.tasks.values()))
+
+    def _count(self, arn: TaskArn, after: Holding | None) -> None:
+        before = self.holdings.pop(arn, None)
+        if after is not None:
+            self.holdings[arn] = after
+        if before is not None and after is not None and before.standing is after.standing and before.spec is after.spec:
+            return
+        for holding, times in ((before, -1), (after, 1)):
+            if holding is not None and holding.holds:
+                self.held.add(holding.amounts, times)
+            if holding is not None and holding.standing is Standing.ENDS:
+                self.ending.add(holding.amounts, times)
+        if after is not None and after.standing is Standing.WAITS:
+            self.waiting[arn] = None
+        else:
+            self.waiting.pop(arn, None)
 
     def _forget_ports(self, arn: TaskArn) -> None:
         for port in leases.held(self.tasks[arn]) if arn in self.tasks else ():

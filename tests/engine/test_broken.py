@@ -16,11 +16,11 @@ from agent.model.acts import (
     RemoveContainer,
     StopContainer,
 )
-from agent.model.events import ActBroke, ImagePulled, TaskBroke, TaskStopRequested
+from agent.model.events import ActBroke, ImagePulled, TaskAssigned, TaskBroke, TaskStopRequested
 from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Status
-from agent.model.task import ContainerSpec, ImageSource
+from agent.model.task import ContainerSpec, ImageSource, PortMapping
 from tests.engine.rows import ARN, OTHER, T0, Play, listed, seen, spec
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def test_the_row_of_an_abandoned_task_is_cleaned_up_after_a_restart() -> None:
 
 def test_the_others_get_their_news_once_the_broken_task_is_out_of_the_way() -> None:
     play = Play()
-    play.assign(spec(ARN, made_wrong(spec().containers[0], ports=(None,))))
+    play.assign(spec(ARN, made_wrong(spec().containers[0], ports=(made_wrong(PortMapping(80), count="many"),))))
     play.assign(spec(OTHER))
     news = ImagePulled(ImageSource(Image("app:1")), T0)
     with pytest.raises(TaskIsBroken):
@@ -169,5 +169,17 @@ def test_an_act_of_nobody_that_broke_ends_the_daemon() -> None:
         Play().engine.decide(ActBroke(ListContainers(), "bug", T0))
 
 
-def test_a_broken_task_unknown_by_now_is_nothing() -> None:
-    assert Play().hear(TaskBroke(OTHER, "bug", T0)).changes_nothing
+def test_a_task_that_breaks_as_it_comes_is_refused_and_does_not_break_again() -> None:
+    play = Play()
+    assignment = TaskAssigned(spec(ARN, made_wrong(spec().containers[0], ports=(None,))), T0, "0" * 40)
+    with pytest.raises(TaskIsBroken):
+        play.engine.decide(assignment)
+    (report,) = play.hear(TaskBroke(ARN, "bug", T0)).reports
+    assert (report.task, report.status) == (ARN, Status.STOPPED)
+    assert play.hear(assignment).changes_nothing
+
+
+def test_a_broken_task_forgotten_by_now_is_nothing() -> None:
+    play = Play()
+    play.stop(OTHER)
+    assert play.hear(TaskBroke(OTHER, "bug", T0)).changes_nothing

@@ -165,7 +165,7 @@ def test_a_container_of_a_task_that_is_over_and_forgotten_is_cleared_away() -> N
 
 def test_a_bug_in_one_tasks_decision_leaves_the_engine_as_it_was_and_costs_that_task_only() -> None:
     play = Play().running()
-    broken = spec(OTHER, ContainerSpec("app", Image("app:1"), essential=True, ports=(None,)))  # type: ignore[arg-type]
+    broken = spec(OTHER, ContainerSpec("app", Image("app:1"), essential=True, ports=(PortMapping(80, count="x"),)))  # type: ignore[arg-type]
     play.hear(TaskAssigned(broken, T0, "0" * 40))
     before, rows = play.engine.step, dict(play.engine.tasks)
     with pytest.raises(TaskIsBroken) as raised:
