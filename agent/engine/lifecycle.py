@@ -47,6 +47,7 @@ def drive(draft: Draft, task: Task) -> Task:
     while before != task:  # a container given up without any act may be an essential one
         before = task
         task = resources.advance(draft, _give_up_hopeless(draft, task))
+        task = _give_up_hopeless(draft, task)  # what it needs may not be had
         for spec, container in task.pairs():
             after = _advance(draft, task, spec, container)
             _note(draft, task, container, after)

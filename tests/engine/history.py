@@ -7,8 +7,8 @@ from agent.engine.engine import Engine
 from agent.model.acts import PullImage
 from agent.model.events import DeadlinePassed, Fault
 from agent.model.names import TaskArn
-from agent.model.status import Status
-from tests.engine.plans import UNREADABLE, plan
+from agent.model.status import Health, Status
+from tests.engine.plans import JOB, UNREADABLE, plan
 from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
 from tests.engine.tape import Tape
@@ -53,6 +53,7 @@ class History:
             (3, 8, self.fail_an_act),
             (1, 1, self.break_an_act),
             (2, 1, self.exit),
+            (2, 1, self.check_health),
             (3, 5, world.pass_time),
             (1, 1, self.late_request),
             (1, 1, self.crash),
@@ -142,6 +143,11 @@ class History:
         if (container := self.running()) is not None:
             self.world.docker.exit(container, self.tape.pick((0, 7)))
 
+    def check_health(self) -> None:
+        checked = [one for one in self.world.docker.running() if one.health is not None]
+        if checked:
+            self.world.docker.check(self.tape.pick(checked), self.tape.pick((Health.HEALTHY, Health.UNHEALTHY)))
+
     def late_request(self) -> None:
         """Docker gets round to a request whose client has died; of one container's, to the oldest."""
         docker = self.world.docker
@@ -211,6 +217,7 @@ class History:
         for _ in range(ROUNDS):
             before = len(world.history)
             self.finish_all()
+            self.end_and_heal()
             world.list_whole()
             self.finish_all()
             deadline = world.engine.next_deadline()
@@ -240,6 +247,15 @@ class History:
             if world.flights:
                 world.docker.tick(timedelta(seconds=1))
 
+    def end_and_heal(self) -> None:
+        """Whoever has an end comes to it, and whoever is checked passes."""
+        for container in list(self.world.docker.running()):
+            if container.command == JOB:
+                container.end(0, self.world.now)
+                self.world.docker.events.append(container.docker_id)
+            elif container.health is not None:
+                self.world.docker.check(container, Health.HEALTHY)
+
     def check_accounts(self) -> None:
         """Whoever was to stop has stopped, whoever was to run runs, and ECS was told."""
         world = self.world
@@ -257,13 +273,15 @@ class History:
             elif self.is_undisturbed(arn):
                 assert not told_stopped, f"{arn} was stopped for no reason"
                 assert world.told[arn, "", Status.RUNNING], f"{arn} runs, and ECS was not told"
-                assert len(running) == len(world.specs[arn].containers), f"{arn} does not run"
+                lasting = [spec for spec in world.specs[arn].containers if spec.command != JOB]
+                assert len(running) == len(lasting), f"{arn} does not run"
             elif not told_stopped:
                 self.check_is_alive(arn)
         assert world.told[UNREADABLE, "", Status.STOPPED] <= 1
 
     def is_undisturbed(self, arn: TaskArn) -> bool:
         exited = arn in self.world.docker.exited
+        exited |= any(spec.start_timeout for spec in self.world.specs[arn].containers)
         return not (exited or self.world.faults[arn] > 4 or arn in self.spoiled_by_hand or self.forgetful)
 
     def check_is_alive(self, arn: TaskArn) -> None:

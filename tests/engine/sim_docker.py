@@ -11,15 +11,18 @@ from datetime import datetime, timedelta
 from agent.model.acts import (
     ContainerAct,
     CreateContainer,
+    CreateVolume,
     InspectContainer,
     KillContainer,
     RemoveContainer,
+    RemoveVolume,
     StartContainer,
     StopContainer,
 )
-from agent.model.errors import GiveUp, PortTaken
+from agent.model.errors import GiveUp, PortTaken, TryAgain
 from agent.model.names import DockerId, Image, TaskArn
 from agent.model.seen import Labels, Phase, Seen, Summary
+from agent.model.status import Health
 from agent.model.task import Binding, Lease
 
 KILLED = 137
@@ -50,6 +53,10 @@ class SimContainer:
     oom_killed: bool = False
     starts: int = 0
     meddled: bool = False
+    health: Health | None = None
+    """None for a container that has no health check, or has not run."""
+    is_checked: bool = False
+    volumes: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -77,10 +84,17 @@ class SimContainer:
             error=self.error,
             oom_killed=self.oom_killed,
             bindings=bindings if self.runs else (),
+            health=self.health,
+            health_output="checked" if self.health in (Health.HEALTHY, Health.UNHEALTHY) else "",
         )
+
+    def has_begun(self, act: StartContainer) -> bool:
+        """Has the run begun that *act* asks for?"""
+        return self.started_at not in (None, act.last_start)
 
     def end(self, code: int, at: datetime) -> None:
         self.phase, self.exit_code, self.finished_at = Phase.EXITED, code, at
+        self.health = Health.UNHEALTHY if self.is_checked else None  # Docker's word for a check that has ended
 
 
 class SimDocker:
@@ -92,10 +106,12 @@ class SimDocker:
         self.images: set[Image] = set()
         self.held_ports: set[int] = set()
         """Ports of the host that belong to no container."""
+        self.volumes: set[str] = set()
         self.late: list[ContainerAct] = []
         self.events: list[DockerId] = []
         self.created: dict[tuple[str, str, int], int] = {}
-        self.started: dict[tuple[str, str], int] = {}
+        self.started: dict[tuple[str, str, int], int] = {}
+        """How often each container was started, and each of its runs where a policy starts it again."""
         self.exited: set[str] = set()
         self._numbers = 0
 
@@ -183,8 +199,12 @@ class SimDocker:
             count=act.count,
             run=act.run,
             image=act.spec.image,
+            depends_on=tuple(dict.fromkeys(act.spec.dependencies)),
+            restart=act.spec.restart,
         )
         made = SimContainer(docker_id, act.name, labels, act.leases, asked, act.spec.command, self.now)
+        made.is_checked = act.spec.health_check
+        made.volumes = tuple(bind.partition(":")[0] for bind in act.wiring.binds)
         self.containers[docker_id] = made
         key = (str(act.task), act.container, act.run)
         self.created[key] = self.created.get(key, 0) + 1
@@ -194,7 +214,7 @@ class SimDocker:
     def _start(self, act: StartContainer, found: SimContainer | None) -> None:
         if found is None:
             raise GiveUp("CannotStartContainerError", f"No such container: {act.docker_id}")
-        if found.runs or (act.again and found.starts):
+        if found.runs or (act.again and found.has_begun(act)):
             return
         used = {x.host_port for c in self.containers.values() if c.runs for x in c.leases} | self.held_ports
         for lease in found.leases:
@@ -206,17 +226,18 @@ class SimDocker:
             text = f'exec: "{found.command[0]}": no such file or directory'
             self._refuse(found, 127, text)
             raise GiveUp("CannotStartContainerError", text)
-        self.start(found)
+        self.start(found, run=act.run)
 
     def _refuse(self, found: SimContainer, code: int, error: str) -> None:
         """A start that fails leaves phase and times as they were, and the code of an earlier run unless that was 0."""
         found.exit_code, found.error = found.exit_code or code, error
 
-    def start(self, found: SimContainer, *, by_hand: bool = False) -> None:
+    def start(self, found: SimContainer, *, run: int = 0, by_hand: bool = False) -> None:
         found.phase, found.started_at, found.exit_code = Phase.RUNNING, self.now, None
         found.error, found.oom_killed = "", False
         found.starts += 1
-        key = (str(found.labels.task), found.labels.container)
+        found.health = Health.UNKNOWN if found.is_checked else None
+        key = (str(found.labels.task), found.labels.container, run if found.labels.restart else 0)
         self.started[key] = self.started.get(key, 0) + (0 if by_hand else 1)
         self.events.append(found.docker_id)
 
@@ -226,6 +247,24 @@ class SimDocker:
         found.oom_killed = out_of_memory
         self.exited.add(found.labels.task)
         self.events.append(found.docker_id)
+
+    def check(self, found: SimContainer, health: Health) -> None:
+        """The container's health check comes to a verdict."""
+        if found.health is not health:
+            found.health = health
+            self.events.append(found.docker_id)
+
+    def create_volume(self, act: CreateVolume) -> None:
+        """One that is there is success; a shared one that may not be made must be there."""
+        if act.volume.is_shared and not act.volume.autoprovision and act.name not in self.volumes:
+            raise GiveUp("VolumeError", f"volume '{act.name}' does not exist and autoprovision is set to false")
+        self.volumes.add(act.name)
+
+    def remove_volume(self, act: RemoveVolume) -> None:
+        """Absence is success; what a container holds, running or not, stays."""
+        if any(act.name in container.volumes for container in self.containers.values()):
+            raise TryAgain(f"volume {act.name} is in use")
+        self.volumes.discard(act.name)
 
     def foreign(self, name: str) -> SimContainer:
         """Somebody else makes a container called *name*."""

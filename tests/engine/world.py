@@ -111,13 +111,13 @@ class World(Road):
         if isinstance(act, ContainerAct) and fault in (Fault.GIVE_UP, Fault.PORT_TAKEN):
             self.docker.decide_late(act)  # Docker says no, but it does answer
             found = self.docker.find(act)
-            if isinstance(act, StartContainer) and found is not None and found.starts:
+            if isinstance(act, StartContainer) and found is not None and found.has_begun(act):
                 return  # what has been started is not said no to
         self.count_fault(act, {Fault.GIVE_UP: 9, Fault.PORT_TAKEN: 2}.get(fault, 1))
         if fault is Fault.GIVE_UP and isinstance(act, StartContainer):
             found = self.docker.find(act)
-            if found is not None and not found.starts:
-                found.error, found.exit_code = "no such program", 127
+            if found is not None and not found.has_begun(act):
+                found.error, found.exit_code = "no such program", found.exit_code or 127
                 self.docker.events.append(found.docker_id)
         self.flights.remove(flight)
         self.hear(self.failure(act, fault, f"Cannot{type(act).__name__}Error: no", port))
@@ -144,7 +144,9 @@ class World(Road):
         if isinstance(act, CreateContainer):
             return [lease.host_port for lease in act.leases]
         found = self.docker.find(act) if isinstance(act, StartContainer) else None
-        return [lease.host_port for lease in found.leases] if found is not None and not found.starts else []
+        if found is None or not isinstance(act, StartContainer) or found.has_begun(act):
+            return []
+        return [lease.host_port for lease in found.leases]
 
     def count_fault(self, act: Act, weight: int) -> None:
         concerned = [act.task] if isinstance(act, ContainerAct) else list(self.specs)
