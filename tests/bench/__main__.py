@@ -31,11 +31,14 @@ def main() -> int:
 async def _measure(names: list[str], folder: Path) -> int:
     rows: list[Row] = []
     began = time.monotonic()
-    async with a_stand(folder) as stand:
-        head = circumstances((await stand.docker.version())["Version"])
-        rows.append(at_most("the agent, from its start to its connection", stand.ready_after, None, "s"))
-        for name in names:
-            print(f"measuring {name} ...", file=sys.stderr)
+    head = circumstances()
+    for name in names:
+        print(f"measuring {name} ...", file=sys.stderr)
+        (place := folder / name).mkdir()
+        async with a_stand(place) as stand:  # an agent without a past for each
+            head["engine"] = (await stand.docker.version())["Version"]
+            if name == names[0]:
+                rows.append(at_most("the agent, from its start to its connection", stand.ready_after, None, "s"))
             rows += [row async for row in MEASURES[name](stand)]
     head["took"] = f"{time.monotonic() - began:.0f} s"
     print(text(head, rows))

@@ -82,12 +82,11 @@ def span(values: Sequence[float]) -> str:
     return f"{min(values) * 1000:.1f} to {max(values) * 1000:.1f} ms"
 
 
-def circumstances(engine: str) -> dict[str, object]:
+def circumstances() -> dict[str, object]:
     """What must be known to compare two tables."""
     return {
         "commit": commit(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "engine": engine,
         "kernel": platform.release(),
         "processors": os.cpu_count(),
         "load": [round(load, 2) for load in os.getloadavg()],

@@ -5,6 +5,7 @@ A test that says what the agent may rely on asks a `Dock`, and so holds both to 
 
 import asyncio
 import contextlib
+import json
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -14,22 +15,29 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from aiodocker.exceptions import DockerError
+from aiodocker.volumes import DockerVolume
+
+from agent.docker import labels
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DEFAULT_HOST, DockerEngine
+from agent.docker.volume_driver import VolumeDriver
 from agent.model.acts import CreateContainer
 from agent.model.credentials import NO_VALUES
 from agent.model.identity import Identity
 from agent.model.names import DockerId, Image, TaskArn
 from agent.model.seen import Seen
+from agent.model.status import Health
 from agent.model.task import ContainerSpec
-from agent.runner.ports import Containers
+from agent.runner.ports import Containers, Volumes
 from tests.conftest import a_mark
-from tests.contracts.sim_containers import SimContainers
+from tests.contracts.sim_containers import SimContainers, SimVolumes
 from tests.engine.sim_docker import SimDocker
-from tests.sample_image import SAMPLE, client
+from tests.sample_image import SAMPLE, client, remove_containers
 
 ENDS_WITH = 7
 HEEDED = 143
+_SECOND = 1_000_000_000
 
 
 class Program(Enum):
@@ -75,8 +83,29 @@ class Dock(Protocol):
         """The port that the runner drives."""
         ...
 
-    def ask(self, program: Program) -> CreateContainer:
-        """Ask for a container of a new task that runs *program*."""
+    @property
+    def volumes(self) -> Volumes:
+        """The port that the runner drives for volumes."""
+        ...
+
+    def ask(self, program: Program, health: Health | None = None) -> CreateContainer:
+        """Ask for a container of a new task that runs *program*; with a check that comes to *health*."""
+        ...
+
+    async def until_checked(self, docker_id: DockerId, health: Health) -> Seen:
+        """What is seen of the container once its check has come to *health*."""
+        ...
+
+    def volume_name(self) -> str:
+        """A name that no volume has."""
+        ...
+
+    async def a_foreign_volume(self, name: str) -> None:
+        """Have somebody else make a volume."""
+        ...
+
+    async def has_volume(self, name: str) -> bool:
+        """Is there a volume called *name*?"""
         ...
 
     def elsewhere(self, act: CreateContainer) -> CreateContainer:
@@ -118,10 +147,46 @@ class RealDock:
     def __init__(self, engine: DockerEngine, owner: Identity) -> None:
         self._engine = engine
         self._owner = owner
+        self._volumes: list[str] = []
         self.containers: Containers = ContainerDriver(engine, lambda: owner)
+        self.volumes: Volumes = VolumeDriver(engine, lambda: owner)
 
-    def ask(self, program: Program) -> CreateContainer:
-        return an_act(WORDS[program], SAMPLE, memory=8 if program is Program.GREEDY else 0)
+    async def clean_up(self) -> None:
+        """Remove the volumes of the test, and what holds them. Other containers go with their owner."""
+        if self._volumes:
+            await remove_containers(DEFAULT_HOST, f"{labels.AGENT}={self._owner.agent_id}")
+        async with client(DEFAULT_HOST) as docker:
+            for name in self._volumes:
+                with contextlib.suppress(DockerError):
+                    await DockerVolume(docker, name).delete()
+
+    def ask(self, program: Program, health: Health | None = None) -> CreateContainer:
+        act = an_act(WORDS[program], SAMPLE, memory=8 if program is Program.GREEDY else 0)
+        if health is None:
+            return act
+        verdict = f"echo checked; exit {0 if health is Health.HEALTHY else 1}"
+        check = {"Test": ["CMD-SHELL", verdict], "Interval": _SECOND, "Timeout": 9 * _SECOND, "Retries": 1}
+        config = json.dumps({"Healthcheck": check})
+        return replace(act, spec=replace(act.spec, health_check=True, docker_config=config))
+
+    async def until_checked(self, docker_id: DockerId, health: Health) -> Seen:
+        async with asyncio.timeout(20):
+            while (found := await seen(self, docker_id)).health is not health:  # noqa: ASYNC110 -- nor for this one
+                await asyncio.sleep(0.05)
+        return found
+
+    def volume_name(self) -> str:
+        self._volumes.append(f"dockworker-test-{secrets.token_hex(8)}")
+        return self._volumes[-1]
+
+    async def a_foreign_volume(self, name: str) -> None:
+        async with client(DEFAULT_HOST) as docker:
+            await docker.volumes.create({"Name": name})
+
+    async def has_volume(self, name: str) -> bool:
+        async with client(DEFAULT_HOST) as docker:
+            found = await docker.volumes.list()
+        return any(volume["Name"] == name for volume in found["Volumes"] or ())
 
     def elsewhere(self, act: CreateContainer) -> CreateContainer:
         return replace(act, spec=replace(act.spec, image=Image("dockworker.invalid/missing:1")))
@@ -172,12 +237,26 @@ class FakeDock:
         self._programs: dict[str, Program] = {}
         self._ports = iter(range(40000, 41000))
         self.containers: Containers = SimContainers(self._docker)
+        self.volumes: Volumes = SimVolumes(self._docker)
 
-    def ask(self, program: Program) -> CreateContainer:
+    async def until_checked(self, docker_id: DockerId, health: Health) -> Seen:
+        self._docker.check(self._docker.containers[docker_id], health)
+        return await seen(self, docker_id)
+
+    def volume_name(self) -> str:
+        return f"volume-{next(self._ports)}"
+
+    async def a_foreign_volume(self, name: str) -> None:
+        self._docker.volumes.add(name)
+
+    async def has_volume(self, name: str) -> bool:
+        return name in self._docker.volumes
+
+    def ask(self, program: Program, health: Health | None = None) -> CreateContainer:
         words = {Program.DEAF: ("stubborn",), Program.ABSENT: WORDS[program]}.get(program, (program.name,))
         act = an_act(words, SAMPLE)
         self._programs[act.name] = program
-        return act
+        return replace(act, spec=replace(act.spec, health_check=health is not None))
 
     def elsewhere(self, act: CreateContainer) -> CreateContainer:
         return replace(act, spec=replace(act.spec, image=Image("dockworker.invalid/missing:1")))
@@ -227,7 +306,11 @@ async def a_dock(kind: str, owner: Identity) -> AsyncIterator[Dock]:
         yield FakeDock()
         return
     async with DockerEngine.connect(DEFAULT_HOST) as engine:
-        yield RealDock(engine, owner)
+        dock = RealDock(engine, owner)
+        try:
+            yield dock
+        finally:
+            await dock.clean_up()
 
 
 async def create(dock: Dock, act: CreateContainer) -> DockerId:

@@ -1,4 +1,4 @@
-"""The port of the runner over the Docker in memory."""
+"""Two ports of the runner over the Docker in memory."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from datetime import timedelta
 from agent.model.acts import (
     ContainerAct,
     CreateContainer,
+    CreateVolume,
     KillContainer,
     RemoveContainer,
+    RemoveVolume,
     StartContainer,
     StopContainer,
 )
@@ -16,6 +18,19 @@ from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.names import DockerId, TaskArn
 from agent.model.seen import Seen, Summary
 from tests.engine.sim_docker import SimDocker
+
+
+class SimVolumes:
+    """Volumes of a `SimDocker`. Fulfils the runner's `Volumes`."""
+
+    def __init__(self, docker: SimDocker) -> None:
+        self._docker = docker
+
+    async def create(self, act: CreateVolume) -> None:
+        self._docker.create_volume(act)
+
+    async def remove(self, act: RemoveVolume) -> None:
+        self._docker.remove_volume(act)
 
 
 class SimContainers:

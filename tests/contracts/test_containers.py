@@ -7,7 +7,7 @@ import pytest
 from agent.model.errors import GiveUp, PortTaken
 from agent.model.names import DockerId
 from agent.model.seen import Phase, Seen, Summary
-from agent.model.status import Status
+from agent.model.status import Health, Status
 from agent.model.task import Binding, Lease, Transport
 from tests.contracts.conftest import Play
 from tests.contracts.docks import ENDS_WITH, HEEDED, Dock, Program, create, seen
@@ -443,5 +443,42 @@ def test_what_is_not_there_is_not_seen(play: Play) -> None:
         for reference in (NO_SUCH, "ecs-no-such-name"):
             assert await dock.containers.inspect(reference) is None
         assert len(await dock.containers.listing()) == 0
+
+    play(story)
+
+
+@pytest.mark.parametrize("verdict", [Health.HEALTHY, Health.UNHEALTHY])
+def test_a_check_says_nothing_at_first_and_then_its_verdict_with_what_it_wrote(play: Play, verdict: Health) -> None:
+    async def story(dock: Dock) -> None:
+        made = await create(dock, dock.ask(Program.STAYS, verdict))
+        await dock.containers.start(made)
+        assert (await seen(dock, made)).health is Health.UNKNOWN
+
+        found = await dock.until_checked(made, verdict)
+
+        assert (found.health, found.health_output.strip()) == (verdict, "checked")
+        assert found.status is Status.RUNNING
+
+    play(story)
+
+
+def test_one_that_has_not_run_has_no_health(play: Play) -> None:
+    async def story(dock: Dock) -> None:
+        made = await create(dock, dock.ask(Program.STAYS, Health.HEALTHY))
+        assert (await seen(dock, made)).health is None
+
+    play(story)
+
+
+def test_one_that_has_ended_is_called_unhealthy_and_a_new_run_begins_without_a_verdict(play: Play) -> None:
+    async def story(dock: Dock) -> None:
+        made = await create(dock, dock.ask(Program.STAYS, Health.HEALTHY))
+        await dock.containers.start(made)
+        await dock.until_checked(made, Health.HEALTHY)
+        await dock.containers.kill(made)
+        assert (await dock.until_over(made)).health is Health.UNHEALTHY
+
+        await dock.containers.start(made)
+        assert (await seen(dock, made)).health is Health.UNKNOWN
 
     play(story)
