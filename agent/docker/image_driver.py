@@ -107,7 +107,7 @@ class ImageDriver:
             except TimeoutError as error:
                 if not whole.expired():
                     raise
-                text = f"Could not transition to pulled; timed out after waiting {self._bounds.whole}"
+                text = reasons.waited_for("pulled", self._bounds.whole.total_seconds())
                 raise GiveUp(reasons.TIMED_OUT, text) from error
 
     async def _pull(self, pull: "_Pull", resolved: Callable[[str], None]) -> str:

@@ -16,6 +16,9 @@ AT_ONCE = 10
 SILENT_FOR = 600.0
 """Seconds for which a registry is not asked again that could not say what a tag means, and then gave the image."""
 
+_NO_SUCH_CALL = "page not found"
+"""What an engine says whose API is too old for the question."""
+
 _FIRST_FORM = frozenset(
     {
         "application/json",
@@ -47,9 +50,11 @@ class ManifestDriver:
                 async with asyncio.timeout(self._patience.total_seconds()):
                     told = await self._ask(reference, login)
             except TimeoutError as error:
-                text = f"Could not transition to MANIFEST_PULLED; timed out after waiting {self._patience}"
+                text = reasons.waited_for("MANIFEST_PULLED", self._patience.total_seconds())
                 raise TryAgain(text, reasons.TIMED_OUT) from error
             except DockerError as error:
+                if _NO_SUCH_CALL in error.message:
+                    return ""
                 raise reasons.of_pull(image, error.message, error.status, reasons.CANNOT_RESOLVE) from error
         return _digest_in(told)
 

@@ -138,11 +138,16 @@ def _advised(text: str) -> str:
 
 
 def timed_out(what: str, seconds: float) -> str:
-    """That Docker did not bring a container to *what* in time, as ECS users know it; durations as Go writes them."""
+    """That Docker did not bring a container to *what* in time, as ECS users know it."""
+    return f"{TIMED_OUT}: {waited_for(what, seconds)}"
+
+
+def waited_for(what: str, seconds: float) -> str:
+    """The same without the error's name; durations as Go writes them."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     waited = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{TIMED_OUT}: Could not transition to {what}; timed out after waiting {waited}{rest:g}s"
+    return f"Could not transition to {what}; timed out after waiting {waited}{rest:g}s"
 
 
 def taken_port(text: str, published: Collection[int]) -> int | None:

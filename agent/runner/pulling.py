@@ -52,8 +52,7 @@ class Pulling:
     async def pull(self, act: PullImage, fetch: Fetch) -> ImagePulled:
         """See that the image is there, by *fetch* if it must be. Raises what *fetch* and the images raise."""
         image = act.source.image
-        if await self._will_do(image, act.behavior):
-            digest = await self._images.digest(image)
+        if await self._asks_host(image, act.behavior) and (digest := await self._here(image)) is not None:
             if digest:
                 self._tell(ImageResolved(act.source, digest, self._clock(), "cache"))
             return ImagePulled(act.source, self._clock(), digest, "cache")
@@ -63,14 +62,16 @@ class Pulling:
             await self._note(exact(image, pulled.digest))
         return pulled
 
-    async def _will_do(self, image: Image, behavior: PullBehavior) -> bool:
-        match behavior:
-            case PullBehavior.PREFER_CACHED:
-                return await self._images.has(image)
-            case PullBehavior.ONCE:  # one that came with the machine's disk does not count
-                return await self._remembers(image) and await self._images.has(image)
-            case _:
-                return False
+    async def _asks_host(self, image: Image, behavior: PullBehavior) -> bool:
+        if behavior is PullBehavior.ONCE:  # an image that came with the machine's disk does not count
+            return await self._remembers(image)
+        return behavior is PullBehavior.PREFER_CACHED
+
+    async def _here(self, image: Image) -> str | None:
+        """The digest that the host knows, ``""`` if it knows none, None if it does not have the image."""
+        if "@" not in image and (digest := await self._images.digest(image)):
+            return digest
+        return await self._images.digest(image) if await self._images.has(image) else None
 
     async def _remembers(self, image: Image) -> bool:
         try:
