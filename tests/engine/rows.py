@@ -52,8 +52,8 @@ def listed(*shown: Seen, asked: int = 0, gone: frozenset[DockerId] = frozenset()
 class Play:
     """An engine, and the acts that it has asked for and that nobody has answered."""
 
-    def __init__(self, *tasks: Task, heard: bool = True) -> None:
-        self.engine = Engine(RULES, tasks)
+    def __init__(self, *tasks: Task, heard: bool = True, rules: Rules = RULES) -> None:
+        self.engine = Engine(rules, tasks)
         self.open: list[Act] = []
         self.decisions: list[Decision] = []
         if heard:
@@ -117,7 +117,10 @@ class Play:
         return self
 
     def running(self) -> "Play":
-        self.assign()
+        return self.running_with(spec())
+
+    def running_with(self, what: TaskSpec) -> "Play":
+        self.assign(what)
         self.pulled()
         self.created()
         self.started()
