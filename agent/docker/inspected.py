@@ -4,20 +4,19 @@ Environment and options are read only to scrub them out of Docker's error texts;
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from agent.docker import labels, reasons
+from agent.docker import bindings, labels, reasons
 from agent.docker.translate import private_values
 from agent.model.errors import TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
 from agent.model.seen import Phase, Seen, Summary
 from agent.model.status import Health
-from agent.model.task import Binding, PortMapping, Transport
 
 _LONGEST_OUTPUT = 1024
 """Bytes that are kept of what a health check wrote."""
@@ -52,14 +51,9 @@ class _LogConfig(msgspec.Struct, rename="pascal"):
     config: dict[str, str] | None = None
 
 
-class _HostPort(msgspec.Struct, rename="pascal"):
-    host_ip: str = ""
-    host_port: str = ""
-
-
 class _HostConfig(msgspec.Struct, rename="pascal"):
     log_config: _LogConfig = msgspec.field(default_factory=_LogConfig)
-    port_bindings: dict[str, list[_HostPort] | None] | None = None
+    port_bindings: dict[str, list[bindings.HostPort] | None] | None = None
 
 
 class _Config(msgspec.Struct, rename="pascal"):
@@ -70,7 +64,7 @@ class _Config(msgspec.Struct, rename="pascal"):
 
 
 class _Network(msgspec.Struct, rename="pascal"):
-    ports: dict[str, list[_HostPort] | None] | None = None
+    ports: dict[str, list[bindings.HostPort] | None] | None = None
 
 
 class _Inspect(msgspec.Struct, rename="pascal"):
@@ -128,7 +122,7 @@ def seen(raw: Mapping[str, Any], owner: Identity, *, with_ipv6: bool = False) ->
         finished_at=finished,
         error=held.scrubbed(found.state.error),
         oom_killed=found.state.oom_killed and exit_code is not None and exit_code not in _ENDED_AS_ASKED,
-        bindings=_in_ranges(_bindings(found.network_settings.ports or {}, with_ipv6=with_ipv6), ours.ports),
+        bindings=bindings.read(found.network_settings.ports or {}, ours.ports, with_ipv6=with_ipv6),
         health=health,
         health_output=health_output,
     )
@@ -194,47 +188,11 @@ def _health(health: _Health | None, held: Held) -> tuple[Health | None, str]:
 
 
 def _held(found: _Inspect) -> Held:
-    bindings = (found.host_config.port_bindings or {}).values()
-    ports = {port.host_port for entries in bindings for port in entries or ()}
+    asked = (found.host_config.port_bindings or {}).values()
+    ports = {port.host_port for entries in asked for port in entries or ()}
     options = found.host_config.log_config.config or {}
     return Held(
         published=frozenset(int(port) for port in ports if port.isdecimal()),
         private=private_values(found.config.env or (), options.values()),
         public=frozenset((found.config.cmd or []) + (found.config.entrypoint or [])) | ports,
     )
-
-
-def _bindings(ports: Mapping[str, list[_HostPort] | None], *, with_ipv6: bool) -> tuple[Binding, ...]:
-    """Published ports in order. Docker shows each twice, for IPv4 and IPv6; ECS is told of the first alone."""
-    bindings = []
-    for port, entries in ports.items():
-        number, _, transport = port.partition("/")
-        if transport not in (Transport.TCP, Transport.UDP) or not number.isdecimal():
-            continue
-        bindings += [
-            Binding(int(number), int(entry.host_port), Transport(transport), entry.host_ip)
-            for entry in entries or ()
-            if entry.host_port.isdecimal() and (with_ipv6 or entry.host_ip != "::")
-        ]
-    return tuple(sorted(bindings, key=lambda b: (b.container_port, b.transport, b.host_port, b.bind_ip)))
-
-
-def _in_ranges(bindings: tuple[Binding, ...], asked: tuple[PortMapping, ...]) -> tuple[Binding, ...]:
-    """Those that make up a range of ports which the definition *asked* for become one binding."""
-    for mapping in asked:
-        if mapping.count > 1:
-            bindings = _joined(bindings, mapping)
-    return bindings
-
-
-def _joined(bindings: tuple[Binding, ...], mapping: PortMapping) -> tuple[Binding, ...]:
-    found: dict[tuple[str, int], list[Binding]] = {}
-    for one in bindings:
-        step = one.container_port - mapping.container_port
-        if one.count == 1 and one.transport is mapping.transport and 0 <= step < mapping.count:
-            found.setdefault((one.bind_ip, one.host_port - step), []).append(one)
-    for ports in found.values():
-        if len(ports) == mapping.count:
-            bindings = tuple(one for one in bindings if one not in ports[1:])
-            bindings = tuple(replace(one, count=mapping.count) if one == ports[0] else one for one in bindings)
-    return bindings

@@ -2,7 +2,8 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -157,28 +158,52 @@ def test_a_missing_image_fails_the_create(owner: Identity) -> None:
     run(owner, story)
 
 
-def test_the_region_is_told_unless_the_image_says_one(owner: Identity, docker_host: str) -> None:
-    image = f"dockworker.invalid/region:{owner.agent_id}"
+@asynccontextmanager
+async def another_image(owner: Identity, docker_host: str, *changes: str) -> AsyncIterator[str]:
+    """The sample image with *changes*, such as ``ENV A=1``, under a name of its own."""
+    image = f"dockworker.invalid/other:{owner.agent_id}"
+    repository, _, tag = image.rpartition(":")
+    base = await a_foreign_container(owner, docker_host, f"dockworker-test-{owner.agent_id}")
+    async with client(docker_host) as docker:
+        await docker.containers.container(base).commit(repository=repository, tag=tag, changes=list(changes))
+    try:
+        yield image
+    finally:
+        await remove_containers(docker_host, f"{labels.AGENT}={owner.agent_id}")
+        await remove_image(docker_host, image)
 
+
+def test_a_container_is_adopted_though_its_image_has_no_name_any_more(owner: Identity, docker_host: str) -> None:
+    async def story() -> None:
+        around = Surroundings(region="eu-west-1")
+        async with (
+            another_image(owner, docker_host, "ENV A=1") as image,
+            a_room(owner, around=around) as room,
+            client(docker_host) as docker,
+        ):
+            act = an_act(image=image)
+            made = await room.containers.create(act)
+            await docker.images.delete(image, force=True)
+
+            assert await room.containers.create(replace(act, again=True)) == made
+
+    asyncio.run(story())
+
+
+def test_the_region_is_told_unless_the_image_says_one(owner: Identity, docker_host: str) -> None:
     async def environment(room: Room, act: CreateContainer) -> list[str]:
         made = await room.containers.create(act)
         async with room.engine.call(10) as docker:
             return (await docker.containers.container(made).show())["Config"]["Env"] or []
 
     async def story() -> None:
-        async with a_room(owner, around=Surroundings(region="eu-west-1")) as room, client(docker_host) as docker:
-            base = await a_foreign_container(owner, docker_host, f"dockworker-test-{owner.agent_id}")
-            repository, _, tag = image.rpartition(":")
-            changes = ["ENV AWS_DEFAULT_REGION=us-west-2"]
-            await docker.containers.container(base).commit(repository=repository, tag=tag, changes=changes)
-            try:
-                assert "AWS_REGION=eu-west-1" in await environment(room, an_act())
-                with_own = await environment(room, an_act(image=image))
-                with pytest.raises(GiveUp, match="No such image"):
-                    await room.containers.create(an_act(image="dockworker.invalid/missing:1"))
-            finally:
-                await remove_containers(docker_host, f"{labels.AGENT}={owner.agent_id}")
-                await remove_image(docker_host, image)
+        around = Surroundings(region="eu-west-1")
+        own = "ENV AWS_DEFAULT_REGION=us-west-2"
+        async with another_image(owner, docker_host, own) as image, a_room(owner, around=around) as room:
+            assert "AWS_REGION=eu-west-1" in await environment(room, an_act())
+            with_own = await environment(room, an_act(image=image))
+            with pytest.raises(GiveUp, match="No such image"):
+                await room.containers.create(an_act(image="dockworker.invalid/missing:1"))
         assert [entry for entry in with_own if "REGION" in entry] == ["AWS_DEFAULT_REGION=us-west-2"]
 
     asyncio.run(story())

@@ -146,7 +146,7 @@ def with_ports(*asked: PortMapping) -> dict[str, Any]:
 
 def test_a_range_that_was_asked_for_is_one_binding() -> None:
     raw = with_ports(PortMapping(80), PortMapping(8000, count=3))
-    ports = {"80/tcp": 79, "8000/tcp": 9000, "8001/tcp": 9001, "8002/tcp": 9002, "8001/udp": 9001}
+    ports = {"80/tcp": 79, "8000/tcp": 9000, "8001/tcp": 9001, "8002/tcp": 9002, "8003/tcp": 9003, "8001/udp": 9001}
     raw["NetworkSettings"]["Ports"] = {
         port: [{"HostIp": "0.0.0.0", "HostPort": str(host)}, {"HostIp": "::", "HostPort": str(host)}]
         for port, host in ports.items()
@@ -156,6 +156,7 @@ def test_a_range_that_was_asked_for_is_one_binding() -> None:
         Binding(80, 79, Transport.TCP, "0.0.0.0"),
         Binding(8000, 9000, Transport.TCP, "0.0.0.0", count=3),
         Binding(8001, 9001, Transport.UDP, "0.0.0.0"),
+        Binding(8003, 9003, Transport.TCP, "0.0.0.0"),
     )
     assert [b.bind_ip for b in seen(raw, with_ipv6=True).bindings if b.count == 3] == ["0.0.0.0", "::"]
 

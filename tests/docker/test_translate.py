@@ -133,6 +133,7 @@ def test_a_host_may_run_all_containers_by_another_runtime_and_the_text_may_say_o
         ({"NVIDIA_VISIBLE_DEVICES": "all"}, (), Surroundings(), "nvidia"),
         ({}, (), Surroundings(), None),
         ({}, ("GPU-1",), Surroundings(external=True), None),
+        ({"NVIDIA_VISIBLE_DEVICES": "all"}, (), Surroundings(external=True), None),
         ({"AWS_NEURON_VISIBLE_DEVICES": "ALL"}, (), Surroundings(inferentia=True), "neuron"),
         ({"AWS_NEURON_VISIBLE_DEVICES": "ALL"}, (), Surroundings(), None),
     ],

@@ -153,11 +153,14 @@ def test_a_host_may_insist_that_a_shared_volume_is_as_asked_for(owner: Identity,
     run(owner, story, MATCHING)
 
 
+@pytest.mark.usefixtures("sample_image")
 def test_a_name_with_a_slash_reaches_nothing_else(owner: Identity) -> None:
     async def story(room: Room) -> None:
+        bystander = await room.containers.create(a_container())
         with pytest.raises(GiveUp, match="no name of a volume"):
             await room.volumes.create(shared("../containers/json", autoprovision=True))
-        await room.volumes.remove(to_remove("../images/none"))
+        await room.volumes.remove(to_remove(f"../containers/{bystander}"))
+        assert await room.containers.inspect(bystander) is not None
 
     run(owner, story)
 
