@@ -59,7 +59,9 @@ def in_full(
             {"kind": one.kind.value, "name": one.name, "known": one.known.value, "doing": one.doing, "tries": one.tries}
             for one in task.resources
         ],
-        "timeline": [{"at": at.isoformat(), "what": what} for at, what in sorted(_timeline(task, story))],
+        "timeline": [
+            {"at": at.isoformat(), "what": what} for at, what in sorted(_timeline(task, story), key=lambda one: one[0])
+        ],
         "story": [{"at": one.at.isoformat(), "container": one.container, "line": one.text} for one in story],
     }
 
