@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from agent.controlplane.records import JsonObject
-from agent.wire.acs_task import DockerConfig
+from agent.wire.acs_parts import DockerConfig
 
 SECOND = 1_000_000_000
 MIB = 1024 * 1024

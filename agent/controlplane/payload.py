@@ -8,7 +8,8 @@ from agent.controlplane.docker_config import docker_config
 from agent.controlplane.launch import Launch, launch_of
 from agent.controlplane.records import JsonObject, PlaneTask, TaskDefinition
 from agent.wire.acs import PayloadMessage, task_text
-from agent.wire.acs_task import Container, IAMRoleCredentials, PortMapping, Task
+from agent.wire.acs_parts import PortMapping
+from agent.wire.acs_task import Container, IAMRoleCredentials, Task
 
 Minted = Mapping[str, IAMRoleCredentials]
 """Fresh values by credentials id."""

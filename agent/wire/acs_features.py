@@ -7,34 +7,32 @@ these takes its line out.
 
 from agent.model.errors import BadInput
 from agent.wire.acs_task import Container, Task
-from agent.wire.reading import join, read_document
+from agent.wire.reading import join, member, read_document
 
 OF_TASKS = {
-    "volumes": "volumes",
     "elastic_network_interfaces": "elastic network interfaces (awsvpc)",
     "proxy_configuration": "proxy configuration (App Mesh)",
     "enable_fault_injection": "fault injection",
-    "pid_mode": "PID namespaces shared by a task or with the host (pidMode)",
-    "ipc_mode": "IPC namespaces shared by a task or with the host (ipcMode)",
 }
 """Fields of a task whose being filled in asks for the thing named beside them."""
 
 OF_CONTAINERS = {
-    "links": "links",
-    "mount_points": "mount points",
-    "volumes_from": "volumes from other containers (volumesFrom)",
-    "environment_files": "environment files",
-    "secrets": "secrets",
-    "depends_on": "dependencies between containers (dependsOn)",
     "firelens_configuration": "FireLens",
     "managed_agents": "ECS Exec (managedAgents)",
     "credential_specs": "credential specs (gMSA)",
 }
 """Likewise for a container."""
 
-ASSOCIATIONS = {"gpu": "GPUs", "elastic-inference": "Elastic Inference"}
+MODES = {
+    ("network_mode", "awsvpc"): "network mode awsvpc",
+    ("pid_mode", "task"): "a PID namespace shared by the containers of a task (pidMode task)",
+    ("ipc_mode", "task"): "an IPC namespace shared by the containers of a task (ipcMode task)",
+}
+"""Fields of a task and the words in them that ask for the thing named beside."""
+
+GPU = "gpu"
+ASSOCIATIONS = {"elastic-inference": "Elastic Inference"}
 ATTACHMENTS = {"serviceconnectdetail": "Service Connect", "amazonebs": "EBS volumes", "s3files": "S3 Files volumes"}
-REGISTRIES = {"ecr": "registry authentication by role (ecr)", "asm": "registry credentials in Secrets Manager (asm)"}
 LOG_DRIVERS = {"awsfirelens": "FireLens"}
 
 
@@ -43,33 +41,30 @@ def refuse_what_is_missing(task: Task) -> None:
     for field, feature in OF_TASKS.items():
         if getattr(task, field):
             raise _missing(_camel(field), feature)
-    if task.network_mode == "awsvpc":
-        raise _missing("networkMode", "network mode awsvpc")
+    for (field, word), feature in MODES.items():
+        if getattr(task, field) == word:
+            raise _missing(_camel(field), feature)
     for at, association in enumerate(task.associations or ()):
         kind = association.type or ""
-        raise _missing(f"associations[{at}]", ASSOCIATIONS.get(kind, f"associations of type {kind!r}"))
+        if kind != GPU:
+            raise _missing(f"associations[{at}]", ASSOCIATIONS.get(kind, f"associations of type {kind!r}"))
     for at, attachment in enumerate(task.attachments or ()):
-        if attachment.attachment_type is None:
-            raise BadInput(f"attachments[{at}].attachmentType", "is missing")
-        if attachment.attachment_type in ATTACHMENTS:
-            raise _missing(f"attachments[{at}]", ATTACHMENTS[attachment.attachment_type])
+        _refuse_attachment(attachment.attachment_type, f"attachments[{at}]")
     for at, container in enumerate(task.containers or ()):
         _refuse_of_container(container, f"containers[{at}]")
+
+
+def _refuse_attachment(kind: str | None, path: str) -> None:
+    if kind is None:
+        raise BadInput(f"{path}.attachmentType", "is missing")
+    if kind in ATTACHMENTS:
+        raise _missing(path, ATTACHMENTS[kind])
 
 
 def _refuse_of_container(container: Container, path: str) -> None:
     for field, feature in OF_CONTAINERS.items():
         if getattr(container, field):
             raise _missing(join(path, _camel(field)), feature)
-    for at, mapping in enumerate(container.port_mappings or ()):
-        if mapping.container_port_range:
-            raise _missing(f"{path}.portMappings[{at}].containerPortRange", "ranges of ports")
-    registry = container.registry_authentication
-    if registry is not None and registry.type:
-        feature = REGISTRIES.get(registry.type, f"registry authentication of type {registry.type!r}")
-        raise _missing(f"{path}.registryAuthentication", feature)
-    if container.restart_policy is not None and container.restart_policy.enabled:
-        raise _missing(f"{path}.restartPolicy", "restart policies")
     _refuse_of_docker(container, path)
 
 
@@ -80,13 +75,11 @@ def _refuse_of_docker(container: Container, path: str) -> None:
     read_document(container.docker_config.config, f"{path}.dockerConfig.config")
     where = f"{path}.dockerConfig.hostConfig"
     host = read_document(container.docker_config.host_config, where)
-    logs = host.get("LogConfig")
-    driver = logs.get("Type") if isinstance(logs, dict) else None
+    logs = member(host, "LogConfig")
+    driver = member(logs, "Type") if isinstance(logs, dict) else None
     if isinstance(driver, str) and driver in LOG_DRIVERS:
         raise _missing(f"{where}.LogConfig", LOG_DRIVERS[driver])
-    if driver == "awslogs" and container.logs_auth_strategy == "ExecutionRole":
-        raise _missing(f"{path}.logsAuthStrategy", "awslogs with the execution role (logsAuthStrategy)")
-    options = host.get("SecurityOpt")
+    options = member(host, "SecurityOpt")
     if any(
         isinstance(o, str) and o.startswith("credentialspec:") for o in (options if isinstance(options, list) else ())
     ):

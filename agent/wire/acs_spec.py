@@ -9,17 +9,21 @@ import msgspec
 
 from agent.model.credentials import RoleCredentials
 from agent.model.errors import BadInput
-from agent.model.names import Image, TaskArn
-from agent.model.task import ContainerSpec, PortMapping, TaskSpec, Transport
-from agent.wire import acs_task
+from agent.model.names import TaskArn
+from agent.model.task import TaskSpec
+from agent.wire.acs_container import container
 from agent.wire.acs_features import refuse_what_is_missing
 from agent.wire.acs_task import IAMRoleCredentials, Task
-from agent.wire.reading import read
+from agent.wire.acs_volumes import volumes
+from agent.wire.reading import filled, read
 
 TASK_ROLE = "TaskApplication"
 EXECUTION_ROLE = "TaskExecution"
 
-NETWORK_MODES = frozenset({"bridge", "host", "none", "awsvpc"})
+NETWORK_MODES = ("awsvpc", "bridge", "host", "none")
+PID_MODES = ("", "host", "task")
+IPC_MODES = ("", "host", "none", "task")
+"""All that the protocol knows; what this agent does not have is refused before these are read."""
 
 WANTED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED", "DEAD": "STOPPED"}
 """Words of ``desiredStatus``, and what they come to."""
@@ -36,10 +40,6 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
 class _Roles(msgspec.Struct, frozen=True, rename="camel"):
     role_credentials: IAMRoleCredentials | None = None
     execution_role_credentials: IAMRoleCredentials | None = None
-
-
-class _Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    command: list[str] | None = None
 
 
 def read_arn(raw: msgspec.Raw) -> TaskArn:
@@ -96,10 +96,14 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
     task = read(raw, Task)
     refuse_what_is_missing(task)
     roles = {role.role_type: role.credentials_id for role in read_roles(raw)}
-    containers = tuple(_container(c, f"containers[{at}]") for at, c in enumerate(task.containers or ()))
+    asked = task.containers or ()
+    gpus = _gpus(task)
+    containers = tuple(
+        container(one, f"containers[{at}]", tuple(gpus.get(one.name or "", ()))) for at, one in enumerate(asked)
+    )
     if not containers:
         raise BadInput("containers", "must name at least one container")
-    if len({container.name for container in containers}) < len(containers):
+    if len({one.name for one in containers}) < len(containers):
         raise BadInput("containers", "two containers have the same name")
     return TaskSpec(
         arn=read_arn(raw),
@@ -108,61 +112,36 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
         containers=containers,
         cpu=_finite(task.cpu or 0.0, "cpu"),
         memory=task.memory or 0,
-        network_mode=_network_mode(task.network_mode),
+        network_mode=_one_of(task.network_mode or "bridge", NETWORK_MODES, "networkMode"),
+        pid_mode=_one_of(task.pid_mode or "", PID_MODES, "pidMode"),
+        ipc_mode=_one_of(task.ipc_mode or "", IPC_MODES, "ipcMode"),
+        volumes=volumes(task.volumes or ()),
         task_credentials_id=roles.get(TASK_ROLE, ""),
         execution_credentials_id=roles.get(EXECUTION_ROLE, ""),
     )
 
 
-def _container(asked: acs_task.Container, path: str) -> ContainerSpec:
-    if not asked.name:
-        raise BadInput(f"{path}.name", "must not be empty")
-    if not asked.image:
-        raise BadInput(f"{path}.image", "must not be empty")
-    docker = asked.docker_config or acs_task.DockerConfig()
-    command = _command(asked, path)
-    mappings = asked.port_mappings or ()
-    return ContainerSpec(
-        name=asked.name,
-        image=Image(asked.image),
-        essential=bool(asked.essential),
-        cpu=asked.cpu or 0,
-        memory=asked.memory or 0,
-        command=tuple(command),
-        entry_point=tuple(asked.entry_point or ()),
-        environment=asked.environment or {},
-        ports=tuple(_port(mapping, f"{path}.portMappings[{at}]") for at, mapping in enumerate(mappings)),
-        stop_timeout=float(asked.stop_timeout) if asked.stop_timeout else None,
-        docker_config=docker.config or "",
-        host_config=docker.host_config or "",
-        container_arn=asked.container_arn or "",
-    )
+def _gpus(task: Task) -> dict[str, list[str]]:
+    """UUIDs of GPUs by the container that gets them, in ECS's order. Raises BadInput."""
+    names = {one.name for one in task.containers or ()}
+    given: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for at, association in enumerate(task.associations or ()):
+        path = f"associations[{at}]"
+        gpu, containers = filled(association.name, f"{path}.name"), association.containers or []
+        if gpu in seen:
+            raise BadInput(f"{path}.name", "is given away already")
+        if len(containers) != 1 or containers[0] not in names:
+            raise BadInput(f"{path}.containers", "must name exactly one container of the task")
+        seen.add(gpu)
+        given.setdefault(containers[0], []).append(gpu)
+    return given
 
 
-def _command(asked: acs_task.Container, path: str) -> list[str]:
-    """The command, or what RunTask put in its place. The empty text is no JSON, and refused like any other."""
-    if asked.overrides is not None:
-        where = f"{path}.overrides"
-        overrides = _Overrides() if asked.overrides == "null" else read(asked.overrides, _Overrides, where)
-        if overrides.command is not None:
-            return overrides.command
-    return asked.command or []
-
-
-def _port(mapping: acs_task.PortMapping, path: str) -> PortMapping:
-    if not mapping.container_port:
-        raise BadInput(f"{path}.containerPort", "must be a port from 1 to 65535")
-    word = mapping.protocol or Transport.TCP
-    if word not in set(Transport):
-        raise BadInput(f"{path}.protocol", "must be tcp or udp")
-    return PortMapping(mapping.container_port, mapping.host_port or 0, Transport(word))
-
-
-def _network_mode(word: str | None) -> str:
-    mode = word or "bridge"
-    if mode not in NETWORK_MODES:
-        raise BadInput("networkMode", f"must be one of {', '.join(sorted(NETWORK_MODES))}")
-    return mode
+def _one_of(word: str, words: tuple[str, ...], path: str) -> str:
+    if word not in words:
+        raise BadInput(path, f"must be one of {', '.join(one for one in words if one)}")
+    return word
 
 
 def _finite(number: float, path: str) -> float:

@@ -8,10 +8,23 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from agent.wire.acs_parts import (
+    Association,
+    Attachment,
+    ContainerDependency,
+    Count,
+    DockerConfig,
+    EnvironmentFile,
+    MountPoint,
+    PortMapping,
+    RegistryAuthentication,
+    RestartPolicy,
+    Secret,
+    Volume,
+    VolumeFrom,
+)
 from agent.wire.reading import Shape
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -28,42 +41,6 @@ class IAMRoleCredentials(Shape, frozen=True):
 
     def __repr__(self) -> str:
         return "<IAMRoleCredentials>"
-
-
-class PortMapping(Shape, frozen=True):
-    """``hostPort`` 0 or absent asks the agent to choose; ``protocol`` absent is tcp."""
-
-    container_port: Port | None = None
-    host_port: Port | None = None
-    protocol: str | None = None
-    container_port_range: str | None = None
-
-
-class DockerConfig(Shape, frozen=True):
-    """Docker's own documents, each a JSON text inside a string. Prints without them: they may hold an environment."""
-
-    version: str | None = None
-    config: str | None = None
-    host_config: str | None = None
-
-    def __repr__(self) -> str:
-        return "<DockerConfig>"
-
-
-class RegistryAuthentication(Shape, frozen=True):
-    """Where the credentials for an image's registry come from."""
-
-    type: str | None = None
-    ecr_auth_data: Any = None
-    asm_auth_data: Any = None
-
-
-class RestartPolicy(Shape, frozen=True):
-    """Whether a container that exits is started again."""
-
-    enabled: bool | None = None
-    ignored_exit_codes: list[int] | None = None
-    restart_attempt_period: Count | None = None
 
 
 class Container(Shape, frozen=True):
@@ -88,12 +65,12 @@ class Container(Shape, frozen=True):
     logs_auth_strategy: str | None = None
     registry_authentication: RegistryAuthentication | None = None
     restart_policy: RestartPolicy | None = None
-    links: Any = None
-    mount_points: Any = None
-    volumes_from: Any = None
-    environment_files: Any = None
-    secrets: Any = None
-    depends_on: Any = None
+    links: list[str] | None = None
+    mount_points: list[MountPoint] | None = None
+    volumes_from: list[VolumeFrom] | None = None
+    environment_files: list[EnvironmentFile] | None = None
+    secrets: list[Secret] | None = None
+    depends_on: list[ContainerDependency] | None = None
     firelens_configuration: Any = None
     managed_agents: Any = None
     credential_specs: Any = None
@@ -104,23 +81,6 @@ class Container(Shape, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Container {self.name!r}>"
-
-
-class Association(Shape, frozen=True):
-    """A device or accelerator that belongs to some of the containers."""
-
-    name: str | None = None
-    type: str | None = None
-    containers: Any = None
-    content: Any = None
-
-
-class Attachment(Shape, frozen=True):
-    """Something of another service that belongs to the task."""
-
-    attachment_arn: str | None = None
-    attachment_type: str | None = None
-    attachment_properties: Any = None
 
 
 class Task(Shape, frozen=True):
@@ -144,7 +104,7 @@ class Task(Shape, frozen=True):
     enable_fault_injection: bool | None = None
     associations: list[Association] | None = None
     attachments: list[Attachment] | None = None
-    volumes: Any = None
+    volumes: list[Volume] | None = None
     elastic_network_interfaces: Any = None
     proxy_configuration: Any = None
     overrides: str | None = None

@@ -5,6 +5,7 @@ BadInput. Its text holds names and types and never a value, because the values m
 """
 
 import re
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from agent.model.errors import BadInput
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 _WHERE = re.compile(r"(?P<rule>.*) - at (?:`key` in )?`\$\.?(?P<path>.*)`", re.DOTALL)
 
@@ -53,6 +55,27 @@ def read_document(text: str | None, path: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadInput(path, "must hold a JSON object")
     return document
+
+
+def member(document: dict[str, Any], name: str) -> object:
+    """The member called *name* in whatever case, as Docker's own structs are read; the last of several counts."""
+    return next((value for key, value in reversed(document.items()) if key.lower() == name.lower()), None)
+
+
+def one_of(word: str | None, words: type[E], path: str) -> E:
+    """*word* as one of *words*. Raises BadInput with all of them."""
+    known = list(words)
+    for one in known:
+        if one.value == word:
+            return one
+    raise BadInput(path, f"must be {' or '.join(one.value for one in known)}")
+
+
+def filled(text: str | None, path: str) -> str:
+    """*text* where there is any. Raises BadInput."""
+    if not text:
+        raise BadInput(path, "must not be empty")
+    return text
 
 
 def join(path: str, inner: str) -> str:

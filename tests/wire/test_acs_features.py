@@ -3,7 +3,7 @@ import json
 import pytest
 
 from agent.model.errors import BadInput
-from agent.wire.acs_features import OF_CONTAINERS, OF_TASKS
+from agent.wire.acs_features import MODES, OF_CONTAINERS, OF_TASKS
 from agent.wire.acs_spec import read_spec
 from tests.wire.acs_samples import a_task, a_task_with, raw
 
@@ -15,10 +15,8 @@ def docker(host: object, **more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "field", "feature"),
     [
-        ({"volumes": [{"name": "scratch", "type": "host", "host": {}}]}, "volumes", "volumes"),
         ({"elasticNetworkInterfaces": [{"ec2Id": "eni-1"}]}, "elasticNetworkInterfaces", "elastic network interfaces"),
         ({"networkMode": "awsvpc"}, "networkMode", "awsvpc"),
-        ({"associations": [{"name": "GPU-1", "type": "gpu", "containers": ["web"]}]}, "associations[0]", "GPUs"),
         ({"associations": [{"type": "elastic-inference"}]}, "associations[0]", "Elastic Inference"),
         ({"associations": [{"type": "odd"}]}, "associations[0]", "associations of type 'odd'"),
         ({"proxyConfiguration": {"type": "APPMESH"}}, "proxyConfiguration", "App Mesh"),
@@ -26,7 +24,6 @@ def docker(host: object, **more: object) -> dict[str, object]:
         ({"attachments": [{"attachmentType": "amazonebs"}]}, "attachments[0]", "EBS volumes"),
         ({"attachments": [{"attachmentType": "s3files"}]}, "attachments[0]", "S3 Files"),
         ({"pidMode": "task"}, "pidMode", "pidMode"),
-        ({"pidMode": "host"}, "pidMode", "pidMode"),
         ({"ipcMode": "task"}, "ipcMode", "ipcMode"),
         ({"enableFaultInjection": True}, "enableFaultInjection", "fault injection"),
     ],
@@ -44,30 +41,11 @@ def test_a_task_that_asks_for_what_is_not_there_is_refused_by_name(
 @pytest.mark.parametrize(
     ("changes", "field", "feature"),
     [
-        ({"links": ["db"]}, "links", "links"),
-        ({"mountPoints": [{"sourceVolume": "scratch", "containerPath": "/data"}]}, "mountPoints", "mount points"),
-        ({"volumesFrom": [{"sourceContainer": "db"}]}, "volumesFrom", "volumesFrom"),
-        ({"environmentFiles": [{"value": "arn:aws:s3:::b/f.env", "type": "s3"}]}, "environmentFiles", "environment f"),
-        ({"secrets": [{"name": "PW", "valueFrom": "/pw", "provider": "ssm"}]}, "secrets", "secrets"),
-        ({"dependsOn": [{"containerName": "db", "condition": "START"}]}, "dependsOn", "dependsOn"),
         ({"firelensConfiguration": {"type": "fluentbit"}}, "firelensConfiguration", "FireLens"),
         ({"managedAgents": [{"name": "ExecuteCommandAgent"}]}, "managedAgents", "ECS Exec"),
         ({"credentialSpecs": ["credentialspec:x"]}, "credentialSpecs", "gMSA"),
-        ({"restartPolicy": {"enabled": True}}, "restartPolicy", "restart policies"),
-        ({"registryAuthentication": {"type": "ecr"}}, "registryAuthentication", "ecr"),
-        ({"registryAuthentication": {"type": "asm"}}, "registryAuthentication", "Secrets Manager"),
-        ({"registryAuthentication": {"type": "odd"}}, "registryAuthentication", "'odd'"),
-        (
-            {"portMappings": [{"containerPortRange": "80-90"}]},
-            "portMappings[0].containerPortRange",
-            "ranges of ports",
-        ),
         (docker({"LogConfig": {"Type": "awsfirelens"}}), "dockerConfig.hostConfig.LogConfig", "FireLens"),
-        (
-            docker({"LogConfig": {"Type": "awslogs"}}, logsAuthStrategy="ExecutionRole"),
-            "logsAuthStrategy",
-            "awslogs with the execution role",
-        ),
+        (docker({"logconfig": {"type": "awsfirelens"}}), "dockerConfig.hostConfig.LogConfig", "FireLens"),
         (docker({"SecurityOpt": ["credentialspec:file://x"]}), "dockerConfig.hostConfig.SecurityOpt", "gMSA"),
     ],
 )
@@ -83,9 +61,17 @@ def test_a_container_that_asks_for_what_is_not_there_is_refused_by_name(
 
 @pytest.mark.parametrize("nothing", [None, [], {}, "", False])
 def test_a_field_that_is_empty_asks_for_nothing(nothing: object) -> None:
-    loose = ("volumes", "elasticNetworkInterfaces", "proxyConfiguration")
-    of_container = ("links", "mountPoints", "volumesFrom", "secrets", "dependsOn", "environmentFiles", "managedAgents")
-    task = a_task_with(**dict.fromkeys(of_container, nothing)) | dict.fromkeys(loose, nothing)
+    of_container = ("firelensConfiguration", "managedAgents", "credentialSpecs")
+    of_task = ("elasticNetworkInterfaces", "proxyConfiguration")
+    task = a_task_with(**dict.fromkeys(of_container, nothing)) | dict.fromkeys(of_task, nothing)
+
+    assert read_spec(raw(task)) == read_spec(raw(a_task()))
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_a_list_that_is_empty_asks_for_nothing(nothing: object) -> None:
+    lists = ("links", "mountPoints", "volumesFrom", "secrets", "dependsOn", "environmentFiles")
+    task = a_task_with(**dict.fromkeys(lists, nothing)) | {"volumes": nothing, "associations": nothing}
 
     assert read_spec(raw(task)) == read_spec(raw(a_task()))
 
@@ -95,8 +81,8 @@ def test_a_field_that_is_empty_asks_for_nothing(nothing: object) -> None:
     [
         {"restartPolicy": {"enabled": False, "restartAttemptPeriod": 300}},
         {"registryAuthentication": {}},
-        {"healthCheckType": "docker", "privileged": True, "linuxParameters": {"initProcessEnabled": True}},
-        {"startTimeout": 30, "networkInterfaceNames": ["eth0"]},
+        {"healthCheckType": "DOCKER", "privileged": True, "linuxParameters": {"initProcessEnabled": True}},
+        {"startTimeout": 0, "networkInterfaceNames": ["eth0"], "logsAuthStrategy": "other"},
     ],
 )
 def test_what_docker_does_or_nobody_reads_is_no_feature_of_ours(changes: dict[str, object]) -> None:
@@ -122,4 +108,4 @@ def test_attachments_of_unknown_types_are_nobodys_business_but_one_without_a_typ
 
 
 def test_every_feature_has_a_name_to_be_refused_by() -> None:
-    assert all([*OF_TASKS.values(), *OF_CONTAINERS.values()])
+    assert all([*OF_TASKS.values(), *OF_CONTAINERS.values(), *MODES.values()])

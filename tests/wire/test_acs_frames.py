@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.errors import BadInput
-from agent.wire import acs, acs_task
+from agent.wire import acs, acs_parts, acs_task
 from agent.wire.acs_task import Task
 from agent.wire.reading import Shape, read, read_document
 from tests.wire.acs_samples import INSTANCE, ROLE, raw
@@ -151,11 +151,17 @@ def test_a_wrong_type_in_one_task_is_no_matter_of_the_frame() -> None:
 
 def test_credentials_and_environments_do_not_print() -> None:
     role = read(raw(ROLE), acs_task.IAMRoleCredentials)
-    container = acs_task.Container(name="web", environment={"PW": "hush"}, secrets=[{"name": "hush"}])
-    docker = acs_task.DockerConfig(config='{"Env":["PW=hush"]}')
+    container = acs_task.Container(name="web", environment={"PW": "hush"}, secrets=[acs_parts.Secret(name="hush")])
+    docker = acs_parts.DockerConfig(config='{"Env":["PW=hush"]}')
     credentials = acs.IAMRoleCredentialsMessage(role_credentials=role)
+    share = acs_parts.DockerVolume(driver_opts={"o": "password=hush"})
+    task = Task(
+        containers=[container],
+        role_credentials=role,
+        volumes=[acs_parts.Volume(docker_volume_configuration=share)],
+    )
 
-    for secret in (role, Task(containers=[container], role_credentials=role), docker, credentials):
+    for secret in (role, task, docker, credentials, share):
         assert "hush" not in repr(secret)
         assert "hush" not in str(secret)
 
