@@ -1,6 +1,10 @@
+from dataclasses import replace
+from datetime import timedelta
+
+from agent.engine import due
 from agent.engine.deadlines import TOMBSTONE_KEPT
 from agent.model.acts import KillContainer, PullImage, RemoveContainer, StopContainer
-from agent.model.events import ContainerRemoved, DockerLost, Fault, Observed, ReportsSettled
+from agent.model.events import ContainerRemoved, DockerLost, Fault, Observed, ReportsSettled, TaskAssigned
 from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Doing, Status
@@ -117,3 +121,16 @@ def test_a_tombstone_goes_an_hour_after_its_reports_are_settled() -> None:
 
 def test_settled_reports_of_a_task_that_lives_settle_nothing() -> None:
     assert Play().running().hear(ReportsSettled(frozenset({ARN}), T0)).changes_nothing
+
+
+def test_a_cleanup_is_put_off_by_a_share_of_the_jitter_that_the_draw_decides() -> None:
+    rules = replace(RULES, cleanup_jitter=timedelta(minutes=10))
+    dates = [due.removal(draw, T0, rules) for draw in ("0" * 40, "0" * 8 + "8" + "0" * 31, "f" * 40, "")]
+    early = T0 + rules.cleanup_wait
+    assert dates[0] == dates[3] == early
+    assert dates[1] == early + timedelta(minutes=5)
+    assert early + timedelta(minutes=9) < dates[2] <= early + timedelta(minutes=10)
+    play = Play(rules=rules)
+    play.hear(TaskAssigned(spec(), T0, "f" * 40))
+    play.stop()
+    assert play.task.remove_at == dates[2]

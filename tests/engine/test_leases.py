@@ -89,3 +89,89 @@ def test_a_rebuilt_container_holds_the_ports_that_docker_shows_for_it() -> None:
     play.pulled()
     assert play.engine.tasks[OTHER]["app"].leases[0].host_port == 50001
     assert play.list(seen(Phase.EXITED, exit_code=0)).tasks[0]["app"].at_rest
+
+
+# -- ranges -----------------------------------------------------------------------------------------------------------
+
+WIDE = Rules(first_port=40000, last_port=40009, reserved_tcp=frozenset({40004}))
+
+
+def range_of(count: int, *, used: frozenset[int] = frozenset(), draw: str = "0" * 40) -> int:
+    (found,) = leases.lease(asking(PortMapping(8000, count=count)), WIDE, lambda port: port[1] in used, draw, attempt=0)
+    assert (found.count, found.chosen) == (count, True)
+    return found.host_port
+
+
+def test_a_range_takes_ports_that_follow_each_other_and_never_goes_round_the_end() -> None:
+    assert range_of(4) == 40000
+    assert range_of(5) == 40005
+    assert range_of(2, used=frozenset({40001})) == 40002
+    assert range_of(3, draw="00000007") == 40007
+    assert range_of(3, draw="00000007", used=frozenset({40009})) == 40000
+
+
+def test_a_range_is_found_wherever_there_is_room_and_only_there() -> None:
+    for mask in range(1 << 10):
+        used = frozenset(40000 + bit for bit in range(10) if mask >> bit & 1)
+        taken = used | WIDE.reserved_tcp
+        free = {first for first in range(40000, 40008) if not taken & {first, first + 1, first + 2}}
+        for draw in ("00000000", "00000003", "00000006"):
+            if free:
+                assert range_of(3, used=used, draw=draw) in free
+                continue
+            with pytest.raises(
+                GiveUp, match="3 contiguous host ports are unavailable in the dynamic range 40000-40009"
+            ):
+                range_of(3, used=used, draw=draw)
+
+
+def test_a_range_larger_than_all_there_is_is_refused() -> None:
+    with pytest.raises(GiveUp, match="11 contiguous"):
+        range_of(11)
+
+
+def test_a_fixed_range_is_taken_as_it_is_and_refused_where_any_of_it_is_reserved() -> None:
+    (found,) = leases.lease(asking(PortMapping(8000, 41000, count=3)), WIDE, lambda _: False, "0", 0)
+    assert found == Lease(8000, 41000, count=3)
+    with pytest.raises(GiveUp, match="host port 40004 is reserved"):
+        leases.lease(asking(PortMapping(8000, 40002, count=3)), WIDE, lambda _: False, "0", 0)
+
+
+def test_ports_of_one_container_keep_out_of_each_others_ranges() -> None:
+    ports = (PortMapping(1, count=2), PortMapping(3), PortMapping(4, 40002, count=2))
+    first, second, third = leases.lease(asking(*ports), WIDE, lambda _: False, "0" * 40, 0)
+    taken = [port for lease in (first, second, third) for port in leases.ports_of(lease)]
+    assert len(set(taken)) == len(taken) == 5
+
+
+def test_more_mappings_than_ecs_takes_bindings_are_refused() -> None:
+    many = asking(*(PortMapping(number) for number in range(1, 102)))
+    with pytest.raises(GiveUp, match="101 port mappings, and ECS takes 100"):
+        leases.lease(many, Rules(), lambda _: False, "0" * 40, 0)
+
+
+def test_every_port_of_a_range_is_held_and_one_that_turns_out_taken_costs_the_whole_range() -> None:
+    play = Play()
+    play.assign(spec(ARN, asking(PortMapping(8000, count=4))))
+    play.pulled()
+    assert sorted(port for _, port in leases.held(play.task)) == [50000, 50001, 50002, 50003]
+    play.assign(spec(OTHER, asking(PortMapping(80))))
+    play.pulled()
+    assert play.engine.tasks[OTHER]["app"].leases[0].host_port == 50004
+    play.fail(CreateContainer, Fault.PORT_TAKEN, port=50002)
+    (again,) = play.app.leases
+    assert again.count == 4
+    assert again.host_port != 50000
+
+
+def test_bindings_of_a_range_are_told_as_one_for_each_address() -> None:
+    lease = Lease(8000, 40000, Transport.TCP, count=3)
+    shown = tuple(Binding(8000 + n, 40000 + n, Transport.TCP, ip) for ip in ("0.0.0.0", "::") for n in range(3))
+    other = Binding(8001, 40001, Transport.UDP, "0.0.0.0")
+    assert leases.grouped((*shown, other), (lease,)) == (
+        Binding(8000, 40000, Transport.TCP, "0.0.0.0", 3),
+        Binding(8000, 40000, Transport.TCP, "::", 3),
+        other,
+    )
+    many = tuple(Binding(n, n, Transport.TCP, "0.0.0.0") for n in range(1, 120))
+    assert leases.grouped(many, ()) == many[:100]

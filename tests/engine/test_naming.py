@@ -1,10 +1,13 @@
+import re
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.engine import naming
 from agent.engine.naming import container_name
 from agent.model.names import TaskArn
+from agent.model.parts import Scope, Volume, VolumeKind
 from tests.engine.rows import OTHER, spec
 
 
@@ -29,3 +32,12 @@ def test_every_name_is_one_that_docker_takes(family: str, version: str, name: st
     made = container_name(replace(spec(TaskArn("arn")), family=family, version=version), name)
     assert all(c.isascii() and (c.isalnum() or c == "-") for c in made)
     assert made[0].isalnum()
+
+
+def test_a_volume_of_a_task_has_a_name_of_its_own_and_a_shared_one_keeps_its_name() -> None:
+    shared = Volume("pool", kind=VolumeKind.DOCKER, scope=Scope.SHARED)
+    assert naming.volume_name(spec(), shared) == "pool"
+    name = naming.volume_name(spec(), Volume("da_ta"))
+    assert re.fullmatch(r"ecs-web-1-data-[0-9a-f]{20}", name)
+    assert name != naming.container_name(spec(), "da_ta")
+    assert name != naming.volume_name(spec(OTHER), Volume("da_ta"))
