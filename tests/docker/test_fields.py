@@ -12,7 +12,6 @@ import pytest
 from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer, CreateVolume, RemoveVolume, Wiring
 from agent.model.credentials import NO_VALUES, ContainerValues
-from agent.model.errors import GiveUp
 from agent.model.identity import Identity
 from agent.model.names import DockerId, TaskArn
 from agent.model.parts import Volume
@@ -249,13 +248,6 @@ def test_options_of_log_drivers_are_completed(owner: Identity) -> None:
         "mode": "non-blocking",
         "max-buffer-size": "10m",
     }
-
-
-def test_a_log_driver_that_the_engine_lacks_is_refused_by_name(owner: Identity) -> None:
-    with pytest.raises(GiveUp, match="sumologic") as told:
-        shown(owner, an_act(host_config='{"LogConfig": {"Type": "sumologic"}}'))
-
-    assert told.value.name == "CannotCreateContainerError"
 
 
 def test_ports_and_ranges_are_published(owner: Identity) -> None:

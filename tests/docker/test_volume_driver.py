@@ -101,14 +101,23 @@ def test_an_efs_volume_is_made_and_mounted_no_sooner_than_needed(owner: Identity
     run(owner, story, Surroundings(region="eu-west-1"))
 
 
-def test_a_driver_that_is_not_there_ends_it(owner: Identity, name: str) -> None:
+@pytest.mark.usefixtures("sample_image")
+def test_a_driver_of_volumes_or_logs_that_the_engine_lacks_is_refused_by_name(owner: Identity, name: str) -> None:
     act = to_create(name, Volume("v", VolumeKind.DOCKER, driver="no-such-driver"))
+    logs = a_container(host_config='{"LogConfig": {"Type": "sumologic"}}')
 
     async def story(room: Room) -> None:
-        with pytest.raises(GiveUp, match="no-such-driver") as told:
-            await room.volumes.create(act)
+        # at the same time, because Docker looks for a plugin for 15 s
+        volume, container = await asyncio.gather(
+            room.volumes.create(act), room.containers.create(logs), return_exceptions=True
+        )
 
-        assert told.value.name == "CannotCreateVolumeError"
+        assert isinstance(volume, GiveUp)
+        assert volume.name == "CannotCreateVolumeError"
+        assert "no-such-driver" in str(volume)
+        assert isinstance(container, GiveUp)
+        assert container.name == "CannotCreateContainerError"
+        assert "sumologic" in str(container)
 
     run(owner, story)
 
