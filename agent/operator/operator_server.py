@@ -107,7 +107,6 @@ def _open(folder: Path) -> socket.socket:
     try:
         os.fchmod(listening.fileno(), OWNER_ONLY)  # before it has a name that others could open
         _bind(listening, folder)
-        (folder / SOCKET).chmod(OWNER_ONLY)  # the umask may have taken from the owner too
         listening.listen(WAITING_CALLERS)
     except BaseException:
         listening.close()

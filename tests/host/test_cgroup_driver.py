@@ -198,6 +198,12 @@ def test_a_controller_that_is_not_offered_is_named(unified: Unified) -> None:
     assert not (unified.root / SLICE).exists()
 
 
+def test_a_file_that_the_kernel_does_not_have_is_not_made_up(unified: Unified, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(Unified.FILES, "pids.max")
+    with pytest.raises(GiveUp, match=r"cannot write 100 to .*/pids.max: No such file or directory \(ENOENT\)"):
+        create(CgroupDriver(2, unified.root, systemd=False), SLICE)
+
+
 @pytest.mark.parametrize("path", ["", "/", "../x.slice", "system"])
 def test_only_a_slice_is_touched_in_the_second_version(unified: Unified, path: str) -> None:
     for act in (create, remove):
