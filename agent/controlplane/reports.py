@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.controlplane.records import LAST_STATUS, JsonObject, PlaneTask, TaskContainer
+from agent.model.reports import shortened
 
 LONGEST_REASON = 255
 ESSENTIAL_EXITED = "Essential container in task exited"
@@ -76,7 +77,7 @@ def _take_container(container: TaskContainer, told: JsonObject) -> TaskContainer
         runtime_id=told.get("runtimeId") or container.runtime_id,
         image_digest=told.get("imageDigest") or container.image_digest,
         exit_code=told.get("exitCode", container.exit_code),
-        reason=told.get("reason", "")[:LONGEST_REASON] or container.reason,
+        reason=shortened(told.get("reason", ""), LONGEST_REASON) or container.reason,
         network_bindings=tuple(told.get("networkBindings", ())) or container.network_bindings,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent.engine import leases
 from agent.engine.draft import Draft
-from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
+from agent.model.reports import ContainerReport, TaskReport, shortened
 from agent.model.status import Status
 from agent.model.task import Container, ContainerSpec, Task
 
@@ -39,8 +39,8 @@ def tell(draft: Draft, task: Task) -> Task:
 
 
 def cut(reason: str) -> str:
-    """*reason* in at most 1024 bytes, never splitting a character."""
-    return reason.encode()[:REASON_LIMIT].decode(errors="ignore")
+    """As much of *reason* as ECS takes, cause included."""
+    return shortened(reason)
 
 
 def _tellable(container: Container) -> Status:

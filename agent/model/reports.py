@@ -11,6 +11,21 @@ from agent.model.task import Binding
 REASON_LIMIT = 1024
 """Bytes of a task's or container's reason that ECS takes (wire protocol, SubmitTaskStateChange)."""
 
+GAP = "..."
+
+
+def shortened(reason: str, limit: int = REASON_LIMIT) -> str:
+    """*reason* in at most *limit* bytes of UTF-8: what is too much is taken out of the middle.
+
+    It begins with the name of the error, and ends with the cause: chains of errors put the first one last.
+    """
+    whole = reason.encode(errors="replace")
+    if len(whole) <= limit:
+        return whole.decode()
+    head = limit // 3
+    tail = limit - head - len(GAP)
+    return whole[:head].decode(errors="ignore") + GAP + whole[-tail:].decode(errors="ignore")
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerReport:

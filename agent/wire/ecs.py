@@ -10,7 +10,8 @@ import msgspec
 
 from agent.model.identity import Attribute, Resource
 from agent.model.registration import Registered, Registration
-from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
+from agent.model.reports import ContainerReport, TaskReport, shortened
+from agent.model.task import Binding
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
@@ -107,12 +108,14 @@ class DiscoverPollEndpointAnswer(Answer, frozen=True):
 
 
 class WireBinding(Request, frozen=True):
-    """API: NetworkBinding."""
+    """API: NetworkBinding. Either two ports, or two ranges of as many."""
 
     bind_ip: str = msgspec.field(name="bindIP")
-    container_port: int
-    host_port: int
     protocol: str
+    container_port: int | None = None
+    host_port: int | None = None
+    container_port_range: str | None = None
+    host_port_range: str | None = None
 
 
 class ContainerStateChange(Request, frozen=True):
@@ -167,17 +170,12 @@ def to_state_change(report: TaskReport, cluster: str) -> SubmitTaskStateChange:
         cluster=cluster,
         task=report.task,
         status=report.status.told,
-        reason=cut(report.reason),
+        reason=shortened(report.reason),
         containers=tuple(_container(c) for c in report.containers),
         pull_started_at=_seconds(report.pull_started_at),
         pull_stopped_at=_seconds(report.pull_stopped_at),
         execution_stopped_at=_seconds(report.execution_stopped_at),
     )
-
-
-def cut(reason: str, limit: int = REASON_LIMIT) -> str:
-    """*reason* in at most *limit* bytes of UTF-8, cut between characters."""
-    return reason.encode(errors="replace")[:limit].decode(errors="ignore")
 
 
 def _resource(resource: Resource) -> WireResource:
@@ -190,14 +188,32 @@ def _container(report: ContainerReport) -> ContainerStateChange:
     return ContainerStateChange(
         container_name=report.name,
         status=report.status.told,
-        network_bindings=tuple(
-            WireBinding(b.bind_ip, b.container_port, b.host_port, b.transport.value) for b in report.bindings
-        ),
+        network_bindings=tuple(_binding(one) for one in report.bindings),
         runtime_id=report.docker_id,
         exit_code=report.exit_code,
-        reason=cut(report.reason),
+        reason=shortened(report.reason),
         image_digest=report.image_digest,
     )
+
+
+def _binding(binding: Binding) -> WireBinding:
+    if binding.count == 1:
+        return WireBinding(
+            binding.bind_ip,
+            binding.transport.value,
+            container_port=binding.container_port,
+            host_port=binding.host_port,
+        )
+    return WireBinding(
+        binding.bind_ip,
+        binding.transport.value,
+        container_port_range=_range(binding.container_port, binding.count),
+        host_port_range=_range(binding.host_port, binding.count),
+    )
+
+
+def _range(first: int, count: int) -> str:
+    return f"{first}-{first + count - 1}"
 
 
 def _seconds(at: datetime | None) -> float | None:

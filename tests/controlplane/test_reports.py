@@ -146,3 +146,13 @@ def test_old_news_of_an_attachment_is_acknowledged(desk: Desk) -> None:
 
     assert desk.call("SubmitAttachmentStateChanges", attachments=[attachment]) == {"acknowledgment": "ACK"}
     assert desk.refused("SubmitAttachmentStateChanges").code == "InvalidParameterException"
+
+
+def test_a_long_reason_of_a_container_is_shown_without_its_middle(desk: Desk) -> None:
+    arn = desk.run()
+
+    desk.report(arn, "STOPPED", containers=[container("web", "STOPPED", reason="StartError: " + "x" * 999 + " EIO")])
+
+    reason = desk.task(arn)["containers"][0]["reason"]
+    assert len(reason) == 255
+    assert (reason[:12], reason[-4:]) == ("StartError: ", " EIO")

@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import pytest
 
 from agent.model.identity import Attribute, Resource
 from agent.model.names import DockerId, TaskArn
@@ -11,7 +10,7 @@ from agent.model.registration import Registered, Registration
 from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
 from agent.model.status import Status
 from agent.model.task import Binding, Transport
-from agent.wire.ecs import RegisterContainerInstanceAnswer, cut, to_register, to_registered, to_state_change
+from agent.wire.ecs import RegisterContainerInstanceAnswer, to_register, to_registered, to_state_change
 
 T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
 TASK = TaskArn("arn:aws:ecs:us-west-2:111122223333:task/demo/aaaabbbbccccddddeeeeffff00001111")
@@ -132,15 +131,25 @@ def test_what_is_neither_running_nor_stopped_is_pending_and_without_containers_t
     assert body == {"cluster": "demo", "task": TASK, "status": "PENDING", "reason": "why"}
 
 
-@pytest.mark.parametrize(
-    ("reason", "bytes_left"),
-    [("x" * 2000, 1024), ("é" * 1000, 1024), ("x" + "é" * 1000, 1023), ("🚢" * 300, 1024), ("x🚢" * 300, 1021)],
-)
-def test_a_reason_is_cut_between_characters(reason: str, bytes_left: int) -> None:
-    short = cut(reason)
+def test_a_range_of_ports_is_told_as_two_ranges() -> None:
+    bindings = (Binding(8000, 40000, Transport.TCP, "0.0.0.0", count=10), Binding(53, 5353, Transport.UDP, "::"))
+    web = ContainerReport("web", Status.RUNNING, bindings=bindings)
+    body = sent(to_state_change(TaskReport(TASK, Status.RUNNING, moved=False, at=T0, containers=(web,)), "demo"))
 
-    assert len(short.encode()) == bytes_left <= REASON_LIMIT
-    assert reason.startswith(short)
+    assert body["containers"][0]["networkBindings"] == [
+        {"bindIP": "0.0.0.0", "containerPortRange": "8000-8009", "hostPortRange": "40000-40009", "protocol": "tcp"},
+        {"bindIP": "::", "containerPort": 53, "hostPort": 5353, "protocol": "udp"},
+    ]
+
+
+def test_an_image_that_a_tag_turned_out_to_mean_is_told_before_the_container_runs() -> None:
+    web = ContainerReport("web", Status.PULLED, image_digest="sha256:9f")
+    body = sent(to_state_change(TaskReport(TASK, Status.NONE, moved=False, at=T0, containers=(web,)), "demo"))
+
+    assert body["status"] == "PENDING"
+    assert body["containers"] == [
+        {"containerName": "web", "status": "PENDING", "imageDigest": "sha256:9f", "networkBindings": []}
+    ]
 
 
 def test_reasons_of_tasks_and_containers_are_cut() -> None:
@@ -152,7 +161,4 @@ def test_reasons_of_tasks_and_containers_are_cut() -> None:
     )
 
     assert len(body["reason"]) == len(body["containers"][0]["reason"]) == REASON_LIMIT
-
-
-def test_a_reason_that_is_no_text_can_still_be_told() -> None:
-    assert cut("bad \udcff byte") == "bad ? byte"
+    assert (body["reason"][0], body["containers"][0]["reason"][0]) == ("x", "y")
