@@ -36,13 +36,12 @@ def text(place: Path) -> str:
 
 @pytest.fixture
 def path() -> Iterator[str]:
-    """A cgroup of the real kernel, removed at the end whatever became of it."""
-    name = f"/ecs-tests/{secrets.token_hex(16)}"
-    yield name
-    remove(CgroupDriver(), name)
-    for above in V1.glob("*/ecs-tests"):
-        if not any(entry.is_dir() for entry in above.iterdir()):
-            above.rmdir()
+    """A cgroup of the real kernel in a place of its own, which is gone at the end whatever became of it."""
+    place = f"ecs-tests-{secrets.token_hex(8)}"
+    yield f"/{place}/{secrets.token_hex(16)}"
+    for above in V1.glob(f"*/{place}"):
+        for folder, _, _ in os.walk(above, topdown=False):
+            os.rmdir(folder)
 
 
 def test_a_task_has_a_directory_with_its_limits_in_every_hierarchy(path: str) -> None:
@@ -74,7 +73,6 @@ def test_a_removed_one_is_gone_with_what_was_left_below_and_may_be_removed_again
     remove(CgroupDriver(), path)
     assert list(V1.glob(f"*{path}")) == []
     assert beside.is_dir()
-    beside.rmdir()
     remove(CgroupDriver(), path)
 
 
