@@ -41,7 +41,7 @@ def path() -> Iterator[str]:
     yield f"/{place}/{secrets.token_hex(16)}"
     for above in V1.glob(f"*/{place}"):
         for folder, _, _ in os.walk(above, topdown=False):
-            os.rmdir(folder)
+            Path(folder).rmdir()
 
 
 def test_a_task_has_a_directory_with_its_limits_in_every_hierarchy(path: str) -> None:
