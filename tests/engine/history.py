@@ -1,6 +1,7 @@
 """Histories: what happens is read from a tape; in the end the world becomes fair, and accounts are settled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from agent.engine.engine import Engine
@@ -8,7 +9,7 @@ from agent.model.acts import PullImage
 from agent.model.events import DeadlinePassed, Fault
 from agent.model.names import TaskArn
 from agent.model.status import Health, Status
-from tests.engine.plans import JOB, UNREADABLE, plan
+from tests.engine.plans import JOB, POOL, UNREADABLE, plan
 from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
 from tests.engine.tape import Tape
@@ -25,7 +26,9 @@ class History:
     def __init__(self, choices: bytes, *, meddling: bool = False, amnesia: bool = False) -> None:
         self.tape = Tape(choices)
         self.is_storm = self.tape.below(2) == 1
-        self.world = World(self.tape, plan(self.tape, 1 if self.is_storm else 3))
+        specs = plan(self.tape, 1 if self.is_storm else 3)
+        self.rules = replace(RULES, task_limits=self.tape.below(2) == 1)
+        self.world = World(self.tape, specs, self.rules)
         self.meddling = meddling
         self.amnesia = amnesia
         self.spoiled_by_hand: set[str] = set()
@@ -61,6 +64,8 @@ class History:
             (2, 0, world.find_docker),
             (1, 0, self.fill_or_empty_the_disk),
             (1, 0, world.settle_reports),
+            (1, 0, self.bring_credentials),
+            (1, 0, self.resolve),
             (1, 0, self.refuse),
         )
 
@@ -119,6 +124,13 @@ class History:
             options = (*(Fault.TRY_AGAIN,) * 4, Fault.GIVE_UP, Fault.PORT_TAKEN)
             fault = self.tape.pick(options[:5] if isinstance(flight.act, PullImage) else options)
             self.world.fail(flight, fault)
+
+    def resolve(self) -> None:
+        if (flight := self.flight()) is not None and flight.answer is None:
+            self.world.resolve(flight)
+
+    def bring_credentials(self) -> None:
+        self.world.bring_credentials(self.task())
 
     def task(self) -> TaskArn:
         return self.tape.pick(tuple(self.world.specs))
@@ -199,6 +211,7 @@ class History:
         world.commit()
         world.find_docker()
         for arn in world.specs:
+            world.bring_credentials(arn)
             if world.is_over(arn):
                 continue
             if arn in world.stopping:
@@ -270,6 +283,8 @@ class History:
             assert not (told_stopped and running), f"{arn} is called STOPPED and runs"
             if arn in world.stopping:
                 assert told_stopped, f"{arn} was to be stopped, and ECS was not told"
+            elif arn in world.engine.tasks and world.engine.tasks[arn].admitted is None:
+                assert not running, f"{arn} waits and runs"
             elif self.is_undisturbed(arn):
                 assert not told_stopped, f"{arn} was stopped for no reason"
                 assert world.told[arn, "", Status.RUNNING], f"{arn} runs, and ECS was not told"
@@ -306,5 +321,8 @@ class History:
             assert arn not in world.engine.tasks, f"the row of {arn} is left"
             assert arn not in world.disk.tasks, f"the row of {arn} is left on disk"
             assert arn not in world.engine.snapshot().tombstones, f"the tombstone of {arn} is left"
-        restarted = Engine(RULES, world.disk.tasks.values(), world.disk.tombstones.values())
+            if not self.forgetful and arn not in world.broken:
+                things = world.host.left_of(arn, frozenset({POOL.name}))
+                assert not things, f"{things} is left of {arn}"
+        restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values())
         assert dict(restarted.tasks) == dict(world.engine.tasks), "the rows on disk are the engine's"

@@ -3,8 +3,19 @@
 from dataclasses import replace
 
 from agent.model.names import Image, TaskArn
-from agent.model.parts import Condition, Dependency, Link, RestartPolicy, VolumesFrom
+from agent.model.parts import (
+    Condition,
+    Dependency,
+    Link,
+    Mount,
+    RestartPolicy,
+    Scope,
+    Volume,
+    VolumeKind,
+    VolumesFrom,
+)
 from agent.model.task import ContainerSpec, PortMapping, TaskSpec
+from tests.engine.sim_host import TOKEN
 from tests.engine.tape import Tape
 
 IMAGES = (Image("busybox:1"), Image("nginx:1"))
@@ -12,6 +23,9 @@ UNREADABLE = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/c/unreadable")
 
 JOB = ("job",)
 """The command of a container that comes to its end by itself, with exit code 0."""
+
+OWN = Volume("own")
+POOL = Volume("pool", kind=VolumeKind.DOCKER, scope=Scope.SHARED, autoprovision=True)
 
 
 def plan(tape: Tape, most: int) -> tuple[TaskSpec, ...]:
@@ -27,7 +41,27 @@ def _task(tape: Tape, number: int, most: int) -> TaskSpec:
     for place in range(1, count):
         needy, needed = (place - 1, place) if turn else (place, place - 1)
         containers[needy], containers[needed] = _joined(tape, containers[needy], containers[needed])
-    return TaskSpec(arn=arn, family="web", version="1", containers=tuple(containers))
+    spec = TaskSpec(arn=arn, family="web", version="1", containers=tuple(containers))
+    return _furnished(spec, tape.below(64), number)
+
+
+def _furnished(spec: TaskSpec, traits: int, number: int) -> TaskSpec:
+    """The task, which now takes memory or a port of the host, and needs volumes and values."""
+    volumes = (OWN,) * bool(traits & 1) + (POOL,) * bool(traits & 2)
+    first, *rest = spec.containers
+    first = replace(
+        first,
+        mounts=tuple(Mount(volume.name, f"/{volume.name}") for volume in volumes),
+        secrets=(TOKEN,) if traits & 4 else (),
+        ports=(*first.ports, PortMapping(90, 41000, count=2)) if traits & 32 else first.ports,
+    )
+    return replace(
+        spec,
+        containers=(first, *rest),
+        memory=(0, 0, 60, 100)[traits >> 3 & 3],
+        volumes=volumes,
+        execution_credentials_id=f"exec-{number}" if traits & 4 else "",
+    )
 
 
 def _container(tape: Tape, name: str, *, essential: bool) -> ContainerSpec:

@@ -5,6 +5,7 @@ come back as events, and after a crash there is nothing but the committed rows.
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,13 +15,16 @@ from agent.model.acts import (
     Act,
     CancelPull,
     ContainerAct,
+    CreateContainer,
     KillContainer,
     ListContainers,
     PullImage,
+    ResourceAct,
     StartContainer,
     StopContainer,
 )
 from agent.model.decision import Decision
+from agent.model.errors import TryAgain
 from agent.model.events import (
     DeadlinePassed,
     DockerLost,
@@ -34,6 +38,7 @@ from agent.model.seen import Seen, Summary
 from agent.model.status import Status
 from agent.model.task import Task, TaskSpec, Tombstone
 from tests.engine.sim_docker import SimDocker
+from tests.engine.sim_host import SimHost
 from tests.engine.tape import Tape
 
 T0 = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -41,7 +46,8 @@ RULES = Rules(
     stop_timeout=timedelta(seconds=5),
     cleanup_wait=timedelta(hours=1),
     first_port=40000,
-    last_port=40005,
+    last_port=40011,
+    memory=100,
     agent="me",
     instance="here",
 )
@@ -91,12 +97,14 @@ class Disk:
 class Road:
     """An agent on the one road, with Docker and a journal beside it."""
 
-    def __init__(self, tape: Tape, specs: tuple[TaskSpec, ...]) -> None:
+    def __init__(self, tape: Tape, specs: tuple[TaskSpec, ...], rules: Rules = RULES) -> None:
         self.tape = tape
+        self.rules = rules
         self.specs = {spec.arn: spec for spec in specs}
         self.docker = SimDocker(T0)
+        self.host = SimHost(self.docker)
         self.disk = Disk()
-        self.engine = Engine(RULES)
+        self.engine = Engine(rules)
         self.kept = Decision()
         self.flights: list[Flight] = []
         self.looks: list[Seen] = []
@@ -175,13 +183,18 @@ class Road:
             elif not isinstance(act, ListContainers):
                 self.check_is_alone(act)
                 self.flights.append(Flight(act))
-            if isinstance(act, ContainerAct):
+            if isinstance(act, CreateContainer):
+                self.host.check_needs(act)
+            if isinstance(act, ContainerAct | ResourceAct):
                 self.acts[act.task] += 1
 
     def check_is_alone(self, act: Act) -> None:
         for other in (flight.act for flight in self.flights):
             if isinstance(act, PullImage):
                 assert not (isinstance(other, PullImage) and other.source == act.source), f"two pulls of {act.source}"
+            elif isinstance(other, ResourceAct) and isinstance(act, ResourceAct):
+                same = (other.task, other.kind, other.resource) == (act.task, act.kind, act.resource)
+                assert not same, f"{act} while {other} is in flight"
             elif isinstance(other, ContainerAct) and isinstance(act, ContainerAct):
                 same = (other.task, other.container) == (act.task, act.container)
                 pair = type(other), type(act)
@@ -199,12 +212,16 @@ class Road:
         self.disk_is_full = False
         self.is_up = True
         self.listing_owed = Step(0)
-        self.engine = Engine(RULES, self.disk.tasks.values(), self.disk.tombstones.values())
+        self.host.crash()
+        self.engine = Engine(self.rules, self.disk.tasks.values(), self.disk.tombstones.values())
 
     def orphan(self, flight: Flight) -> None:
         """The client of a request died: Docker may finish it later, or never."""
         if isinstance(flight.act, ContainerAct) and not flight.done and not self.tape.rarely(3):
             self.docker.late.append(flight.act)
+        if isinstance(flight.act, ResourceAct) and not flight.done and not self.tape.rarely(3):
+            with suppress(TryAgain):
+                self.host.effect(flight.act)
 
     @property
     def now(self) -> datetime:

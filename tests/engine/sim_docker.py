@@ -59,6 +59,10 @@ class SimContainer:
     volumes: tuple[str, ...] = ()
 
     @property
+    def host_ports(self) -> tuple[int, ...]:
+        return tuple(lease.host_port + n for lease in self.leases for n in range(lease.count))
+
+    @property
     def runs(self) -> bool:
         return self.phase is Phase.RUNNING
 
@@ -71,7 +75,11 @@ class SimContainer:
         return self.labels.agent == OURS
 
     def seen(self) -> Seen:
-        bindings = tuple(Binding(x.container_port, x.host_port, x.transport, "0.0.0.0") for x in self.leases)
+        bindings = tuple(
+            Binding(x.container_port + n, x.host_port + n, x.transport, "0.0.0.0")
+            for x in self.leases
+            for n in range(x.count)
+        )
         return Seen(
             docker_id=self.docker_id,
             name=self.name,
@@ -216,12 +224,12 @@ class SimDocker:
             raise GiveUp("CannotStartContainerError", f"No such container: {act.docker_id}")
         if found.runs or (act.again and found.has_begun(act)):
             return
-        used = {x.host_port for c in self.containers.values() if c.runs for x in c.leases} | self.held_ports
-        for lease in found.leases:
-            if lease.host_port in used:
-                text = f"0.0.0.0:{lease.host_port}: port is already allocated"
+        used = {port for c in self.containers.values() if c.runs for port in c.host_ports} | self.held_ports
+        for port in found.host_ports:
+            if port in used:
+                text = f"0.0.0.0:{port}: port is already allocated"
                 self._refuse(found, NOT_STARTED, text)
-                raise PortTaken(lease.host_port, text)
+                raise PortTaken(port, text)
         if found.command and found.command[0].startswith(NO_PROGRAM):
             text = f'exec: "{found.command[0]}": no such file or directory'
             self._refuse(found, 127, text)

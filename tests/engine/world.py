@@ -2,29 +2,41 @@
 
 from datetime import timedelta
 
+from agent.engine.leases import ports_of
 from agent.model.acts import (
     Act,
     ContainerAct,
+    CreateCgroup,
     CreateContainer,
+    CreateVolume,
+    FetchValues,
     PullImage,
+    RemoveCgroup,
     RemoveContainer,
+    RemoveVolume,
+    ResourceAct,
     StartContainer,
 )
-from agent.model.errors import GiveUp, PortTaken
+from agent.model.errors import GiveUp, PortTaken, TryAgain
 from agent.model.events import (
     ActBroke,
     ActFailed,
     ContainerAnswered,
     ContainerCreated,
     ContainerRemoved,
+    CredentialsArrived,
     DeadlinePassed,
     DockerBack,
     DockerLost,
+    Event,
     Fault,
     ImagePulled,
+    ImageResolved,
     Listed,
     Observed,
     ReportsSettled,
+    ResourceCleared,
+    ResourceReady,
     TaskAssigned,
     TaskRefused,
     TaskStopRequested,
@@ -32,6 +44,7 @@ from agent.model.events import (
 from agent.model.names import TaskArn
 from agent.model.seen import Summary
 from agent.model.status import Status
+from tests.engine import queue_oracle
 from tests.engine.road import LONG, Flight, Listing, Road
 
 
@@ -48,9 +61,13 @@ class World(Road):
         if isinstance(act, PullImage):
             if not flight.cancelled or self.tape.rarely(3):
                 self.docker.images.add(act.source.image)
-                flight.answer = ImagePulled(act.source, self.now)
+                digest = "" if self.tape.rarely(3) else f"sha256:{act.source.image}"
+                flight.answer = ImagePulled(act.source, self.now, digest)
             else:
                 flight.answer = self.failure(act, Fault.CANCELLED)
+            return True
+        if isinstance(act, ResourceAct):
+            flight.answer = self.change_host(act)
             return True
         assert isinstance(act, ContainerAct)
         if not self.docker.is_ready(act):
@@ -66,6 +83,22 @@ class World(Road):
             flight.answer = self.failure(act, Fault.PORT_TAKEN, str(error), error.port)
         flight.done = True
         return True
+
+    def change_host(self, act: Act) -> Event:
+        """What becomes of a volume, a cgroup, or a task's values."""
+        assert isinstance(act, CreateVolume | CreateCgroup | FetchValues | RemoveVolume | RemoveCgroup)
+        try:
+            self.host.effect(act)
+        except TryAgain as error:
+            return self.failure(act, Fault.TRY_AGAIN, str(error))
+        if isinstance(act, RemoveVolume | RemoveCgroup):
+            return ResourceCleared(act, self.now)
+        return ResourceReady(act, self.now)
+
+    def resolve(self, flight: Flight) -> None:
+        """A registry says which image a name means, while the pull goes on."""
+        if isinstance(flight.act, PullImage):
+            self.hear(ImageResolved(flight.act.source, f"sha256:{flight.act.source.image}", self.now))
 
     def look(self, flight: Flight) -> None:
         """The look that follows an act, and with it the answer."""
@@ -92,9 +125,9 @@ class World(Road):
     def lose(self, flight: Flight) -> None:
         """The answer never comes."""
         self.flights.remove(flight)
-        if isinstance(flight.act, ContainerAct):
+        if isinstance(flight.act, ContainerAct | ResourceAct):
             self.orphan(flight)
-        self.count_fault(flight.act, 1 if isinstance(flight.act, PullImage) else 0)
+        self.count_fault(flight.act, 1 if isinstance(flight.act, PullImage | ResourceAct) else 0)
         self.hear(self.failure(flight.act, Fault.UNKNOWN))
 
     def fail(self, flight: Flight, fault: Fault) -> None:
@@ -125,7 +158,7 @@ class World(Road):
     def break_act(self, flight: Flight) -> None:
         """A bug of ours meets an act; the first that its tasks meet."""
         act = flight.act
-        if isinstance(act, ContainerAct):
+        if isinstance(act, ContainerAct | ResourceAct):
             hit = {act.task}
         else:
             assert isinstance(act, PullImage)
@@ -142,14 +175,14 @@ class World(Road):
 
     def ports(self, act: Act) -> list[int]:
         if isinstance(act, CreateContainer):
-            return [lease.host_port for lease in act.leases]
+            return [port for lease in act.leases for _, port in ports_of(lease)]
         found = self.docker.find(act) if isinstance(act, StartContainer) else None
         if found is None or not isinstance(act, StartContainer) or found.has_begun(act):
             return []
         return [lease.host_port for lease in found.leases]
 
     def count_fault(self, act: Act, weight: int) -> None:
-        concerned = [act.task] if isinstance(act, ContainerAct) else list(self.specs)
+        concerned = [act.task] if isinstance(act, ContainerAct | ResourceAct) else list(self.specs)
         for arn in concerned:
             self.faults[arn] += weight
 
@@ -225,7 +258,13 @@ class World(Road):
 
     # -- ECS, and time ----------------------------------------------------------------------------------------------
 
+    def bring_credentials(self, arn: TaskArn) -> None:
+        for credentials_id in self.specs[arn].credentials_ids:
+            self.hear(CredentialsArrived(credentials_id, self.now))
+
     def assign(self, arn: TaskArn) -> None:
+        if not self.tape.rarely(4):  # else they come later
+            self.bring_credentials(arn)
         self.asked.add(arn)
         self.hear(TaskAssigned(self.specs[arn], self.now, draw=f"{self.tape.below(200):02x}" * 20))
 
@@ -289,6 +328,8 @@ class World(Road):
 
     def verify(self) -> None:
         """Nothing that was called STOPPED runs, and nothing was made or started twice."""
+        if self.engine._world.listed:
+            queue_oracle.check(list(self.engine.tasks.values()), self.rules)
         for container in self.docker.running():
             arn, name = TaskArn(container.labels.task), container.labels.container
             if container.meddled:
