@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 LIST_EVERY = 20.0
 FIRST_RETRY, LONGEST_RETRY = 0.25, 10.0
+FIRST_SPACE, LONGEST_SPACE = 0.1, 2.0
+"""Seconds between listings while every act that follows one is lost again: each would bring the next."""
 LOOKS_AT_ONCE = 10
 
 Pause = Callable[[float], Awaitable[None]]
@@ -46,9 +48,12 @@ class Watcher:
         self._is_open = asyncio.Event()
         self._is_there = True
         self._retry = FIRST_RETRY
+        self._is_lost = False
+        self._space = 0.0
 
     def list_soon(self) -> None:
         """Have a listing taken: the outcome of some act was lost."""
+        self._is_lost = True
         self._list_now.set()
 
     async def run(self) -> None:
@@ -104,6 +109,10 @@ class Watcher:
     async def _list_for_ever(self) -> None:
         while True:
             await self._is_open.wait()
+            if self._is_lost and self._space:
+                await self._pause(self._space)
+            self._space = min(max(self._space * 2, FIRST_SPACE), LONGEST_SPACE) if self._is_lost else 0.0
+            self._is_lost = False
             self._list_now.clear()
             try:
                 await self._list()

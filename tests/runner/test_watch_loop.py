@@ -57,6 +57,7 @@ class Streaming(Docker):
         self.blind = False
         self.hints: asyncio.Queue[Hint | None] = asyncio.Queue()
         self.pauses: list[float] = []
+        self.watcher: Watcher | None = None
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -83,7 +84,7 @@ def play(docker: Streaming, story: Story) -> None:
     async def whole() -> None:
         engine = Engine(RULES, [Play().running().task])
         runner = Listening(engine)
-        watcher = Watcher(engine, runner, docker, docker, clock=lambda: T0, pause=docker.pause)
+        docker.watcher = watcher = Watcher(engine, runner, docker, docker, clock=lambda: T0, pause=docker.pause)
         jobs = [asyncio.ensure_future(runner.run(silent)), asyncio.ensure_future(watcher.run())]
         try:
             async with asyncio.timeout(5):
@@ -134,6 +135,26 @@ def test_a_hint_of_a_container_that_is_gone_brings_a_listing_which_believes_the_
         docker.shown.clear()
         docker.hints.put_nowait(Hint(DockerId("id-app"), "destroy"))
         await until(runner, lambda: engine.tasks[ARN].known is Status.STOPPED)
+
+    play(Streaming(seen()), story)
+
+
+def test_acts_that_are_lost_over_and_over_bring_listings_that_are_further_and_further_apart() -> None:
+    async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
+        async def listing(ask: Callable[[], None]) -> None:
+            before = runner.kinds().count(Listed)
+            ask()
+            await until(runner, lambda: runner.kinds().count(Listed) > before)
+
+        await until(runner, lambda: Listed in runner.kinds())
+        assert docker.watcher is not None
+        for _ in range(7):
+            await listing(docker.watcher.list_soon)
+        assert docker.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+        docker.shown.clear()
+        await listing(lambda: docker.hints.put_nowait(Hint(DockerId("id-app"), "destroy")))
+        await listing(docker.watcher.list_soon)
+        assert len(docker.pauses) == 6
 
     play(Streaming(seen()), story)
 
