@@ -12,14 +12,14 @@ from urllib.parse import quote
 from aiodocker.exceptions import DockerError
 
 from agent.config.settings import Settings
-from agent.docker import environment, inspected, labels, overlay, reasons, translate
+from agent.docker import environment, inspected, labels, overlay, reasons, references, translate
 from agent.docker.engine_driver import DockerEngine, Lost
 from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
 from agent.model.credentials import NO_VALUES, ContainerValues
 from agent.model.errors import AgentError, GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.identity import Identity
-from agent.model.names import DockerId
+from agent.model.names import DockerId, Image
 from agent.model.seen import Phase, Seen, Summary
 
 _NOT_FOUND, _CONFLICT = 404, 409
@@ -61,13 +61,14 @@ class ContainerDriver:
 
     @classmethod
     def of(cls, engine: DockerEngine, settings: Settings, owner: Callable[[], Identity], host: Surroundings) -> Self:
-        """With the time-outs of *settings*."""
+        """As *settings* say."""
         return cls(
             engine,
             owner,
             host,
             create_timeout=settings.container_create_timeout,
             start_timeout=settings.container_start_timeout,
+            ipv6_bindings=not settings.exclude_ipv6_portbinding,
         )
 
     async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
@@ -160,7 +161,7 @@ class ContainerDriver:
 
         Asked every time: what a tag names may be another image by now.
         """
-        if not environment.asks_image(act, values, self._host):
+        if not environment.asks_image(act, values, self._host) or not _may_be_there(act.spec.image):
             return ()
         try:
             async with self._engine.call(_INSPECT) as client:
@@ -235,3 +236,12 @@ class ContainerDriver:
 
     def _seen(self, raw: dict[str, Any]) -> Seen | None:
         return inspected.seen(raw, self._owner(), with_ipv6=self._ipv6_bindings)
+
+
+def _may_be_there(image: Image) -> bool:
+    """False for a name that Docker cannot read: it answers the question for it with a redirection to nowhere."""
+    try:
+        references.read(image)
+    except GiveUp:
+        return _ID.fullmatch(image) is not None
+    return True

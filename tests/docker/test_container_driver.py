@@ -204,6 +204,8 @@ def test_the_region_is_told_unless_the_image_says_one(owner: Identity, docker_ho
             with_own = await environment(room, an_act(image=image))
             with pytest.raises(GiveUp, match="No such image"):
                 await room.containers.create(an_act(image="dockworker.invalid/missing:1"))
+            with pytest.raises(GiveUp, match="invalid reference format"):
+                await room.containers.create(an_act(image="Not/A//Name:1"))
         assert [entry for entry in with_own if "REGION" in entry] == ["AWS_DEFAULT_REGION=us-west-2"]
 
     asyncio.run(story())
