@@ -199,3 +199,5 @@ async def _documents(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str
         for line in lines:
             if line.strip():
                 yield msgspec.json.decode(line, type=dict[str, Any])
+    if rest.strip():  # the last line may have no end; one that was cut off is no document
+        yield msgspec.json.decode(rest, type=dict[str, Any])

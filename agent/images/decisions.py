@@ -77,11 +77,10 @@ class Going:
 
 def observed(scene: Scene, dropped: Mapping[str, datetime]) -> tuple[Record, ...]:
     """The records that this look adds or changes. *dropped* says when a task that held a name was last cleaned up."""
-    of_ecs = {one.image_id for one in scene.containers if one.is_of_ecs}
     made = (
         _record(scene, image, dropped)
         for image in scene.images
-        if image.id in scene.records or image.id in of_ecs or _asked_for(scene, image, dropped)
+        if image.id in scene.records or _asked_for(scene, image, dropped)
     )
     return tuple(record for record in made if record != scene.records.get(record.id))
 
@@ -153,19 +152,14 @@ def is_over(container: HostContainer, finished: datetime | None, now: datetime, 
 
 
 def stale(scene: Scene, rules: CleanupRules) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of records, and fetched names, whose images somebody else has removed."""
+    """Ids of records, and fetched names, whose images somebody else has removed.
+
+    A young name may be that of a pull that ended after the images were listed.
+    """
     ids = {image.id for image in scene.images}
     names = {name for image in scene.images for name in image.tags + image.digests}
-    return (
-        tuple(sorted(scene.records.keys() - ids)),
-        tuple(
-            sorted(
-                name
-                for name, at in scene.pulled.items()
-                if name not in names and not scene.claims.hold((name,)) and scene.now - at >= rules.age
-            )
-        ),
-    )
+    lost = (name for name, at in scene.pulled.items() if name not in names and scene.now - at >= rules.age)
+    return tuple(sorted(scene.records.keys() - ids)), tuple(sorted(lost))
 
 
 def _is_free(scene: Scene, rules: CleanupRules, image: HostImage) -> bool:

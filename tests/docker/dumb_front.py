@@ -38,7 +38,7 @@ async def a_dumb_front(docker_host: str) -> AsyncIterator[Front]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", pass_on)
     async with aiohttp.ClientSession(connector=connector) as session:
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -212,6 +213,32 @@ def test_what_is_told_is_what_runs_even_where_the_tag_moves_on(
                 await push(docker_host, sample_image, app)
         assert told == [first, second]
         assert first != second
+
+    asyncio.run(story())
+
+
+def test_what_is_told_is_what_runs_even_where_the_tag_moves_during_the_pull(
+    app: Image, docker_host: str, sample_image: Image
+) -> None:
+    async def story() -> None:
+        other = await another_image(docker_host, sample_image)
+        told: list[str] = []
+
+        def move(digest: str) -> None:
+            told.append(digest)
+            mover = threading.Thread(target=lambda: asyncio.run(push(docker_host, other, app)))
+            mover.start()
+            mover.join()
+
+        async with images() as driver:
+            try:
+                digest = await driver.pull(ImageSource(app), None, move)
+                assert told == [digest]
+                assert await driver.digest(app) == digest
+            finally:
+                await remove_image(docker_host, app)
+                await remove_image(docker_host, other)
+                await push(docker_host, sample_image, app)
 
     asyncio.run(story())
 

@@ -1,10 +1,11 @@
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import pytest
 
 from agent.images.decisions import CleanupRules
+from agent.images.ports import HostImage
 from agent.model.errors import TryAgain
 from agent.model.names import DockerId, Image
 from tests.images.scene import T0, Host, container, hours, image
@@ -95,7 +96,29 @@ def test_an_image_counts_as_used_until_its_last_task_was_cleaned_up() -> None:
 
     assert clean(host, 3) == ["web:1"]
     assert host.kept["a"].used_at == hours(2)
+    assert host.cleaner._dropped == {}
     assert clean(host, 4) == ["app:1"]
+
+
+def test_an_image_counts_as_used_for_as_long_as_a_container_or_a_task_was_seen_to_use_it() -> None:
+    host = Host(rules=CleanupRules(images=1))
+    for key in "abc":
+        host.fetch(f"{key}:1", key)
+    host.running = [container("a")]
+    host.wanted = {Image("b:1")}
+    assert clean(host, 2) == ["c:1"]
+    host.running, host.wanted = [container("b")], set()
+    assert clean(host, 3) == ["a:1"]
+    assert host.kept["b"].used_at == hours(3)
+
+
+def test_an_image_of_another_agents_task_is_not_ours_to_remove() -> None:
+    host = Host(image("a", "app:1"))
+    host.running = [container("a")]
+    clean(host, 1)
+    host.running = []
+
+    assert clean(host, 9) == []
 
 
 def test_names_that_never_go_keep_their_image() -> None:
@@ -162,6 +185,19 @@ def test_an_image_that_somebody_else_removed_is_forgotten() -> None:
 
     assert clean(host, 2) == []
     assert (host.kept, host.fetched) == ({}, {})
+
+
+def test_a_pull_that_ends_after_the_images_were_listed_is_not_forgotten() -> None:
+    class Racing(Host):
+        async def images(self) -> Sequence[HostImage]:
+            listed = await super().images()
+            self.fetch("app:1", "a")
+            return listed
+
+    host = Racing()
+    clean(host)
+
+    assert APP in host.fetched
 
 
 def test_while_docker_is_down_nothing_is_forgotten() -> None:
