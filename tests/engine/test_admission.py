@@ -26,7 +26,7 @@ from agent.model.names import DockerId, Image, Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.seen import Phase, Seen
 from agent.model.status import Status
-from agent.model.task import ContainerSpec, PortMapping, TaskSpec, Transport
+from agent.model.task import ContainerSpec, ImageSource, PortMapping, TaskSpec, Transport
 from tests.engine import queue_oracle
 from tests.engine.rows import ARN, OTHER, T0, Play, listed, seen, spec
 
@@ -115,9 +115,32 @@ def test_two_tasks_with_one_fixed_port_run_one_after_the_other() -> None:
 def test_a_chosen_port_is_never_one_that_an_admitted_task_fixes() -> None:
     play = Play()
     play.assign(spec(ARN, asking(ports=(PortMapping(80, 50000),))))
-    play.assign(spec(OTHER, asking(ports=(PortMapping(80),))))
-    created = [act for act in play.pulled().acts if isinstance(act, CreateContainer) and act.task == OTHER]
-    assert [lease.host_port for lease in created[0].leases] == [50001]
+    play.assign(spec(OTHER, asking(ports=(PortMapping(80),), image=Image("other:1"))))
+    (created,) = play.hear(ImagePulled(ImageSource(Image("other:1")), T0)).acts
+    assert isinstance(created, CreateContainer)
+    assert [lease.host_port for lease in created.leases] == [50001]  # before the other has its lease
+
+
+@pytest.mark.parametrize("what", [{"ports": (PortMapping(80, 8080),)}, {"gpus": ("gpu-1",)}])
+def test_a_port_or_gpu_of_what_is_stopping_is_the_heads_to_come(what: dict[str, Any]) -> None:
+    play = Play(rules=HOST).running_with(spec(ARN, asking(**what)))
+    play.assign(spec(arn(1), asking(**what)))
+    play.assign(spec(arn(2), asking(memory=1)))
+    assert play.engine.tasks[arn(2)].admitted is None
+    play.stop()
+    assert play.engine.tasks[arn(2)].admitted is not None
+    assert play.engine.tasks[arn(1)].admitted is None
+
+
+def test_one_that_is_let_in_and_fails_at_once_leaves_its_room_to_the_next_in_the_same_decision() -> None:
+    play = Play(rules=replace(HOST, task_limits=True))
+    play.assign(spec(ARN, asking(memory=600)))
+    play.assign(replace(spec(arn(1), asking(memory=601)), memory=600))
+    play.assign(spec(arn(2), asking(memory=600)))
+    assert play.engine.tasks[arn(2)].admitted is None
+    play.stop()
+    assert play.engine.tasks[arn(1)].known is Status.STOPPED
+    assert play.engine.tasks[arn(2)].admitted is not None
 
 
 @pytest.mark.parametrize(
