@@ -30,11 +30,12 @@ from agent.docker.shelf_driver import ShelfDriver
 from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
-from agent.host.capabilities import EngineOffer, Wishes
+from agent.host import rules as host_rules
+from agent.host.capabilities import EngineOffer
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
-from agent.host.resources import Machine, Reservations, reserved_tcp
+from agent.host.resources import Reservations
 from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
@@ -125,11 +126,14 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
         reservations = Reservations(
             settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, _endpoint(settings)
         )
+        cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=_by_systemd(facts))
+        task_limits = await asyncio.to_thread(_limits_tasks, settings, facts, cgroups)
+        wishes = host_rules.wishes(settings, task_limits=task_limits)
         membership = Membership(
             _membership(settings, data_dir),
             registry=ecs,
             file=IdentityFile(data_dir / "identity.json"),
-            host=HostFacts(reservations, _wishes(settings), lambda: _offer(docker)),
+            host=HostFacts(reservations, wishes, lambda: _offer(docker)),
             metadata=metadata,
         )
         identity = await membership.recall()
@@ -146,8 +150,8 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
             membership,
             identity,
             facts,
-            reservations,
-            machine,
+            host_rules.rules(settings, machine, reservations, facts, identity, task_limits=task_limits),
+            cgroups,
             flush,
             around,
         )
@@ -178,8 +182,8 @@ class House:
     membership: Membership
     identity: Identity
     facts: EngineFacts
-    reservations: Reservations
-    machine: Machine
+    rules: Rules
+    cgroups: CgroupDriver
     flush: _Flush
     around: Surroundings
 
@@ -187,8 +191,7 @@ class House:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
-        rules = self._rules(identity)
-        engine = Engine(rules, self.saved.tasks, self.saved.tombstones)
+        engine = Engine(self.rules, self.saved.tasks, self.saved.tombstones)
         vault = Vault(lambda: _credential_ids(engine))
         progress = PullProgress()
         images = self._images(progress)
@@ -211,9 +214,8 @@ class House:
             engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
         )
         volumes = VolumeDriver(self.docker, owner, self.around)
-        cgroups = CgroupDriver(rules.cgroup_version)
         performer = Performer(
-            Hands(containers, images, PortProbe(), volumes, cgroups, NoValues(), self.journal.images),
+            Hands(containers, images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
             vault,
             clock=utc_now,
             post=runner.post,
@@ -289,20 +291,6 @@ class House:
             connected=connected,
         )
 
-    def _rules(self, identity: Identity) -> Rules:
-        first, last = self.settings.dynamic_host_port_range or self.machine.port_range
-        return Rules(
-            stop_timeout=self.settings.stop_timeout,
-            cleanup_wait=self.settings.cleanup_wait,
-            pull_behavior=self.settings.pull_behavior,
-            first_port=first,
-            last_port=last,
-            reserved_tcp=reserved_tcp(self.machine, self.reservations),
-            reserved_udp=frozenset(self.settings.reserved_ports_udp),
-            agent=identity.agent_id,
-            instance=identity.instance_arn,
-        )
-
 
 class _Owner:
     """Whose containers ours are. The instance's ARN comes to be known while Docker is watched already."""
@@ -371,11 +359,23 @@ async def _offer(docker: DockerEngine) -> EngineOffer:
         facts.oldest_api_version,
         frozenset(facts.logging_drivers),
         frozenset(facts.security_options),
+        frozenset(facts.volume_drivers),
     )
 
 
-def _wishes(settings: Settings) -> Wishes:
-    return Wishes(settings.available_logging_drivers, privileged=not settings.disable_privileged)
+def _by_systemd(facts: EngineFacts) -> bool | None:
+    """Does Docker leave cgroups to systemd? Ours must lie where Docker looks; None where it does not say."""
+    return facts.cgroup_driver == "systemd" if facts.cgroup_driver else None
+
+
+def _limits_tasks(settings: Settings, facts: EngineFacts, cgroups: CgroupDriver) -> bool:
+    """Do tasks get cgroups? Where the operator left it open and the machine has none to give, one line says so."""
+    if settings.task_cpu_mem_limit is False:
+        return False
+    lack = host_rules.lack_of_docker(facts) or cgroups.probe()
+    if lack and settings.task_cpu_mem_limit is None:
+        log.warning("tasks_not_limited", reason=lack, setting="ECS_ENABLE_TASK_CPU_MEM_LIMIT")
+    return host_rules.limits_tasks(settings, lack)
 
 
 def _membership(settings: Settings, data_dir: Path) -> MembershipSettings:

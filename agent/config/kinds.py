@@ -148,13 +148,14 @@ def table() -> Kind:
     return Kind(lambda written: _json(written, rule), check)
 
 
-def duration(least: timedelta, least_text: str) -> Kind:
+def duration(least: timedelta, least_text: str, most: timedelta | None = None, most_text: str = "") -> Kind:
     """A span of time as Go writes it: ``90s``, ``1h30m``, ``500ms``."""
-    rule = f"a duration such as 90s or 1h30m, at least {least_text}"
+    up_to = f" and at most {most_text}" if most is not None else ""
+    rule = f"a duration such as 90s or 1h30m, at least {least_text}{up_to}"
 
     def check(value: object) -> timedelta:
         span = parse_duration(_a(str, value, rule))
-        if span is None or span < least:
+        if span is None or span < least or (most is not None and span > most):
             raise ValueError(rule)
         return span
 

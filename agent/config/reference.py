@@ -46,6 +46,7 @@ def _row(field: str, variables: str, kind: Kind, says: str, *, secret: bool = Fa
 SECOND = kinds.duration(timedelta(seconds=1), "1s")
 ANY_TIME = kinds.duration(timedelta(0), "0s")
 MINUTE = kinds.duration(timedelta(minutes=1), "1m")
+MOST_PIDS = 2**22
 LOGGING_DRIVERS = (
     *("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "logentries", "sumologic", "none"),
     "awsfirelens",
@@ -115,6 +116,21 @@ SETTINGS: tuple[Setting, ...] = (
         kinds.flag(),
         "Do not offer privileged containers.",
     ),
+    _row("selinux_capable", "ECS_SELINUX_CAPABLE", kinds.flag(), "Offer SELinux, where Docker has it."),
+    _row("apparmor_capable", "ECS_APPARMOR_CAPABLE", kinds.flag(), "Offer AppArmor, where Docker has it."),
+    _row(
+        "disable_docker_health_check",
+        "ECS_DISABLE_DOCKER_HEALTH_CHECK",
+        kinds.flag(),
+        "Do not offer health checks of containers.",
+    ),
+    _row(
+        "enable_gpu_support",
+        "ECS_ENABLE_GPU_SUPPORT",
+        kinds.flag(),
+        "Read, and without effect yet: no GPUs are looked for, and ECS is told of none.",
+    ),
+    _row("nvidia_runtime", "ECS_NVIDIA_RUNTIME", kinds.text(), "Docker's runtime for containers that ECS gave GPUs."),
     _row(
         "oci_runtime",
         "DOCKWORKER_OCI_RUNTIME",
@@ -138,6 +154,32 @@ SETTINGS: tuple[Setting, ...] = (
         "ECS_SHARED_VOLUME_MATCH_FULL_CONFIG",
         kinds.flag(),
         "A shared volume that exists must have the labels and options that the task asks for.",
+    ),
+    # what holds for each task as a whole
+    _row(
+        "task_cpu_mem_limit",
+        "ECS_ENABLE_TASK_CPU_MEM_LIMIT",
+        kinds.flag(),
+        "Limit each task as a whole, by a cgroup; unset does so where the machine lets us, true insists.",
+    ),
+    _row("cgroup_path", "ECS_CGROUP_PATH", kinds.path(), "Where the cgroups of the machine are mounted."),
+    _row(
+        "cgroup_cpu_period",
+        "ECS_CGROUP_CPU_PERIOD",
+        kinds.duration(timedelta(milliseconds=8), "8ms", timedelta(milliseconds=100), "100ms"),
+        "The period in which the CPU limit of a task is counted.",
+    ),
+    _row(
+        "task_pids_limit",
+        "ECS_TASK_PIDS_LIMIT",
+        kinds.whole_number(0, MOST_PIDS),
+        "How many processes a task may have, where tasks have cgroups; 0 sets no limit.",
+    ),
+    _row(
+        "propagate_task_memory_limit",
+        "ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2",
+        kinds.flag(),
+        "On cgroup v2, give containers without a memory limit the one of their task.",
     ),
     # the life of a task
     _row(
@@ -163,6 +205,24 @@ SETTINGS: tuple[Setting, ...] = (
         "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION",
         SECOND,
         "How long the containers of a stopped task are kept.",
+    ),
+    _row(
+        "cleanup_wait_jitter",
+        "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER",
+        ANY_TIME,
+        "How much longer they may be kept, drawn for each task.",
+    ),
+    _row(
+        "exclude_ipv6_portbinding",
+        "ECS_EXCLUDE_IPV6_PORTBINDING",
+        kinds.flag(),
+        "Do not tell ECS of ports that are bound to IPv6 addresses.",
+    ),
+    _row(
+        "pull_dependent_containers_upfront",
+        "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT",
+        kinds.flag(),
+        "Read, and without effect: images are always fetched at once, whatever their containers wait for.",
     ),
     _row(
         "pull_behavior",

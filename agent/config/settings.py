@@ -36,15 +36,31 @@ class Settings:
     instance_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     available_logging_drivers: tuple[str, ...] = ("json-file", "none")
     disable_privileged: bool = False
+    selinux_capable: bool = False
+    apparmor_capable: bool = False
+    disable_docker_health_check: bool = False
+    enable_gpu_support: bool = False
+    nvidia_runtime: str = "nvidia"
     oci_runtime: str = ""
     enable_inf_support: bool = False
     volume_plugin_capabilities: tuple[str, ...] = ()
     shared_volume_match_full_config: bool = False
 
+    task_cpu_mem_limit: bool | None = None
+    """None: where the machine lets us."""
+    cgroup_path: Path = Path("/sys/fs/cgroup")
+    cgroup_cpu_period: timedelta = timedelta(milliseconds=100)
+    task_pids_limit: int = 0
+    """0 sets no limit."""
+    propagate_task_memory_limit: bool = False
+    exclude_ipv6_portbinding: bool = True
+
     stop_timeout: timedelta = timedelta(seconds=30)
     container_create_timeout: timedelta = timedelta(minutes=4)
     container_start_timeout: timedelta = timedelta(minutes=3)
     cleanup_wait: timedelta = timedelta(hours=3)
+    cleanup_wait_jitter: timedelta = timedelta()
+    pull_dependent_containers_upfront: bool = True
     pull_behavior: PullBehavior = PullBehavior.DEFAULT
     image_pull_timeout: timedelta = timedelta(hours=2)
     image_pull_inactivity_timeout: timedelta = timedelta(minutes=1)

@@ -30,6 +30,7 @@ class _Info(msgspec.Struct, rename="pascal"):
     runtimes: dict[str, Any] | None = None
     security_options: list[str] | None = None
     cgroup_version: str = "1"
+    cgroup_driver: str = ""
     mem_total: int = 0
     processors: int = msgspec.field(name="NCPU", default=0)
     architecture: str = ""
@@ -77,6 +78,7 @@ def read(answer: bytes, info: Mapping[str, Any]) -> EngineFacts:
         runtimes=tuple(sorted(found.runtimes or {})),
         security_options=tuple(_option(text) for text in found.security_options or ()),
         cgroup_version=found.cgroup_version,
+        cgroup_driver=found.cgroup_driver,
         memory=found.mem_total,
         processors=found.processors,
         architecture=found.architecture,

@@ -40,6 +40,8 @@ class Surroundings:
             region=region,
             dns_suffix=dns_suffix,
             runtime=settings.oci_runtime,
+            gpus=settings.enable_gpu_support,
+            nvidia_runtime=settings.nvidia_runtime,
             inferentia=settings.enable_inf_support,
             ipc_mode=ipc_mode_before_it_was_private(facts.oldest_api_version),
             efs_plugin="efsAuth" in settings.volume_plugin_capabilities,

@@ -3,17 +3,29 @@
 An attribute is a promise: ECS sends tasks that need it. So only what works today is promised. The table below is the
 whole truth, and a capability that comes to work is a line that moves from WITHHELD to the function above it.
 
-======================================================  ==============================================================
-promised                                                when
-======================================================  ==============================================================
-``com.amazonaws.ecs.capability.docker-remote-api.*``    the engine speaks the version, or a later one (see VERSIONS)
-``com.amazonaws.ecs.capability.logging-driver.*``       the operator lists the driver and the engine has it
-``com.amazonaws.ecs.capability.privileged-container``   unless ``ECS_DISABLE_PRIVILEGED``
-``com.amazonaws.ecs.capability.selinux``, ``apparmor``  the operator says so and the engine has it
-======================================================  ==============================================================
+========================================================  ===========================================================
+promised                                                  when
+========================================================  ===========================================================
+``com.amazonaws.ecs.capability.docker-remote-api.*``      the engine speaks the version, or a later one (see VERSIONS)
+``com.amazonaws.ecs.capability.logging-driver.*``         the operator lists the driver and the engine has it
+``com.amazonaws.ecs.capability.privileged-container``     unless ``ECS_DISABLE_PRIVILEGED``
+``com.amazonaws.ecs.capability.selinux``, ``apparmor``    the operator says so and the engine has it
+``ecs.capability.container-ordering``                     always
+``ecs.capability.container-restart-policy``               always
+``ecs.capability.network.container-port-range``           always
+``ecs.capability.container-health-check``                 the engine speaks 1.24, unless
+                                                          ``ECS_DISABLE_DOCKER_HEALTH_CHECK``; health is kept and obeyed
+                                                          here, and not yet sent to ECS
+``ecs.capability.task-cpu-mem-limit``,                    tasks have cgroups: the operator wants them, the machine lets
+``ecs.capability.increased-task-cpu-limit``               us make them; for the first the engine speaks 1.22
+``ecs.capability.docker-plugin.local``                    always
+``ecs.capability.docker-plugin.*``                        the engine has the volume driver, or its folder the plugin
+``ecs.capability.*`` for volume plugins                   the operator lists it, and it is not withheld
+========================================================  ===========================================================
 
-Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point and stop
-timeouts need no attribute.
+Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point, start and stop
+timeouts, links, mounts and the host's PID and IPC namespaces need no attribute of an instance. ECS does ask for
+``pid-ipc-namespace-sharing`` where a task definition names a namespace, whichever it is.
 """
 
 import re
@@ -50,28 +62,22 @@ IN_EVERY_ENGINE = "none"
 WITHHELD = {
     OLD + "task-iam-role": "no credentials endpoint",
     OLD + "task-iam-role-network-host": "no credentials endpoint",
-    OLD + "ecr-auth": "no registry logins",
+    OLD + "ecr-auth": "nobody fetches the login",
     OLD + "logging-driver.awsfirelens": "no log router",
-    NEW + "execution-role-ecr-pull": "no registry logins",
-    NEW + "ecr-endpoint": "no registry logins",
-    NEW + "private-registry-authentication.secretsmanager": "no registry logins",
+    NEW + "execution-role-ecr-pull": "nobody fetches the login",
+    NEW + "ecr-endpoint": "nobody fetches the login",
+    NEW + "private-registry-authentication.secretsmanager": "nobody fetches the login",
     NEW + "execution-role-awslogs": "no credentials endpoint",
-    NEW + "secrets.ssm.environment-variables": "no secrets",
-    NEW + "secrets.asm.environment-variables": "no secrets",
-    NEW + "secrets.ssm.bootstrap.log-driver": "no secrets",
-    NEW + "secrets.asm.bootstrap.log-driver": "no secrets",
-    NEW + "env-files.s3": "no environment files",
-    NEW + "container-ordering": "no dependencies between containers",
-    NEW + "container-health-check": "no health reports",
-    NEW + "container-restart-policy": "no restarts by policy",
+    NEW + "secrets.ssm.environment-variables": "nobody fetches them",
+    NEW + "secrets.asm.environment-variables": "nobody fetches them",
+    NEW + "secrets.ssm.bootstrap.log-driver": "nobody fetches them",
+    NEW + "secrets.asm.bootstrap.log-driver": "nobody fetches them",
+    NEW + "env-files.s3": "nobody fetches them",
     NEW + "full-sync": "no task manifest",
-    NEW + "network.container-port-range": "no port ranges",
-    NEW + "task-cpu-mem-limit": "no limits for a whole task",
-    NEW + "increased-task-cpu-limit": "no limits for a whole task",
     NEW + "task-eni": "no awsvpc network",
-    NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task",
-    NEW + "docker-plugin.local": "no volumes",
-    NEW + "efs": "no volumes",
+    NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task, though those of the host work",
+    NEW + "efs": "never tried with a real file system",
+    NEW + "efsAuth": "no credentials endpoint",
     NEW + "execute-command": "no exec sessions",
     NEW + "firelens.fluentd": "no log router",
     NEW + "firelens.fluentbit": "no log router",
@@ -81,6 +87,12 @@ WITHHELD = {
 }
 """Capabilities that ECS's own agent has and we do not promise, and what is missing."""
 
+LIMITS_SINCE, HEALTH_SINCE = (1, 22), (1, 24)
+"""The Docker API versions that brought what task limits and health checks need."""
+LATEST = ":latest"
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+"""What ECS takes in the name of an attribute, behind our part of it."""
 PLAIN_VALUE = re.compile(r"[\w.@/: -]{1,128}", re.ASCII)
 """What ECS takes as the value of an attribute."""
 
@@ -93,6 +105,7 @@ class EngineOffer:
     min_api_version: str
     log_drivers: frozenset[str] = frozenset()
     security: frozenset[str] = frozenset()
+    volume_drivers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +116,19 @@ class Wishes:
     privileged: bool = True
     selinux: bool = False
     apparmor: bool = False
+    health_checks: bool = True
+    task_limits: bool = False
+    """True if tasks have cgroups; a matter of the machine too."""
+    volume_plugins: tuple[str, ...] = ()
+    """``ECS_VOLUME_PLUGIN_CAPABILITIES``."""
 
 
 def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes) -> tuple[Attribute, ...]:
     """Capabilities and facts of the host, without the operator's own attributes."""
-    promised = [Attribute(OLD + name) for name in _promised(engine, wishes)]
+    promised = [OLD + name for name in _old(engine, wishes)]
+    promised += [NEW + name for name in _new(machine, engine, wishes) if NEW + name not in WITHHELD]
     return (
-        *promised,
+        *(Attribute(name) for name in dict.fromkeys(promised)),
         Attribute("ecs.os-type", "linux"),
         Attribute("ecs.os-family", "LINUX"),
         Attribute("ecs.os-type-detailed", _detailed(machine)),
@@ -124,7 +143,7 @@ def api_versions(engine: EngineOffer) -> tuple[tuple[int, int], ...]:
     return tuple(version for version in VERSIONS if lowest <= version <= highest)
 
 
-def _promised(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
+def _old(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
     if wishes.privileged:
         yield "privileged-container"
     versions = api_versions(engine)
@@ -138,6 +157,31 @@ def _promised(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
         yield "selinux"
     if wishes.apparmor and "apparmor" in engine.security:
         yield "apparmor"
+
+
+def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
+    spoken = _version(engine.api_version)
+    yield from ("container-ordering", "network.container-port-range", "container-restart-policy")
+    if wishes.task_limits:
+        if spoken >= LIMITS_SINCE:
+            yield "task-cpu-mem-limit"
+        yield "increased-task-cpu-limit"
+    if wishes.health_checks and spoken >= HEALTH_SINCE:
+        yield "container-health-check"
+    yield "docker-plugin.local"
+    for driver in sorted(engine.volume_drivers | machine.plugins):
+        yield from _plugin(driver)
+    yield from wishes.volume_plugins
+
+
+def _plugin(driver: str) -> Iterator[str]:
+    """A managed plugin is called ``name:tag``. Attributes know no colon, and tasks may leave out ``latest``."""
+    name = driver.replace(":", ".")
+    if not PLAIN_NAME.fullmatch(name):
+        return
+    yield f"docker-plugin.{name}"
+    if driver.endswith(LATEST):
+        yield f"docker-plugin.{driver.removesuffix(LATEST)}"
 
 
 def _detailed(machine: Machine) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,8 @@ log = get_logger()
 
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 USUAL_RANGE = (32768, 60999)
+SOCKETS = Path("/run/docker/plugins")
+SPECIFICATIONS = (Path("/etc/docker/plugins"), Path("/usr/lib/docker/plugins"))
 VENDOR = Path("/sys/class/dmi/id/sys_vendor")
 
 
@@ -55,6 +57,7 @@ def read_machine() -> Machine:
         addresses=_addresses(),
         port_range=read_port_range(PORT_RANGE),
         is_ec2=_vendor().startswith("Amazon EC2"),
+        plugins=read_plugins(SOCKETS, SPECIFICATIONS),
     )
 
 
@@ -66,6 +69,17 @@ def read_port_range(path: Path) -> tuple[int, int]:
         log.warning("port_range_unreadable", path=str(path), error=str(error))
         return USUAL_RANGE
     return first, last
+
+
+def read_plugins(sockets: Path, specifications: Iterable[Path]) -> frozenset[str]:
+    """The plugins that Docker finds by itself: by a socket in one folder, or a ``.spec`` or ``.json`` in another.
+
+    A plugin may have a folder of its own, named like itself.
+    """
+    found = {path.stem for path in (*sockets.glob("*.sock"), *sockets.glob("*/*.sock"))}
+    for folder in specifications:
+        found |= {path.stem for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in (".spec", ".json")}
+    return frozenset(found)
 
 
 def _release() -> tuple[str, str]:

@@ -29,6 +29,8 @@ class Machine:
     port_range: tuple[int, int] = (32768, 60999)
     """From which the kernel takes ports for outgoing connections, both ends included."""
     is_ec2: bool = False
+    plugins: frozenset[str] = frozenset()
+    """Docker's plugins that lie in its folders, by name; Docker itself tells only of those that were used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,28 @@ class Reservations:
 
 def total_resources(machine: Machine, kept: Reservations) -> tuple[Resource, ...]:
     """CPU, MEMORY, PORTS and PORTS_UDP. Raises Fatal where more memory is reserved than there is."""
+    return (
+        Resource("CPU", integer=cpu_units(machine)),
+        Resource("MEMORY", integer=memory_mib(machine, kept)),
+        Resource("PORTS", strings=_texts(reserved_tcp(machine, kept))),
+        Resource("PORTS_UDP", strings=_texts(kept.udp)),
+    )
+
+
+def cpu_units(machine: Machine) -> int:
+    """CPU that tasks may hold, in units of which a processor has 1024."""
+    return machine.cpus * SHARES_PER_CPU
+
+
+def memory_mib(machine: Machine, kept: Reservations) -> int:
+    """Memory that tasks may hold, in MiB. Raises Fatal where more is reserved than there is."""
     memory = machine.memory // MIB - kept.memory
     if memory < 0:
         raise Fatal(
             f"ECS_RESERVED_MEMORY: {kept.memory} MiB are reserved, but the machine has {machine.memory // MIB}",
             NOT_WORTH_A_RESTART,
         )
-    return (
-        Resource("CPU", integer=machine.cpus * SHARES_PER_CPU),
-        Resource("MEMORY", integer=memory),
-        Resource("PORTS", strings=_texts(reserved_tcp(machine, kept))),
-        Resource("PORTS_UDP", strings=_texts(kept.udp)),
-    )
+    return memory
 
 
 def reserved_tcp(machine: Machine, kept: Reservations) -> frozenset[int]:

@@ -110,6 +110,8 @@ class EngineFacts:
     security_options: tuple[str, ...] = ()
     """Names only: ``seccomp``, ``apparmor``, ``selinux``, ``rootless``, ``userns``."""
     cgroup_version: str = "1"
+    cgroup_driver: str = ""
+    """``cgroupfs`` or ``systemd``: who makes the cgroups of containers, and how their parents are named."""
     memory: int = 0
     """Bytes of the engine's host (``MemTotal``)."""
     processors: int = 0

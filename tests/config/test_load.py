@@ -108,6 +108,61 @@ def test_a_login_is_shown_nowhere(text: str) -> None:
     assert "hush" not in repr(load({"ECS_ENGINE_AUTH_DATA": '{"r": {"auth": "hush"}}'}))
 
 
+def test_the_settings_of_containers_and_tasks_are_read() -> None:
+    settings = load(
+        {
+            "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "false",
+            "ECS_CGROUP_PATH": "/cgroup",
+            "ECS_CGROUP_CPU_PERIOD": "8ms",
+            "ECS_TASK_PIDS_LIMIT": "4194304",
+            "ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2": "true",
+            "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER": "1h",
+            "ECS_CONTAINER_CREATE_TIMEOUT": "1m",
+            "ECS_CONTAINER_START_TIMEOUT": "45s",
+            "ECS_SHARED_VOLUME_MATCH_FULL_CONFIG": "1",
+            "ECS_VOLUME_PLUGIN_CAPABILITIES": '["efsAuth"]',
+            "ECS_NVIDIA_RUNTIME": "nvidia-2",
+            "ECS_ENABLE_GPU_SUPPORT": "true",
+            "ECS_ENABLE_INF_SUPPORT": "true",
+            "ECS_EXCLUDE_IPV6_PORTBINDING": "false",
+            "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT": "false",
+            "ECS_SELINUX_CAPABLE": "true",
+            "ECS_APPARMOR_CAPABLE": "true",
+            "ECS_DISABLE_DOCKER_HEALTH_CHECK": "true",
+            "DOCKWORKER_OCI_RUNTIME": "runsc",
+        }
+    )
+
+    assert settings == Settings(
+        task_cpu_mem_limit=False,
+        cgroup_path=Path("/cgroup"),
+        cgroup_cpu_period=timedelta(milliseconds=8),
+        task_pids_limit=4194304,
+        propagate_task_memory_limit=True,
+        cleanup_wait_jitter=timedelta(hours=1),
+        container_create_timeout=timedelta(minutes=1),
+        container_start_timeout=timedelta(seconds=45),
+        shared_volume_match_full_config=True,
+        volume_plugin_capabilities=("efsAuth",),
+        nvidia_runtime="nvidia-2",
+        enable_gpu_support=True,
+        enable_inf_support=True,
+        exclude_ipv6_portbinding=False,
+        pull_dependent_containers_upfront=False,
+        selinux_capable=True,
+        apparmor_capable=True,
+        disable_docker_health_check=True,
+        oci_runtime="runsc",
+    )
+    assert load({}, "[oci]\nruntime = 'runsc'").oci_runtime == "runsc"
+
+
+def test_limits_of_tasks_can_be_asked_for_refused_or_left_open() -> None:
+    limits = {"true": True, "false": False, "": None}
+
+    assert {text: load({"ECS_ENABLE_TASK_CPU_MEM_LIMIT": text}).task_cpu_mem_limit for text in limits} == limits
+
+
 def test_a_word_out_of_an_enumeration_becomes_its_member() -> None:
     assert load({"ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached"}).pull_behavior is PullBehavior.PREFER_CACHED
     assert load({}, "[ecs]\nimage_pull_behavior = 'prefer-cached'").pull_behavior is PullBehavior.PREFER_CACHED
@@ -183,6 +238,17 @@ def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
         ("ECS_DYNAMIC_HOST_PORT_RANGE", "1-65536"),
         ("ECS_CONTAINER_STOP_TIMEOUT", "500ms"),
         ("ECS_CONTAINER_STOP_TIMEOUT", "-30s"),
+        ("ECS_CONTAINER_CREATE_TIMEOUT", "59s"),
+        ("ECS_CONTAINER_START_TIMEOUT", "44s"),
+        ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", "-1s"),
+        ("ECS_ENABLE_TASK_CPU_MEM_LIMIT", "on"),
+        ("ECS_CGROUP_PATH", "sys/fs/cgroup"),
+        ("ECS_CGROUP_CPU_PERIOD", "7ms"),
+        ("ECS_CGROUP_CPU_PERIOD", "101ms"),
+        ("ECS_TASK_PIDS_LIMIT", "-1"),
+        ("ECS_TASK_PIDS_LIMIT", "4194305"),
+        ("ECS_VOLUME_PLUGIN_CAPABILITIES", "efsAuth"),
+        ("ECS_VOLUME_PLUGIN_CAPABILITIES", '["efs auth"]'),
         ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", "59s"),
         ("ECS_MANIFEST_PULL_TIMEOUT", "29s"),
         ("ECS_IMAGE_CLEANUP_INTERVAL", "often"),
@@ -252,9 +318,9 @@ def test_secrets_are_in_no_complaint() -> None:
 
 
 def test_what_only_the_reference_agent_knows_is_named_and_harms_nothing() -> None:
-    settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_gpu_support = true")
+    settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_container_metadata = true")
 
-    assert settings == Settings(not_honoured=("ECS_ENABLE_TASK_ENI", "ecs.enable_gpu_support"))
+    assert settings == Settings(not_honoured=("ECS_ENABLE_TASK_ENI", "ecs.enable_container_metadata"))
 
 
 @given(st.dictionaries(st.sampled_from([name for setting in SETTINGS for name in setting.variables]), st.text()))

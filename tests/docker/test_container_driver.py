@@ -226,6 +226,27 @@ def test_a_create_or_start_that_takes_too_long_is_unknown_and_told_as_ecs_users_
     asyncio.run(story())
 
 
+def test_ports_of_ipv6_are_told_where_the_operator_wants_them(owner: Identity) -> None:
+    async def story(room: Room) -> None:
+        act = replace(an_act(), leases=(Lease(80, a_free_port()),))
+        made = await room.containers.create(act)
+        await room.containers.start(made)
+        wordy = ContainerDriver.of(
+            room.engine, Settings(exclude_ipv6_portbinding=False), lambda: owner, NOWHERE_SPECIAL
+        )
+        usual = ContainerDriver.of(room.engine, Settings(), lambda: owner, NOWHERE_SPECIAL)
+
+        addresses = []
+        for driver in (usual, wordy):
+            seen = await driver.inspect(made)
+            assert seen is not None
+            addresses.append({binding.bind_ip for binding in seen.bindings})
+
+        assert addresses == [{"0.0.0.0"}, {"0.0.0.0", "::"}]
+
+    run(owner, story)
+
+
 def test_a_port_is_told_as_taken_though_a_variable_has_its_number(owner: Identity) -> None:
     async def story(room: Room) -> None:
         port = a_free_port()

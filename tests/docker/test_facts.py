@@ -34,6 +34,7 @@ def test_facts_are_read_from_version_and_info() -> None:
         "Runtimes": {"runc": {"path": "runc"}, "nvidia": {}},
         "SecurityOptions": ["name=seccomp,profile=default", "apparmor"],
         "CgroupVersion": "2",
+        "CgroupDriver": "systemd",
         "MemTotal": 1 << 30,
         "NCPU": 2,
         "Architecture": "x86_64",
@@ -47,6 +48,7 @@ def test_facts_are_read_from_version_and_info() -> None:
     assert told.runtimes == ("nvidia", "runc")
     assert told.security_options == ("seccomp", "apparmor")
     assert (told.version, told.api_version, told.oldest_api_version) == ("20.10.24", "1.41", "1.12")
+    assert told.cgroup_driver == "systemd"
     assert (told.cgroup_version, told.memory, told.processors) == ("2", 1 << 30, 2)
 
 

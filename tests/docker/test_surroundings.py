@@ -9,6 +9,8 @@ NEW = EngineFacts("29.0.0", "1.52", "1.44")
 def test_settings_and_facts_make_up_what_a_host_is() -> None:
     settings = Settings(
         oci_runtime="runsc",
+        enable_gpu_support=True,
+        nvidia_runtime="nvidia-2",
         enable_inf_support=True,
         volume_plugin_capabilities=("efsAuth",),
         shared_volume_match_full_config=True,
@@ -18,6 +20,8 @@ def test_settings_and_facts_make_up_what_a_host_is() -> None:
         region="cn-north-1",
         dns_suffix="amazonaws.com.cn",
         runtime="runsc",
+        gpus=True,
+        nvidia_runtime="nvidia-2",
         inferentia=True,
         ipc_mode="shareable",
         efs_plugin=True,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.host.capabilities import WITHHELD, EngineOffer, Wishes, api_versions, attributes
@@ -20,6 +22,11 @@ def test_all_that_is_promised_by_default() -> None:
         *(Attribute(f"{old}docker-remote-api.1.{minor}") for minor in ALL_VERSIONS),
         Attribute(f"{old}logging-driver.json-file"),
         Attribute(f"{old}logging-driver.none"),
+        Attribute("ecs.capability.container-ordering"),
+        Attribute("ecs.capability.network.container-port-range"),
+        Attribute("ecs.capability.container-restart-policy"),
+        Attribute("ecs.capability.container-health-check"),
+        Attribute("ecs.capability.docker-plugin.local"),
         Attribute("ecs.os-type", "linux"),
         Attribute("ecs.os-family", "LINUX"),
         Attribute("ecs.os-type-detailed", "debian_12"),
@@ -28,7 +35,8 @@ def test_all_that_is_promised_by_default() -> None:
 
 def test_nothing_is_both_promised_and_withheld() -> None:
     everything = Wishes(("json-file", "syslog", "awslogs", "awsfirelens", "none"), selinux=True, apparmor=True)
-    engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}))
+    everything = replace(everything, task_limits=True, volume_plugins=("efsAuth",))
+    engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}), frozenset({"local"}))
     assert not names(engine, everything) & WITHHELD.keys()
 
 
@@ -87,3 +95,46 @@ def test_an_operating_system_without_a_plain_name_is_linux(os_id: str, version: 
 def test_a_rolling_release_has_a_name_without_a_version() -> None:
     machine = Machine(cpus=1, memory=1, os_id="arch")
     assert attributes(machine, ENGINE, Wishes())[-1].value == "arch"
+
+
+def newer(engine: EngineOffer = ENGINE, wishes: Wishes | None = None, machine: Machine = DEBIAN) -> set[str]:
+    found = attributes(machine, engine, wishes or Wishes())
+    return {one.name.removeprefix("ecs.capability.") for one in found if one.name.startswith("ecs.capability.")}
+
+
+LIMITS = {"task-cpu-mem-limit", "increased-task-cpu-limit"}
+
+
+def test_limits_of_tasks_are_promised_where_tasks_have_cgroups() -> None:
+    assert newer(wishes=Wishes(task_limits=True)) - newer() == LIMITS
+    assert not newer() & LIMITS
+
+
+def test_what_needs_a_newer_docker_is_not_promised_on_an_old_one() -> None:
+    old = newer(EngineOffer("1.21", "1.12"), Wishes(task_limits=True))
+
+    assert not old & {"task-cpu-mem-limit", "container-health-check"}
+    assert "container-health-check" in newer(EngineOffer("1.24", "1.12"))
+
+
+def test_health_checks_are_promised_unless_the_operator_forbids_them() -> None:
+    assert "container-health-check" not in newer(wishes=Wishes(health_checks=False))
+
+
+def plugins(found: set[str]) -> set[str]:
+    return {name.removeprefix("docker-plugin.") for name in found if name.startswith("docker-plugin.")}
+
+
+def test_volume_drivers_are_promised_once_each_and_without_the_tag_latest() -> None:
+    engine = replace(ENGINE, volume_drivers=frozenset({"local", "acme/nfs:1.2", "vieux/sshfs:latest", "rexray"}))
+    machine = replace(DEBIAN, plugins=frozenset({"rexray", "amazon-ecs-volume-plugin", "odd name"}))
+    names = [one.name for one in attributes(machine, engine, Wishes())]
+
+    assert plugins(newer(engine, machine=machine)) == {
+        *("local", "acme/nfs.1.2", "vieux/sshfs.latest", "vieux/sshfs", "rexray", "amazon-ecs-volume-plugin"),
+    }
+    assert len(names) == len(set(names))
+
+
+def test_what_a_volume_plugin_can_do_is_promised_unless_it_is_withheld() -> None:
+    assert newer(wishes=Wishes(volume_plugins=("efsAuth", "odd"))) - newer() == {"odd"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.host.capabilities import EngineOffer, Wishes
-from agent.host.facts_driver import USUAL_RANGE, HostFacts, read_machine, read_port_range
+from agent.host.facts_driver import USUAL_RANGE, HostFacts, read_machine, read_plugins, read_port_range
 from agent.host.resources import Machine, Reservations
 from agent.membership import ports
 from agent.model.errors import Fatal, TryAgain
@@ -75,3 +75,13 @@ def test_what_stands_in_the_way_reaches_the_caller() -> None:
         asyncio.run(HostFacts(Reservations(memory=1), Wishes(), engine, lambda: machine).resources())
     with pytest.raises(TryAgain):
         asyncio.run(HostFacts(Reservations(), Wishes(), no_engine, lambda: machine).attributes())
+
+
+def test_plugins_are_found_where_docker_looks_for_them(tmp_path: Path) -> None:
+    sockets, specifications = tmp_path / "run", tmp_path / "etc"
+    for path in ("run/efs.sock", "run/own/own.sock", "run/notes.txt", "etc/far.spec", "etc/net.json", "etc/a/b.spec"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+
+    assert read_plugins(sockets, [specifications, tmp_path / "absent"]) == {"efs", "own", "far", "net", "b"}
+    assert read_plugins(tmp_path / "absent", []) == frozenset()

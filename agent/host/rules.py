@@ -1,0 +1,76 @@
+"""What the operator's settings and this machine mean for decisions and promises."""
+
+from agent.config.settings import Settings
+from agent.host.capabilities import Wishes
+from agent.host.resources import Machine, Reservations, cpu_units, memory_mib, reserved_tcp
+from agent.model.errors import NOT_WORTH_A_RESTART, Fatal
+from agent.model.identity import Identity
+from agent.model.rules import Rules
+from agent.model.seen import EngineFacts
+
+
+def rules(
+    settings: Settings,
+    machine: Machine,
+    kept: Reservations,
+    facts: EngineFacts,
+    identity: Identity,
+    *,
+    task_limits: bool,
+) -> Rules:
+    """What the engine goes by. CPU and memory are those that ECS is told of. Raises Fatal where too much is reserved.
+
+    No GPUs are found yet, so none can be given out.
+    """
+    first, last = settings.dynamic_host_port_range or machine.port_range
+    return Rules(
+        stop_timeout=settings.stop_timeout,
+        cleanup_wait=settings.cleanup_wait,
+        cleanup_jitter=settings.cleanup_wait_jitter,
+        pull_behavior=settings.pull_behavior,
+        first_port=first,
+        last_port=last,
+        reserved_tcp=reserved_tcp(machine, kept),
+        reserved_udp=frozenset(settings.reserved_ports_udp),
+        cpu=cpu_units(machine),
+        memory=memory_mib(machine, kept),
+        task_limits=task_limits,
+        cgroup_version=cgroup_version(facts),
+        cpu_period=settings.cgroup_cpu_period,
+        pids_limit=settings.task_pids_limit,
+        propagates_memory=settings.propagate_task_memory_limit,
+        agent=identity.agent_id,
+        instance=identity.instance_arn,
+    )
+
+
+def cgroup_version(facts: EngineFacts) -> int:
+    """The version that Docker uses."""
+    return 2 if facts.cgroup_version == "2" else 1
+
+
+def lack_of_docker(facts: EngineFacts) -> str:
+    """Why Docker could not put containers into the cgroup of a task; ``""`` if it can."""
+    if cgroup_version(facts) == 1 and facts.cgroup_driver == "systemd":
+        return "Docker leaves cgroups to systemd, which on cgroup v1 knows no parents of the kind that tasks have"
+    return ""
+
+
+def limits_tasks(settings: Settings, lack: str) -> bool:
+    """Does each task get a cgroup? *lack* says why there can be none. Raises Fatal where the operator insists."""
+    if settings.task_cpu_mem_limit and lack:
+        raise Fatal(f"ECS_ENABLE_TASK_CPU_MEM_LIMIT: tasks cannot be limited: {lack}", NOT_WORTH_A_RESTART)
+    return settings.task_cpu_mem_limit is not False and not lack
+
+
+def wishes(settings: Settings, *, task_limits: bool) -> Wishes:
+    """What the operator wants ECS to be promised."""
+    return Wishes(
+        log_drivers=settings.available_logging_drivers,
+        privileged=not settings.disable_privileged,
+        selinux=settings.selinux_capable,
+        apparmor=settings.apparmor_capable,
+        health_checks=not settings.disable_docker_health_check,
+        task_limits=task_limits,
+        volume_plugins=settings.volume_plugin_capabilities,
+    )

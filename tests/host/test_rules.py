@@ -1,0 +1,132 @@
+from datetime import timedelta
+
+import pytest
+
+from agent.config.settings import Settings
+from agent.host.capabilities import Wishes
+from agent.host.resources import Machine, Reservations, total_resources
+from agent.host.rules import cgroup_version, lack_of_docker, limits_tasks, rules, wishes
+from agent.model.errors import Fatal
+from agent.model.identity import Identity
+from agent.model.rules import Rules
+from agent.model.seen import EngineFacts
+from agent.model.status import PullBehavior
+
+MIB = 1024 * 1024
+MACHINE = Machine(cpus=4, memory=7800 * MIB + 5, port_range=(32768, 60999))
+FACTS = EngineFacts("29.0.0", "1.52", "1.44", cgroup_version="2", cgroup_driver="systemd")
+IDENTITY = Identity("agent-1", "demo", "arn:instance")
+
+
+def test_settings_machine_and_identity_make_up_the_rules() -> None:
+    settings = Settings(
+        stop_timeout=timedelta(seconds=5),
+        cleanup_wait=timedelta(minutes=1),
+        cleanup_wait_jitter=timedelta(minutes=2),
+        pull_behavior=PullBehavior.ONCE,
+        dynamic_host_port_range=(50000, 50010),
+        reserved_ports_udp=(53,),
+        cgroup_cpu_period=timedelta(milliseconds=50),
+        task_pids_limit=1000,
+        propagate_task_memory_limit=True,
+    )
+
+    assert rules(settings, MACHINE, Reservations(200, (22,)), FACTS, IDENTITY, task_limits=True) == Rules(
+        stop_timeout=timedelta(seconds=5),
+        cleanup_wait=timedelta(minutes=1),
+        cleanup_jitter=timedelta(minutes=2),
+        pull_behavior=PullBehavior.ONCE,
+        first_port=50000,
+        last_port=50010,
+        reserved_tcp=frozenset({22, 51678, 51679}),
+        reserved_udp=frozenset({53}),
+        cpu=4096,
+        memory=7600,
+        task_limits=True,
+        cgroup_version=2,
+        cpu_period=timedelta(milliseconds=50),
+        pids_limit=1000,
+        propagates_memory=True,
+        agent="agent-1",
+        instance="arn:instance",
+    )
+
+
+def test_without_a_range_of_ports_the_kernels_is_taken() -> None:
+    found = rules(Settings(), MACHINE, Reservations(), FACTS, IDENTITY, task_limits=False)
+
+    assert (found.first_port, found.last_port) == (32768, 60999)
+
+
+def test_what_tasks_may_hold_is_what_ecs_is_told_of() -> None:
+    kept = Reservations(memory=123)
+    found = rules(Settings(), MACHINE, kept, FACTS, IDENTITY, task_limits=False)
+    told = {resource.name: resource.integer for resource in total_resources(MACHINE, kept)}
+
+    assert (found.cpu, found.memory) == (told["CPU"], told["MEMORY"])
+
+
+@pytest.mark.parametrize(("said", "version"), [("1", 1), ("2", 2), ("", 1)])
+def test_the_version_of_cgroups_is_the_one_that_docker_uses(said: str, version: int) -> None:
+    assert cgroup_version(EngineFacts("", "", "", cgroup_version=said)) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "driver", "works"),
+    [
+        ("1", "cgroupfs", True),
+        ("1", "", True),
+        ("2", "systemd", True),
+        ("2", "cgroupfs", True),
+        ("1", "systemd", False),
+    ],
+)
+def test_docker_takes_our_cgroups_unless_systemd_makes_those_of_version_1(
+    version: str,
+    driver: str,
+    works: bool,  # noqa: FBT001
+) -> None:
+    facts = EngineFacts("", "", "", cgroup_version=version, cgroup_driver=driver)
+
+    assert (lack_of_docker(facts) == "") is works
+
+
+@pytest.mark.parametrize(
+    ("asked", "lack", "limited"),
+    [(None, "", True), (True, "", True), (False, "", False), (False, "no", False), (None, "no", False)],
+)
+def test_tasks_are_limited_where_the_operator_does_not_mind_and_the_machine_can(
+    asked: bool | None,  # noqa: FBT001
+    lack: str,
+    limited: bool,  # noqa: FBT001
+) -> None:
+    assert limits_tasks(Settings(task_cpu_mem_limit=asked), lack) is limited
+
+
+def test_an_operator_who_insists_on_limits_is_told_why_there_are_none() -> None:
+    with pytest.raises(Fatal, match="ECS_ENABLE_TASK_CPU_MEM_LIMIT: tasks cannot be limited: no cgroups") as caught:
+        limits_tasks(Settings(task_cpu_mem_limit=True), "no cgroups")
+
+    assert caught.value.exit_code == 5
+
+
+def test_wishes_are_what_the_operator_set() -> None:
+    settings = Settings(
+        available_logging_drivers=("syslog",),
+        disable_privileged=True,
+        selinux_capable=True,
+        apparmor_capable=True,
+        disable_docker_health_check=True,
+        volume_plugin_capabilities=("efsAuth",),
+    )
+
+    assert wishes(Settings(), task_limits=False) == Wishes()
+    assert wishes(settings, task_limits=True) == Wishes(
+        ("syslog",),
+        privileged=False,
+        selinux=True,
+        apparmor=True,
+        health_checks=False,
+        task_limits=True,
+        volume_plugins=("efsAuth",),
+    )
