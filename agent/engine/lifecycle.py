@@ -144,7 +144,7 @@ def _has_fallen(task: Task) -> bool:
 
 def _has_life(task: Task) -> bool:
     """Does anything run of a task that was found without a row? It may have ended long ago: it is not started then."""
-    return any(container.known is Status.RUNNING for container in task.containers)
+    return any(one.known is Status.RUNNING or restarts.is_between_runs(one) for one in task.containers)
 
 
 def _advance(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:

@@ -39,7 +39,7 @@ from agent.model.events import (
 from agent.model.names import Image, Step, TaskArn
 from agent.model.parts import Condition, Dependency, Link, RestartPolicy, VolumesFrom
 from agent.model.rules import Rules
-from agent.model.status import Health, Status
+from agent.model.status import Doing, Health, Status
 from agent.model.task import Container, ContainerSpec, Task, TaskSpec
 from tests.engine.sim_docker import NO_PROGRAM, SimContainer, SimDocker
 from tests.engine.tape import Tape
@@ -49,6 +49,8 @@ ARN = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/c/graph")
 RULES = Rules(stop_timeout=timedelta(seconds=5), cleanup_wait=timedelta(days=1), agent="me", instance="here")
 SLOW = 0.5
 MOST = 8
+MOST_EVENTS = 1000
+"""More than the largest graph needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Play:
     engine: Engine = field(default_factory=lambda: Engine(RULES))
     agenda: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     count: int = 0
+    heard: int = 0
     created: set[str] = field(default_factory=set)
     stops: list[str] = field(default_factory=list)
 
@@ -189,6 +192,8 @@ class Play:
     def hear(self, event: Event) -> None:
         before = self.engine.snapshot()
         decision = self.engine.decide(event)
+        self.heard += 1
+        assert self.heard < MOST_EVENTS, "the engine spins"
         invariants.check(before, self.engine.snapshot(), decision)
         for act in decision.acts:
             self.send(act)
@@ -250,8 +255,10 @@ class Play:
 
     def end(self, found: SimContainer, run: int, code: int) -> None:
         if found.runs and found.starts == run:
+            before = self.task[found.labels.container]
             self.docker.exit(found, code)
             self.hear(Observed(found.seen(), self.docker.now))
+            self.check_restart(before, code)
 
     def check_health(self, found: SimContainer, run: int, health: Health) -> None:
         if found.runs and found.starts == run:
@@ -294,6 +301,24 @@ class Play:
             found = self.of(spec.name)
             if need.container == act.container and found is not None:
                 assert not found.runs, f"{act.container} is stopped while {spec.name} runs"
+
+    def check_restart(self, before: Container, code: int) -> None:
+        """Whatever a policy covers starts again at once."""
+        policy, after = self.task.asked(before.name).restart, self.task[before.name]
+        if (
+            policy is None
+            or before.known is not Status.RUNNING
+            or before.in_flight
+            or self.task.wanted is Status.STOPPED
+        ):
+            return
+        last = before.restarted_at or before.first_started_at
+        assert last is not None
+        is_due = (self.docker.now - last).total_seconds() >= policy.attempt_period
+        is_covered = is_due and code not in policy.ignored_exit_codes
+        assert after.is_doing(Doing.START) == is_covered, (
+            f"{before.name} ended with {code} after {self.docker.now - last}"
+        )
 
     def check_promptness(self) -> None:
         """Nothing more happens at this moment: whoever may be created is on its way."""

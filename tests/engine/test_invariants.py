@@ -8,11 +8,12 @@ import pytest
 from agent.engine import invariants
 from agent.engine.invariants import InvariantBroken
 from agent.engine.world import Pull, Snapshot
-from agent.model.acts import KillContainer, RemoveContainer, StartContainer, StopContainer
+from agent.model.acts import CreateContainer, KillContainer, RemoveContainer, StartContainer, StopContainer
 from agent.model.decision import Decision
 from agent.model.names import DockerId
+from agent.model.parts import Condition, Dependency, RestartPolicy
 from agent.model.reports import ContainerReport, TaskReport
-from agent.model.status import Doing, Status
+from agent.model.status import Doing, Health, Status
 from agent.model.task import Container, ImageSource, Lease, Task, Tombstone
 from tests.engine.rows import ARN, OTHER, T0, after, spec
 
@@ -56,6 +57,24 @@ NOTHING = replace(TOLD, moved=False, containers=())
 REMOVE = RemoveContainer(ARN, "app", 1, "name", ID)
 
 
+RAN = replace(RUNNING, first_started_at=T0, started_at=T0)
+
+
+def again(**fields: object) -> Container:
+    made = replace(RAN, known=Status.CREATED, run=2, restarts=1, restarted_at=after(60), exit_code=1)
+    return replace(made, **fields)  # type: ignore[arg-type] # likewise
+
+
+def policed(container: Container = RAN) -> Task:
+    policy = RestartPolicy(ignored_exit_codes=(0,), attempt_period=60.0)
+    (app,) = spec().containers
+    return row(container, spec=spec(ARN, replace(app, restart=policy)), wanted=container.wanted)
+
+
+def test_a_sound_restart_passes() -> None:
+    check(policed(), policed(again()))()
+
+
 @pytest.mark.parametrize(
     ("rule", "broken"),
     [
@@ -78,6 +97,13 @@ REMOVE = RemoveContainer(ARN, "app", 1, "name", ID)
         ("STOPPED is told after STOPPED", check(over(), over(replace(STOPPED, tries=1)), reports=(TOLD,))),
         ("a report says something", check(BEFORE, row(replace(RUNNING, tries=1)), reports=(NOTHING,))),
         ("says something new", check(BEFORE, BEFORE)),
+        ("no policy says so", check(BEFORE, row(again()))),
+        ("a restart is one new run", check(policed(), policed(again(run=3)))),
+        ("a restart is one new run", check(policed(), policed(again(restarts=2)))),
+        ("again after exit code 0", check(policed(), policed(again(exit_code=0)))),
+        ("again after exit code None", check(policed(), policed(again(exit_code=None)))),
+        ("again too early", check(policed(), policed(again(restarted_at=after(59))))),
+        ("though it was to end", check(policed(replace(RAN, known=Status.STOPPED)), policed(again()))),
     ],
 )  # fmt: skip
 def test_each_rule_of_one_task_is_seen_broken(rule: str, broken: Callable[[], None]) -> None:
@@ -131,3 +157,46 @@ def test_a_report_without_a_row_is_the_one_of_a_task_never_known() -> None:
     invariants.check(know(), know(stones=(stone,)), Decision(tombstones=(stone,), reports=(TOLD,)))
     with pytest.raises(InvariantBroken, match="never known here"):
         invariants.check(know(), know(), Decision(reports=(TOLD,)))
+
+
+def pair(condition: Condition, app: Container, needed: Container) -> Task:
+    """``app`` depends on ``db``."""
+    (asked,) = spec().containers
+    both = spec(ARN, replace(asked, depends_on=(Dependency("db", condition),)), replace(asked, name="db"))
+    return Task(both, (app, replace(needed, name="db")), arrived=T0)
+
+
+PULLED = Container("app", known=Status.PULLED)
+CREATING = replace(PULLED, doing=(Doing.CREATE,))
+
+
+@pytest.mark.parametrize(
+    ("condition", "short_of_it", "come_to_it"),
+    [
+        (Condition.CREATE, PULLED, replace(PULLED, known=Status.CREATED, docker_id=ID)),
+        (Condition.START, replace(RAN, first_started_at=None), RAN),
+        (Condition.COMPLETE, replace(RAN, exit_code=0), replace(RAN, known=Status.STOPPED, exit_code=1)),
+        (Condition.SUCCESS, replace(RAN, known=Status.STOPPED, exit_code=1), replace(STOPPED, exit_code=0)),
+        (Condition.HEALTHY, RAN, replace(RAN, health=Health.HEALTHY)),
+    ],
+)
+def test_a_container_that_is_created_too_early_is_seen(
+    condition: Condition, short_of_it: Container, come_to_it: Container
+) -> None:
+    def create(needed: Container) -> None:
+        after = pair(condition, CREATING, needed)
+        act = CreateContainer(ARN, "app", 1, "name", "web", "1", after.spec.containers[0])
+        check(pair(condition, PULLED, needed), after, act)()
+
+    create(come_to_it)
+    with pytest.raises(InvariantBroken, match=f"created before db has come to {condition}"):
+        create(short_of_it)
+
+
+def test_a_container_that_is_stopped_too_early_is_seen() -> None:
+    going = replace(RUNNING, wanted=Status.STOPPED)
+    act = StopContainer(ARN, "db", 1, ID, after(30))
+    stopping = replace(going, doing=(Doing.STOP,))
+    check(pair(Condition.START, STOPPED, going), pair(Condition.START, STOPPED, stopping), act)()
+    with pytest.raises(InvariantBroken, match="stopped before app"):
+        check(pair(Condition.START, going, going), pair(Condition.START, going, stopping), act)()

@@ -210,6 +210,17 @@ def test_a_repeated_start_starts_what_has_not_run() -> None:
     assert docker.calls == ["inspect id-app", "start id-app", "inspect id-app"]
 
 
+def test_a_repeated_restart_is_told_apart_from_the_run_before_it() -> None:
+    earlier, later = seen(Phase.EXITED, exit_code=3), seen(started_at=after(9))
+    act = StartContainer(ARN, "app", 2, ID, again=True, last_start=earlier.started_at)
+    docker = Docker(looks=[earlier, later])
+    outcome(docker, act)
+    assert docker.calls == ["inspect id-app", "start id-app", "inspect id-app"]
+    docker = Docker(looks=[later])
+    outcome(docker, act)
+    assert docker.calls == ["inspect id-app"]
+
+
 def test_a_stop_is_given_the_grace_that_is_left_and_never_less_than_none() -> None:
     docker = Docker(looks=[seen(Phase.EXITED)])
     outcome(docker, StopContainer(ARN, "app", 1, ID, after(7)))
