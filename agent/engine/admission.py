@@ -8,7 +8,9 @@ came later, and room that the head cannot use is not left empty.
 about to end, or who waits; there is no other moment at which somebody could be let in.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from heapq import merge
 
 from agent.engine import reasons
 from agent.engine.amounts import Amounts, Holding, Standing, Sums
@@ -16,7 +18,9 @@ from agent.engine.draft import Draft
 from agent.model.names import TaskArn
 from agent.model.rules import Rules
 from agent.model.status import Status
-from agent.model.task import Task
+
+Changes = Mapping[TaskArn, Holding | None]
+"""The holdings that a decision has changed."""
 
 
 def admit(draft: Draft) -> set[TaskArn]:
@@ -29,44 +33,66 @@ def admit(draft: Draft) -> set[TaskArn]:
     changes = draft.holdings()
     if not changes and draft.world.listed:
         return set()
+    new = [arn for arn, holding in changes.items() if holding is not None and holding.standing is Standing.WAITS]
+    hopeless = _stop_the_hopeless(draft, changes, new if draft.world.listed else [*draft.world.waiting, *new])
+    return hopeless | _let_in(draft, changes, hopeless)
+
+
+def _stop_the_hopeless(draft: Draft, changes: Changes, arns: list[TaskArn]) -> set[TaskArn]:
+    stopped = set()
+    for arn in arns:
+        task, holding = draft.task(arn), _holding(draft, changes, arn)
+        if task is None or holding is None or holding.standing is not Standing.WAITS:
+            continue
+        if lack := _lack(holding.amounts, draft.rules):
+            draft.put(replace(task, wanted=Status.STOPPED, reason=task.reason or lack))
+            stopped.add(arn)
+    return stopped
+
+
+def _let_in(draft: Draft, changes: Changes, hopeless: set[TaskArn]) -> set[TaskArn]:
     queue = _queue(draft, changes)
-    return _let_in(draft, changes, queue) if queue else set()
-
-
-def _queue(draft: Draft, changes: dict[TaskArn, Holding | None]) -> list[tuple[Task, Amounts]]:
-    waiting = []
-    for arn in draft.world.waiting | dict.fromkeys(changes):
-        holding = changes[arn] if arn in changes else draft.world.holdings[arn]
-        task = draft.task(arn)
-        if task is not None and holding is not None and holding.standing is Standing.WAITS:
-            waiting.append((task, holding.amounts))
-    return sorted(waiting, key=lambda one: (one[0].arrived, one[0].seq))
-
-
-def _let_in(draft: Draft, changes: dict[TaskArn, Holding | None], queue: list[tuple[Task, Amounts]]) -> set[TaskArn]:
+    if next(queue, None) is None:
+        return set()
     held, later = _sums(draft, changes)
     head: Amounts | None = None
-    touched = set()
-    for task, amounts in queue:
-        with draft.about(task.arn):
-            if lack := _lack(amounts, draft.rules):
-                draft.put(replace(task, wanted=Status.STOPPED, reason=task.reason or lack))
-                touched.add(task.arn)
-                continue
-            if not held.has_room(amounts, draft.rules):
-                head = head or amounts
-                continue
-            later.add(amounts)
-            if head is not None and not later.has_room(head, draft.rules):
-                later.add(amounts, -1)
-                continue
-            held.add(amounts)
-            draft.put(replace(task, admitted=draft.at))
-            touched.add(task.arn)
-    return touched
+    let_in = set()
+    for arn in _queue(draft, changes):
+        task, holding = draft.task(arn), _holding(draft, changes, arn)
+        if task is None or holding is None or arn in hopeless:
+            continue
+        amounts = holding.amounts
+        if not held.has_room(amounts, draft.rules):
+            head = head or amounts
+            if not later.has_room(head, draft.rules):
+                break  # it waits for tasks that are not even stopping: nobody passes it
+            continue
+        later.add(amounts)
+        if head is not None and not later.has_room(head, draft.rules):
+            later.add(amounts, -1)
+            continue
+        held.add(amounts)
+        draft.put(replace(task, admitted=draft.at))
+        let_in.add(arn)
+    return let_in
 
 
-def _sums(draft: Draft, changes: dict[TaskArn, Holding | None]) -> tuple[Sums, Sums]:
+def _queue(draft: Draft, changes: Changes) -> Iterator[TaskArn]:
+    """Those who wait, in order, as this decision has them."""
+    known = (place for place in draft.world.queue if place[-1] not in changes)
+    new = []
+    for arn, holding in changes.items():
+        task = draft.task(arn)
+        if task is not None and holding is not None and holding.standing is Standing.WAITS:
+            new.append(draft.world.waiting.get(arn) or draft.world.place(task))
+    return (place[-1] for place in merge(known, sorted(new)))
+
+
+def _holding(draft: Draft, changes: Changes, arn: TaskArn) -> Holding | None:
+    return changes[arn] if arn in changes else draft.world.holdings.get(arn)
+
+
+def _sums(draft: Draft, changes: Changes) -> tuple[Sums, Sums]:
     """What is held now, and what will still be held once everything that is stopping has ended."""
     held, ending = draft.world.held.copy(), draft.world.ending.copy()
     for arn, after in changes.items():

@@ -1,5 +1,6 @@
 """Everything the engine knows: the rows, and what a restart may forget."""
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from agent.model.task import ImageSource, Task, Tombstone
 
 Key = tuple[TaskArn, str]
 """A container of a task."""
+
+Place = tuple[datetime, int, int, TaskArn]
+"""A place in the queue; the third part keeps those in order who came at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,12 @@ class World:
     """The amounts of all tasks that hold theirs."""
     ending: Sums = field(default_factory=Sums)
     """Of these, the amounts of tasks that are stopping."""
-    waiting: dict[TaskArn, None] = field(default_factory=dict)
+    waiting: dict[TaskArn, Place] = field(default_factory=dict)
     """Tasks that are not admitted yet."""
+    queue: list[Place] = field(default_factory=list)
+    """The same in order: of arrival, and of those who came together as they were named."""
+    places: int = 0
+    """How many places there have been in the queue."""
     credentials: set[str] = field(default_factory=set)
     """The ids whose values have arrived since this process began."""
 
@@ -91,6 +99,10 @@ class World:
         self.tasks[task.arn] = task
         self.ports.update(row.ports)
         self._count(task.arn, row.holding)
+        if row.holding.standing is Standing.WAITS and task.arn not in self.waiting:
+            self.waiting[task.arn] = self.place(task)
+            insort(self.queue, self.waiting[task.arn])
+            self.places += 1
         if row.due is None:
             self.dates.pop(task.arn, None)
         else:
@@ -119,10 +131,14 @@ class World:
                 self.held.add(holding.amounts, times)
             if holding is not None and holding.standing is Standing.ENDS:
                 self.ending.add(holding.amounts, times)
-        if after is not None and after.standing is Standing.WAITS:
-            self.waiting[arn] = None
-        else:
-            self.waiting.pop(arn, None)
+        if after is None or after.standing is not Standing.WAITS:
+            place = self.waiting.pop(arn, None)
+            if place is not None:
+                del self.queue[bisect_left(self.queue, place)]
+
+    def place(self, task: Task) -> Place:
+        """The place in the queue of a task that comes now."""
+        return task.arrived, task.seq, self.places, task.arn
 
     def _forget_ports(self, arn: TaskArn) -> None:
         for port in leases.held(self.tasks[arn]) if arn in self.tasks else ():

@@ -24,6 +24,8 @@ UNREADABLE = TaskArn("arn:aws:ecs:us-east-1:123456789012:task/c/unreadable")
 JOB = ("job",)
 """The command of a container that comes to its end by itself, with exit code 0."""
 
+FIXED = 41000
+"""The first port that task definitions fix; those which the agent chooses are smaller."""
 OWN = Volume("own")
 POOL = Volume("pool", kind=VolumeKind.DOCKER, scope=Scope.SHARED, autoprovision=True)
 
@@ -53,7 +55,7 @@ def _furnished(spec: TaskSpec, traits: int, number: int) -> TaskSpec:
         first,
         mounts=tuple(Mount(volume.name, f"/{volume.name}") for volume in volumes),
         secrets=(TOKEN,) if traits & 4 else (),
-        ports=(*first.ports, PortMapping(90, 41000, count=2)) if traits & 32 else first.ports,
+        ports=(*first.ports, PortMapping(90, FIXED, count=2)) if traits & 32 else first.ports,
     )
     return replace(
         spec,
@@ -73,7 +75,7 @@ def _container(tape: Tape, name: str, *, essential: bool) -> ContainerSpec:
         ports=(PortMapping(80),) if traits & 2 else (),
         command=("stubborn",) if traits & 4 else (),
         stop_timeout=3.0 if traits & 8 else None,
-        restart=RestartPolicy(ignored_exit_codes=(0,), attempt_period=10.0) if traits & 32 else None,
+        restart=RestartPolicy(ignored_exit_codes=(0,), attempt_period=1.0) if traits & 32 else None,
     )
 
 

@@ -45,6 +45,7 @@ from agent.model.names import TaskArn
 from agent.model.seen import Summary
 from agent.model.status import Status
 from tests.engine import queue_oracle
+from tests.engine.plans import FIXED
 from tests.engine.road import LONG, Flight, Listing, Road
 
 
@@ -146,7 +147,8 @@ class World(Road):
             found = self.docker.find(act)
             if isinstance(act, StartContainer) and found is not None and found.has_begun(act):
                 return  # what has been started is not said no to
-        self.count_fault(act, {Fault.GIVE_UP: 9, Fault.PORT_TAKEN: 2}.get(fault, 1))
+        final = fault is Fault.GIVE_UP or port >= FIXED
+        self.count_fault(act, 9 if final else 2 if fault is Fault.PORT_TAKEN else 1)
         if fault is Fault.GIVE_UP and isinstance(act, StartContainer):
             found = self.docker.find(act)
             if found is not None and not found.has_begun(act):
