@@ -121,22 +121,27 @@ def test_a_registry_that_takes_too_long_is_not_waited_for() -> None:
 
 def test_only_so_many_are_asked_at_once_and_all_are_answered() -> None:
     async def story() -> None:
-        busy, most = 0, 0
-        full = asyncio.Event()
+        busy = 0
+        full, go = asyncio.Event(), asyncio.Event()
 
-        async def answer(_: web.Request) -> web.Response:
-            nonlocal busy, most
-            busy += 1
-            most = max(most, busy)
-            if busy >= AT_ONCE:
-                full.set()
-            await full.wait()
-            busy -= 1
+        async def answer(request: web.Request) -> web.Response:
+            nonlocal busy
+            if request.match_info["name"] == APP:
+                busy += 1
+                if busy == AT_ONCE:
+                    full.set()
+                await go.wait()
             return web.json_response({"Descriptor": {"mediaType": OCI_INDEX, "digest": DIGEST}})
 
         async with an_engine(answer) as driver:
-            assert set(await asyncio.gather(*(ask(driver) for _ in range(3 * AT_ONCE)))) == {DIGEST}
-        assert most == AT_ONCE
+            asking = [asyncio.create_task(ask(driver)) for _ in range(3 * AT_ONCE)]
+            await full.wait()
+            later = ManifestDriver(driver._engine)  # what was sent before its question has arrived by its answer
+            other = Image("s.example/app:1")
+            assert await later.digest(other, references.read(other), "e30=") == DIGEST
+            assert busy == AT_ONCE
+            go.set()
+            assert set(await asyncio.gather(*asking)) == {DIGEST}
 
     asyncio.run(story())
 

@@ -56,9 +56,14 @@ def test_a_locked_registry_opens_and_its_digest_is_what_ecs_is_told(images: list
         (container,) = house.until_status(task, "RUNNING")["containers"]
 
         assert is_here(f"{app.removesuffix(':1')}@{container['imageDigest']}")
+        house.until_status(run(house, app), "RUNNING")
         house.agent.close()
         log = house.agent.log.read_text()
         assert "prepulled" in log
+        assert [line["cause"] for line in map(json.loads, log.splitlines()) if line.get("heard") == "ImagePulled"] == [
+            "registry",
+            "cache",
+        ]
         assert PASSWORD not in log
 
 
