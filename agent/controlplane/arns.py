@@ -24,6 +24,13 @@ def parse(text: str) -> Arn | None:
     return Arn(parts[3], parts[4], kind, tuple(path))
 
 
+def region_of(text: str) -> str:
+    """The region of an ECS ARN of ours."""
+    arn = parse(text)
+    assert arn is not None, "our own ARNs are whole"
+    return arn.region
+
+
 def partition(region: str) -> str:
     """The partition a region belongs to."""
     if region.startswith("cn-"):

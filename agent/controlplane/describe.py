@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from agent.controlplane import arns
+from agent.controlplane.definition_sums import GPU
 from agent.controlplane.records import Cluster, ContainerInstance, JsonObject, PlaneTask, TaskContainer, TaskDefinition
-from agent.controlplane.scheduler import remaining
+from agent.controlplane.scheduler import Remaining, remaining
 from agent.controlplane.tags import show_tags
 from agent.controlplane.world import World
 
@@ -74,8 +75,11 @@ def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool)
         "ec2InstanceId": instance.ec2_instance_id or None,
         "version": instance.version,
         "versionInfo": {name: value for name, value in versions.items() if value},
-        "registeredResources": _resources(instance.cpu, instance.memory, instance.reserved_tcp, instance.reserved_udp),
-        "remainingResources": _resources(left.cpu, left.memory, left.tcp, left.udp),
+        "registeredResources": _resources(
+            Remaining(instance.cpu, instance.memory, instance.reserved_tcp, instance.reserved_udp, instance.gpus),
+            has_gpus=bool(instance.gpus),
+        ),
+        "remainingResources": _resources(left, has_gpus=bool(instance.gpus)),
         "status": instance.status,
         "agentConnected": bool(instance.connection),
         "runningTasksCount": sum(task.desired_status == "RUNNING" and task.last_status != "PENDING" for task in tasks),
@@ -87,10 +91,10 @@ def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool)
     }
 
 
-def _resources(cpu: int, memory: int, tcp: tuple[str, ...], udp: tuple[str, ...]) -> list[JsonObject]:
-    numbers = [{"name": "CPU", "type": "INTEGER", "integerValue": cpu}]
-    numbers.append({"name": "MEMORY", "type": "INTEGER", "integerValue": memory})
-    sets = [("PORTS", tcp), ("PORTS_UDP", udp)]
+def _resources(of: Remaining, *, has_gpus: bool) -> list[JsonObject]:
+    numbers = [{"name": "CPU", "type": "INTEGER", "integerValue": of.cpu}]
+    numbers.append({"name": "MEMORY", "type": "INTEGER", "integerValue": of.memory})
+    sets = [("PORTS", of.tcp), ("PORTS_UDP", of.udp), *([(GPU, of.gpus)] if has_gpus else [])]
     absent = {"doubleValue": 0.0, "longValue": 0}
     return [
         *({**absent, **number} for number in numbers),
@@ -149,6 +153,7 @@ def _show_container(task: PlaneTask, container: TaskContainer) -> JsonObject:
         "networkBindings": list(container.network_bindings),
         "networkInterfaces": [],
         "healthStatus": "UNKNOWN",
+        "gpuIds": list(container.gpu_ids) or None,
         "cpu": str(container.cpu),
         "memory": None if container.memory is None else str(container.memory),
         "memoryReservation": None if container.memory_reservation is None else str(container.memory_reservation),

@@ -1,14 +1,13 @@
 """A container definition in Docker's words: the two JSON texts inside a payload (wire protocol, dockerConfig)."""
 
 import json
-from collections.abc import Iterable
 
+from agent.controlplane.linux_parameters import MIB, linux_host_config
 from agent.controlplane.records import JsonObject
 from agent.wire.acs_parts import DockerConfig
 
 SECOND = 1_000_000_000
-MIB = 1024 * 1024
-API_VERSION = "1.17"
+LEAST_VERSION = "1.17"
 CONFIG = {
     "hostname": "Hostname",
     "user": "User",
@@ -30,7 +29,7 @@ HOST_CONFIG = {
 def docker_config(container: JsonObject, network_mode: str) -> DockerConfig:
     """The ``dockerConfig`` of a payload's container."""
     return DockerConfig(
-        version=API_VERSION,
+        version=version_of(container),
         config=json.dumps(config_of(container)),
         host_config=json.dumps(host_config_of(container, network_mode)),
     )
@@ -69,42 +68,11 @@ def host_config_of(container: JsonObject, network_mode: str) -> JsonObject:
         ]
     if container.get("systemControls"):
         host["Sysctls"] = {control["namespace"]: control["value"] for control in container["systemControls"]}
-    return host | _linux(container.get("linuxParameters", {}), container)
+    return host | linux_host_config(container)
 
 
-def _linux(given: JsonObject, container: JsonObject) -> JsonObject:
-    host: JsonObject = {}
-    capabilities = given.get("capabilities", {})
-    host |= {
-        docker: capabilities[ours]
-        for ours, docker in (("add", "CapAdd"), ("drop", "CapDrop"))
-        if capabilities.get(ours)
-    }
-    if given.get("devices"):
-        host["Devices"] = [
-            {
-                "PathOnHost": device["hostPath"],
-                "PathInContainer": device.get("containerPath", device["hostPath"]),
-                "CgroupPermissions": _permissions(device.get("permissions", ())),
-            }
-            for device in given["devices"]
-        ]
-    if given.get("initProcessEnabled"):
-        host["Init"] = True
-    if given.get("sharedMemorySize"):
-        host["ShmSize"] = given["sharedMemorySize"] * MIB
-    if given.get("tmpfs"):
-        host["Tmpfs"] = {
-            mount["containerPath"]: ",".join((*mount.get("mountOptions", ()), f"size={mount['size']}m"))
-            for mount in given["tmpfs"]
-        }
-    if "maxSwap" in given and container.get("memory"):
-        host["MemorySwap"] = (container["memory"] + given["maxSwap"]) * MIB
-        if "swappiness" in given:
-            host["MemorySwappiness"] = given["swappiness"]
-    return host
-
-
-def _permissions(given: Iterable[str]) -> str:
-    """``read``, ``write`` and ``mknod`` in Docker's letters; all three where none is named."""
-    return "".join(letter for word, letter in (("read", "r"), ("write", "w"), ("mknod", "m")) if word in given) or "rwm"
+def version_of(container: JsonObject) -> str:
+    """The version of Docker's API since which all of *container* is understood."""
+    if container.get("linuxParameters", {}).get("initProcessEnabled"):
+        return "1.25"
+    return "1.24" if container.get("healthCheck") or container.get("systemControls") else LEAST_VERSION

@@ -4,13 +4,18 @@ import json
 from dataclasses import dataclass
 
 from agent.controlplane.amounts import read_amount
+from agent.controlplane.definition_containers import check_requirements
+from agent.controlplane.definition_sums import check_sums, gpus_of
+from agent.controlplane.definition_values import check_files, check_secret_names
 from agent.controlplane.faults import invalid
 from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.records import Charge, JsonObject
 
 LONGEST_OVERRIDES = 8192
 TASK_OVERRIDES = frozenset(("containerOverrides", "cpu", "memory", "taskRoleArn", "executionRoleArn"))
-CONTAINER_OVERRIDES = frozenset(("name", "command", "environment", "cpu", "memory", "memoryReservation"))
+IN_PLACE = frozenset(("command", "environmentFiles", "cpu", "memory", "memoryReservation", "resourceRequirements"))
+"""Overrides that take the place of what the definition says; the environment is merged with it."""
+CONTAINER_OVERRIDES = IN_PLACE | {"name", "environment"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +31,19 @@ class Launch:
 
     @property
     def charge(self) -> Charge:
-        """What it will hold of its instance."""
-        ports = [port for container in self.containers for port in container["portMappings"] if port["hostPort"]]
+        """What it will hold of its instance, but for GPUs: which ones is known when it is placed."""
+        ports = [port for container in self.containers for port in container["portMappings"] if port.get("hostPort")]
         return Charge(
             cpu=self.cpu or sum(container["cpu"] for container in self.containers),
             memory=self.memory or sum(c.get("memoryReservation") or c.get("memory", 0) for c in self.containers),
             tcp=tuple(port["hostPort"] for port in ports if port["protocol"] == "tcp"),
             udp=tuple(port["hostPort"] for port in ports if port["protocol"] == "udp"),
         )
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs it needs."""
+        return sum(gpus_of(container) for container in self.containers)
 
 
 def read_overrides(given: JsonObject, body: JsonObject) -> JsonObject:
@@ -60,10 +70,22 @@ def read_overrides(given: JsonObject, body: JsonObject) -> JsonObject:
         member: str(read_amount(member, given[member], invalid)) for member in ("cpu", "memory") if member in given
     }
     roles = {member: given[member] for member in ("taskRoleArn", "executionRoleArn") if given.get(member)}
-    return {"containerOverrides": list(by_name.values()), "inferenceAcceleratorOverrides": [], **read, **roles}
+    overrides = {"containerOverrides": list(by_name.values()), "inferenceAcceleratorOverrides": [], **read, **roles}
+    _check_launch(launch_of(body, overrides))
+    return overrides
+
+
+def _check_launch(launch: Launch) -> None:
+    """What the definition promised holds after the overrides as well."""
+    check_sums(launch.containers, launch.cpu, launch.memory, invalid)
+    for container in launch.containers:
+        check_secret_names(container)
 
 
 def _check_override(override: JsonObject) -> None:
+    where = f"of container '{override['name']}' in containerOverrides"
+    check_files(override.get("environmentFiles", ()), where, invalid)
+    check_requirements(override.get("resourceRequirements", ()), where, invalid)
     for member in ("cpu", "memory", "memoryReservation"):
         if override.get(member, 1) < (0 if member == "cpu" else 1):
             raise invalid(f"{member} of container {override['name']} in containerOverrides is too small")
@@ -91,7 +113,7 @@ def launch_of(body: JsonObject, overrides: JsonObject) -> Launch:
 def _overridden(container: JsonObject, override: JsonObject) -> JsonObject:
     environment = {variable["name"]: variable.get("value", "") for variable in container["environment"]}
     environment |= {variable["name"]: variable.get("value", "") for variable in override.get("environment", ())}
-    plain = {m: v for m, v in override.items() if m in ("command", "cpu", "memory", "memoryReservation")}
+    plain = {member: value for member, value in override.items() if member in IN_PLACE}
     return {
         **container,
         **plain,

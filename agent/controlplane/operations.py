@@ -65,7 +65,7 @@ OPERATIONS: dict[str, Operation] = {
     "RegisterTaskDefinition": Operation.of(
         ops_task_definitions.register_task_definition,
         "family containerDefinitions cpu memory networkMode requiresCompatibilities taskRoleArn executionRoleArn"
-        " runtimePlatform tags",
+        " runtimePlatform volumes pidMode ipcMode tags",
         client,
     ),
     "DescribeTaskDefinition": Operation.of(ops_task_definitions.describe_task_definition, "taskDefinition include"),
@@ -89,7 +89,7 @@ OPERATIONS: dict[str, Operation] = {
     "RegisterContainerInstance": Operation.of(
         ops_instances.register_container_instance,
         "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources versionInfo"
-        " containerInstanceArn attributes tags clientToken",
+        " containerInstanceArn attributes platformDevices tags clientToken",
     ),
     "DeregisterContainerInstance": Operation.of(
         ops_instances.deregister_container_instance, "containerInstance cluster force"

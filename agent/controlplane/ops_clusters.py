@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from agent.controlplane.call import Call
-from agent.controlplane.definition_rules import NAME
 from agent.controlplane.describe import show_cluster
 from agent.controlplane.faults import Fault, invalid
+from agent.controlplane.names import NAME
 from agent.controlplane.pages import page
 from agent.controlplane.records import Cluster, JsonObject
 from agent.controlplane.tags import read_tags

@@ -6,9 +6,10 @@ import msgspec
 
 from agent.controlplane import arns
 from agent.controlplane.call import Call
-from agent.controlplane.definition_rules import NAME
+from agent.controlplane.definition_sums import GPU
 from agent.controlplane.describe import show_instance
 from agent.controlplane.faults import client, cluster_not_found, invalid, unsupported
+from agent.controlplane.names import NAME
 from agent.controlplane.ops_clusters import make_cluster
 from agent.controlplane.pages import page
 from agent.controlplane.records import Cluster, ContainerInstance, JsonObject, PlaneTask, Tags
@@ -36,6 +37,7 @@ class Offer:
     reserved_udp: tuple[str, ...]
     attributes: Tags
     ec2_instance_id: str
+    gpus: tuple[str, ...] = ()
 
 
 def register_container_instance(call: Call) -> JsonObject:
@@ -61,6 +63,7 @@ def register_container_instance(call: Call) -> JsonObject:
             tags=tags,
             ec2_instance_id=offer.ec2_instance_id,
             client_token=call.request.get("clientToken", ""),
+            gpus=offer.gpus,
         )
     else:
         instance = _refreshed(known, offer, tags, call.request.get("clientToken", ""))
@@ -84,7 +87,16 @@ def read_offer(call: Call) -> Offer:
     built_in = {name: document[key] for key, name in FROM_DOCUMENT.items() if document.get(key)}
     built_in.setdefault(ZONE, f"{call.world.region}a")
     told = {attribute["name"]: attribute.get("value", "") for attribute in call.request.get("attributes", ())}
-    return Offer(cpu, memory, tcp, udp, tuple((built_in | told).items()), document.get("instanceId", ""))
+    attributes = tuple((built_in | told).items())
+    return Offer(cpu, memory, tcp, udp, attributes, document.get("instanceId", ""), _gpus(call.request))
+
+
+def _gpus(request: JsonObject) -> tuple[str, ...]:
+    devices = request.get("platformDevices", ())
+    for device in devices:
+        if device["type"] != GPU:
+            raise unsupported(f"platformDevices of type {device['type']}")
+    return tuple(dict.fromkeys(device["id"] for device in devices))
 
 
 def _document(text: str) -> dict[str, str]:
@@ -137,6 +149,7 @@ def _refreshed(known: ContainerInstance, offer: Offer, tags: Tags, token: str) -
         attributes=tuple((custom | told).items()),
         tags=tags or known.tags,
         ec2_instance_id=offer.ec2_instance_id or known.ec2_instance_id,
+        gpus=offer.gpus,
     )
     if fresh != known:
         fresh = replace(fresh, version=known.version + 1)

@@ -1,12 +1,16 @@
 """The actions on tasks."""
 
 import hashlib
+import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from agent.controlplane.call import Call
+from agent.controlplane.definition_sums import gpus_of
 from agent.controlplane.describe import show_task
 from agent.controlplane.faults import Fault, invalid, unsupported
 from agent.controlplane.honoured import refuse_the_rest
@@ -22,6 +26,7 @@ from agent.controlplane.records import (
     TaskDefinition,
 )
 from agent.controlplane.reports import asked_to_stop
+from agent.controlplane.requirements import requires_attributes
 from agent.controlplane.scheduler import Candidate, Misfit, Need, place
 from agent.controlplane.tags import read_tags, show_tags
 
@@ -59,7 +64,8 @@ def run_task(call: Call) -> JsonObject:
         if isinstance(found, Misfit):
             failures.append({"arn": found.instance, "reason": found.reason})
             continue
-        task = _new_task(call, found, definition, launch, overrides)
+        gpus = candidates[found.arn].left.gpus[: launch.gpus]
+        task = _new_task(call, found, definition, launch, overrides, gpus)
         call.world.put(task)
         candidates[found.arn] = candidates[found.arn].holding(task)
         tasks.append(task)
@@ -104,10 +110,17 @@ def _need(request: JsonObject, definition: TaskDefinition, launch: Launch) -> Ne
     alone = any(constraint.get("type") == "distinctInstance" for constraint in request.get("placementConstraints", ()))
     return Need(
         charge=launch.charge,
-        attributes=definition.requires_attributes,
+        gpus=launch.gpus,
+        attributes=(*definition.requires_attributes, *_required_by(launch, definition)),
         architecture=ARCHITECTURES.get(definition.body.get("runtimePlatform", {}).get("cpuArchitecture", ""), ""),
         alone=_group(request, definition) if alone else "",
     )
+
+
+def _required_by(launch: Launch, definition: TaskDefinition) -> tuple[str, ...]:
+    """What the overrides need besides: what a definition that said the same would."""
+    amounts = {member: "1" for member, amount in (("cpu", launch.cpu), ("memory", launch.memory)) if amount}
+    return requires_attributes({**definition.body, **amounts, "containerDefinitions": launch.containers})
 
 
 def _group(request: JsonObject, definition: TaskDefinition) -> str:
@@ -115,9 +128,15 @@ def _group(request: JsonObject, definition: TaskDefinition) -> str:
 
 
 def _new_task(
-    call: Call, instance: ContainerInstance, definition: TaskDefinition, launch: Launch, overrides: JsonObject
+    call: Call,
+    instance: ContainerInstance,
+    definition: TaskDefinition,
+    launch: Launch,
+    overrides: JsonObject,
+    gpus: tuple[str, ...],
 ) -> PlaneTask:
     request, task_id = call.request, call.draw.digits()
+    shares = share_out(gpus, [gpus_of(container) for container in launch.containers])
     attributes = dict(instance.attributes)
     architecture = attributes.get("ecs.cpu-architecture")
     return PlaneTask(
@@ -125,8 +144,11 @@ def _new_task(
         cluster=instance.cluster,
         instance=instance.arn,
         definition=definition.arn,
-        charge=launch.charge,
-        containers=tuple(_new_container(call, instance.cluster, task_id, c) for c in launch.containers),
+        charge=replace(launch.charge, gpus=gpus),
+        containers=tuple(
+            _new_container(call, instance.cluster, task_id, container, share)
+            for container, share in zip(launch.containers, shares, strict=True)
+        ),
         created_at=call.at,
         group=_group(request, definition),
         launch_type=request.get("launchType", "EC2"),
@@ -147,7 +169,15 @@ def _new_task(
     )
 
 
-def _new_container(call: Call, cluster: str, task_id: str, container: JsonObject) -> TaskContainer:
+def share_out(gpus: Sequence[str], counts: Iterable[int]) -> list[tuple[str, ...]]:
+    """*gpus* in their order, so many for each."""
+    left = iter(gpus)
+    return [tuple(itertools.islice(left, count)) for count in counts]
+
+
+def _new_container(
+    call: Call, cluster: str, task_id: str, container: JsonObject, gpus: tuple[str, ...]
+) -> TaskContainer:
     return TaskContainer(
         name=container["name"],
         arn=call.arn("container", cluster, task_id, call.draw.uuid()),
@@ -156,6 +186,7 @@ def _new_container(call: Call, cluster: str, task_id: str, container: JsonObject
         cpu=container["cpu"],
         memory=container.get("memory"),
         memory_reservation=container.get("memoryReservation"),
+        gpu_ids=gpus,
     )
 
 

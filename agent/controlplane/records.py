@@ -77,6 +77,7 @@ class ContainerInstance:
     docker_version: str = ""
     ec2_instance_id: str = ""
     client_token: str = field(default="", repr=False)
+    gpus: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -97,6 +98,7 @@ class Charge:
     memory: int = 0
     tcp: tuple[int, ...] = ()
     udp: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class TaskContainer:
     exit_code: int | None = None
     reason: str = ""
     network_bindings: tuple[JsonObject, ...] = ()
+    gpu_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

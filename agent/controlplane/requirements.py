@@ -1,17 +1,17 @@
 """Which attributes an instance must have to run a definition (API: TaskDefinition, ``requiresAttributes``).
 
-A stopTimeout asks for none: Amazon ECS reads it as container-ordering, because its agents learned both at once; agents
-that order nothing may well keep a stop timeout.
+Time-outs ask for container-ordering, and every pidMode and ipcMode for pid-ipc-namespace-sharing: agents learned each
+pair at once, and Amazon ECS does not tell them apart.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from agent.controlplane.definition_values import ECR, keeper_of
+from agent.controlplane.definition_volumes import DOCKER, EFS
 from agent.controlplane.records import JsonObject
 
 OLD = "com.amazonaws.ecs.capability."
 NEW = "ecs.capability."
-ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].*")
 
 
 def requires_attributes(body: JsonObject) -> tuple[str, ...]:
@@ -26,6 +26,19 @@ def _of_task(body: JsonObject) -> Iterator[str]:
         yield f"{OLD}task-iam-role-network-host" if body["networkMode"] == "host" else f"{OLD}task-iam-role"
     if "cpu" in body or "memory" in body:
         yield f"{NEW}task-cpu-mem-limit"
+    if body.get("pidMode") or body.get("ipcMode"):
+        yield f"{NEW}pid-ipc-namespace-sharing"
+    for volume in body["volumes"]:
+        yield from _of_volume(volume)
+
+
+def _of_volume(volume: JsonObject) -> Iterator[str]:
+    if DOCKER in volume:
+        yield f"{NEW}docker-plugin.{volume[DOCKER].get('driver') or 'local'}"
+    if EFS in volume:
+        yield f"{NEW}efs"
+        if volume[EFS].get("authorizationConfig"):
+            yield f"{NEW}efsAuth"
 
 
 def _of(container: JsonObject, body: JsonObject) -> Iterator[str]:
@@ -37,12 +50,43 @@ def _of(container: JsonObject, body: JsonObject) -> Iterator[str]:
         yield f"{OLD}docker-remote-api.1.18"
     if container.get("linuxParameters", {}).get("initProcessEnabled"):
         yield f"{OLD}docker-remote-api.1.25"
+    yield from _of_lifecycle(container)
+    yield from _of_values(container)
+    yield from _of_security(container)
+
+
+def _of_lifecycle(container: JsonObject) -> Iterator[str]:
     if container.get("healthCheck"):
         yield f"{NEW}container-health-check"
+    if container.get("dependsOn") or "startTimeout" in container or "stopTimeout" in container:
+        yield f"{NEW}container-ordering"
+    if container.get("restartPolicy", {}).get("enabled"):
+        yield f"{NEW}container-restart-policy"
+    if any("containerPortRange" in port for port in container["portMappings"]):
+        yield f"{NEW}network.container-port-range"
+
+
+def _of_security(container: JsonObject) -> Iterator[str]:
     for option in container.get("dockerSecurityOptions", ()):
         for name in ("selinux", "apparmor"):
             if name in option or (name == "selinux" and option.startswith("label:")):
                 yield f"{OLD}{name}"
+
+
+def _of_values(container: JsonObject) -> Iterator[str]:
+    if container.get("environmentFiles"):
+        yield f"{NEW}env-files.s3"
+    if container.get("repositoryCredentials"):
+        yield f"{NEW}private-registry-authentication.secretsmanager"
+    yield from _of_secrets(container.get("secrets", ()), "environment-variables")
+    yield from _of_secrets(container.get("logConfiguration", {}).get("secretOptions", ()), "bootstrap.log-driver")
+
+
+def _of_secrets(given: Iterable[JsonObject], target: str) -> Iterator[str]:
+    for secret in given:
+        keeper = keeper_of(secret["valueFrom"])
+        if keeper is not None:
+            yield f"{NEW}secrets.{keeper.provider}.{target}"
 
 
 def _of_logs(container: JsonObject, body: JsonObject) -> Iterator[str]:

@@ -10,25 +10,30 @@ from typing import Self
 from agent.controlplane.records import Charge, ContainerInstance, PlaneTask
 
 DISTINCT = "distinctInstance placement constraint unsatisfied."
-CLOSENESS = ("AGENT", "ATTRIBUTE", "RESOURCE:CPU", "RESOURCE:MEMORY", "RESOURCE:PORTS", DISTINCT)
+CLOSENESS = ("AGENT", "ATTRIBUTE", "RESOURCE:CPU", "RESOURCE:MEMORY", "RESOURCE:GPU", "RESOURCE:PORTS", DISTINCT)
 """Reasons for a refusal, the instance that was furthest from fitting first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left of an instance. Ports are those that are taken, reserved ones included."""
+    """What is left of an instance. Ports are those that are taken, reserved ones included; GPUs those that are free."""
 
     cpu: int
     memory: int
     tcp: tuple[str, ...]
     udp: tuple[str, ...]
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task asks of its instance. `alone` names the group of which the instance may hold no other task."""
+    """What a task asks of its instance. `alone` names the group of which the instance may hold no other task.
+
+    Which GPUs a task gets is known when it is placed; until then it is `gpus`, their number.
+    """
 
     charge: Charge
+    gpus: int = 0
     attributes: tuple[str, ...] = ()
     architecture: str = ""
     alone: str = ""
@@ -56,6 +61,7 @@ class Candidate:
             memory=left.memory - charge.memory,
             tcp=_taken(left.tcp, charge.tcp),
             udp=_taken(left.udp, charge.udp),
+            gpus=_free(left.gpus, charge.gpus),
         )
         return Candidate(self.instance, after, self.count + 1, self.groups | {task.group})
 
@@ -76,6 +82,7 @@ def remaining(instance: ContainerInstance, tasks: Iterable[PlaneTask]) -> Remain
         memory=max(0, instance.memory - sum(charge.memory for charge in charges)),
         tcp=_taken(instance.reserved_tcp, [port for charge in charges for port in charge.tcp]),
         udp=_taken(instance.reserved_udp, [port for charge in charges for port in charge.udp]),
+        gpus=_free(instance.gpus, [gpu for charge in charges for gpu in charge.gpus]),
     )
 
 
@@ -100,14 +107,23 @@ def why_not(candidate: Candidate, need: Need) -> str:
         return "ATTRIBUTE"
     if need.architecture and values.get("ecs.cpu-architecture", need.architecture) != need.architecture:
         return "ATTRIBUTE"
-    if need.charge.cpu > left.cpu:
-        return "RESOURCE:CPU"
-    if need.charge.memory > left.memory:
-        return "RESOURCE:MEMORY"
-    if not (_are_free(need.charge.tcp, left.tcp) and _are_free(need.charge.udp, left.udp)):
-        return "RESOURCE:PORTS"
+    scarce = _scarce(need, left)
+    if scarce:
+        return f"RESOURCE:{scarce}"
     if need.alone and need.alone in candidate.groups:
         return DISTINCT
+    return ""
+
+
+def _scarce(need: Need, left: Remaining) -> str:
+    if need.charge.cpu > left.cpu:
+        return "CPU"
+    if need.charge.memory > left.memory:
+        return "MEMORY"
+    if need.gpus > len(left.gpus):
+        return "GPU"
+    if not (_are_free(need.charge.tcp, left.tcp) and _are_free(need.charge.udp, left.udp)):
+        return "PORTS"
     return ""
 
 
@@ -117,3 +133,8 @@ def _taken(reserved: tuple[str, ...], held: Iterable[int]) -> tuple[str, ...]:
 
 def _are_free(wanted: tuple[int, ...], taken: tuple[str, ...]) -> bool:
     return len(set(wanted)) == len(wanted) and not {str(port) for port in wanted} & set(taken)
+
+
+def _free(gpus: Iterable[str], held: Iterable[str]) -> tuple[str, ...]:
+    taken = set(held)
+    return tuple(gpu for gpu in gpus if gpu not in taken)

@@ -1,5 +1,9 @@
-from agent.controlplane.definition_rules import CONTAINER_MEMBERS, LOG_MEMBERS, PORT_MEMBERS, TASK_MEMBERS
+from agent.controlplane.definition_containers import CONTAINER_MEMBERS, LOG_MEMBERS, REQUIREMENT_MEMBERS
+from agent.controlplane.definition_ports import PORT_MEMBERS
+from agent.controlplane.definition_rules import TASK_MEMBERS
+from agent.controlplane.definition_volumes import VOLUME_MEMBERS
 from agent.controlplane.launch import CONTAINER_OVERRIDES, TASK_OVERRIDES
+from agent.controlplane.linux_parameters import MEMBERS as LINUX_MEMBERS
 from agent.controlplane.operations import ACTIONS, FOR_AGENTS, OPERATIONS
 from tests.controlplane.desk import api_model
 
@@ -22,6 +26,9 @@ def test_every_member_that_is_honoured_is_spelled_as_published() -> None:
         ("ContainerDefinition", CONTAINER_MEMBERS),
         ("PortMapping", PORT_MEMBERS),
         ("LogConfiguration", LOG_MEMBERS),
+        ("ResourceRequirement", REQUIREMENT_MEMBERS),
+        ("LinuxParameters", LINUX_MEMBERS),
+        ("Volume", VOLUME_MEMBERS),
         ("TaskOverride", TASK_OVERRIDES),
         ("ContainerOverride", CONTAINER_OVERRIDES),
     ):

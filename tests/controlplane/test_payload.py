@@ -142,7 +142,7 @@ def test_what_was_not_asked_for_is_not_in_the_documents() -> None:
 def test_overrides_are_applied_before_the_agent_is_told() -> None:
     override = {"name": "web", "command": ["c"], "environment": [{"name": "B", "value": "3"}], "memory": 300}
 
-    task = told(RICH, {"overrides": {"containerOverrides": [override], "cpu": "512", "memory": "1024"}})
+    task = told(RICH, {"overrides": {"containerOverrides": [override], "cpu": "512", "memory": "1024"}}, cpu="256")
 
     container = only(task)
     assert container.command == ["c"]

@@ -156,3 +156,28 @@ def test_a_long_reason_of_a_container_is_shown_without_its_middle(desk: Desk) ->
     reason = desk.task(arn)["containers"][0]["reason"]
     assert len(reason) == 255
     assert (reason[:12], reason[-4:]) == ("StartError: ", " EIO")
+
+
+def test_a_digest_is_shown_while_the_task_is_still_pending(desk: Desk) -> None:
+    arn = desk.run()
+
+    desk.report(arn, "PENDING", containers=[container("web", "PENDING", imageDigest="sha256:1")])
+
+    task = desk.task(arn)
+    assert task["lastStatus"] == "PENDING"
+    assert (task["containers"][0]["lastStatus"], task["containers"][0]["imageDigest"]) == ("PENDING", "sha256:1")
+    assert "imageDigest" not in task["containers"][1]
+
+
+def test_ranges_of_ports_are_shown_as_they_were_told(desk: Desk) -> None:
+    arn = desk.run()
+    bindings = [
+        {"bindIP": "0.0.0.0", "containerPortRange": "80-90", "hostPortRange": "49153-49163", "protocol": "tcp"},
+        {"bindIP": "0.0.0.0", "containerPort": 1, "hostPort": 2, "protocol": "udp"},
+    ]
+
+    desk.report(arn, "RUNNING", containers=[container("web", "RUNNING", networkBindings=bindings)])
+
+    shown = desk.task(arn)["containers"][0]
+    assert shown["networkBindings"] == bindings
+    assert shown["healthStatus"] == "UNKNOWN"
