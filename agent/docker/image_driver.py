@@ -45,8 +45,9 @@ class PullBounds:
 class ImageDriver:
     """Images of the engine. Fulfils the runner's `Images`.
 
-    A pull first asks the registry which image a tag means, then fetches that very image and names it by the tag: what
-    ECS is told and what runs are the same. Where the registry cannot say, the tag is fetched as it is, unless *strict*.
+    A pull first asks the registry which image a tag means, then fetches that very image, unless the tag means it here
+    already, and names it by the tag: what ECS is told and what runs are the same. Where the registry cannot say, the
+    tag is fetched as it is, unless *strict*.
     """
 
     def __init__(
@@ -119,8 +120,9 @@ class ImageDriver:
         digest, said_nothing = await self._ask(pull)
         if digest:
             resolved(digest)
-            await self._fetch(pull, digest)
-            await self._name(pull, digest)
+            if await self.digest(pull.image) != digest:  # else the registry would only say that it is here
+                await self._fetch(pull, digest)
+                await self._name(pull, digest)
             return digest
         told = await self._fetch(pull, reference.tag)
         if said_nothing:

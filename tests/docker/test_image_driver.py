@@ -16,8 +16,8 @@ from agent.model.credentials import RegistryLogin
 from agent.model.errors import GiveUp, OutcomeUnknown, TryAgain
 from agent.model.names import Image
 from agent.model.task import ImageSource
+from tests.docker.counting_front import a_front
 from tests.docker.cutting_proxy import cutting_proxy
-from tests.docker.dumb_front import a_dumb_front
 from tests.docker.making import NOWHERE, a_free_port
 from tests.docker.registries import MANIFEST_DIGEST, PASSWORD, USER, a_registry, a_stalling_registry, push
 from tests.engine.rows import T0
@@ -355,12 +355,24 @@ def test_a_registry_that_cannot_tell_digests_is_asked_once_and_then_pulled_from_
     app: Image, docker_host: str
 ) -> None:
     async def story() -> None:
-        async with a_dumb_front(docker_host) as front, images(front.host) as driver:
+        async with a_front(docker_host, dumb=True) as front, images(front.host) as driver:
             told: list[str] = []
             for _ in range(3):
                 assert (await driver.pull(ImageSource(app), None, told.append)).startswith("sha256:")
-            assert front.asked == 1
+            assert (front.asked, front.pulls) == (1, 3)
             assert told == []
+
+    asyncio.run(story())
+
+
+def test_what_the_tag_means_here_already_is_not_fetched_again(app: Image, docker_host: str) -> None:
+    async def story() -> None:
+        async with a_front(docker_host, dumb=False) as front, images(front.host) as driver:
+            told: list[str] = []
+            digests = {await driver.pull(ImageSource(app), None, told.append) for _ in range(3)}
+            assert (front.asked, front.pulls) == (3, 1)
+            assert set(told) == digests
+            assert len(told) == 3
 
     asyncio.run(story())
 

@@ -1,4 +1,4 @@
-"""A Docker Engine that cannot tell digests: the real one, but for that question."""
+"""The real Docker Engine behind a front that counts, and that cannot tell digests if it is dumb."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,20 +12,22 @@ UNIX = "unix://"
 
 @dataclass
 class Front:
-    """Where it listens, and how often it was asked for a digest."""
+    """Where it listens, and how often it was asked for a digest, and for a pull."""
 
     host: str = ""
     asked: int = 0
+    pulls: int = 0
 
 
 @asynccontextmanager
-async def a_dumb_front(docker_host: str) -> AsyncIterator[Front]:
+async def a_front(docker_host: str, *, dumb: bool) -> AsyncIterator[Front]:
     front = Front()
     connector = aiohttp.UnixConnector(docker_host.removeprefix(UNIX))
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
-        if "/distribution/" in request.path:
-            front.asked += 1
+        front.asked += "/distribution/" in request.path
+        front.pulls += request.path.endswith("/images/create")
+        if dumb and "/distribution/" in request.path:
             return web.json_response(
                 {"message": "unsupported manifest media type and no default available"}, status=400
             )
