@@ -1,14 +1,16 @@
 """A whole house for a story: a control plane and an agent as processes of their own, and boto3 in front of them."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +20,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from agent.controlplane.keys_driver import KeyPair, load_or_make
+from agent.host.cgroup_driver import ROOT, CgroupDriver
+from agent.model.acts import RemoveCgroup
+from agent.model.names import TaskArn
+from agent.model.status import ResourceKind
+from agent.store.journal_driver import FILE_NAME
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
@@ -162,6 +169,13 @@ class House:
 
         return until(look, f"{arn} to be {status}", patience)
 
+    def until_stopped(self, arn: str, patience: float = PATIENCE) -> "TaskTypeDef":
+        def look() -> "TaskTypeDef | None":
+            task = self.task(arn)
+            return task if task["lastStatus"] == "STOPPED" else None
+
+        return until(look, f"{arn} to be STOPPED", patience)
+
     def close(self) -> None:
         self.agent.close()
         self.plane.close()
@@ -189,6 +203,21 @@ def remove_containers(house: House) -> None:
     ids = containers(house, "-a")
     if ids:
         subprocess.run(["docker", "rm", "-fv", *ids], check=True, capture_output=True)
+    asyncio.run(remove_cgroups(house))
+
+
+async def remove_cgroups(house: House) -> None:
+    """Remove the cgroups of the house's tasks: the agent itself does so hours after their end."""
+    journal = house.agent_data / FILE_NAME
+    if not journal.exists():
+        return
+    with closing(sqlite3.connect(journal)) as rows:
+        tasks = [str(arn) for (arn,) in rows.execute("SELECT arn FROM tasks")]
+    version = 2 if (ROOT / "cgroup.controllers").exists() else 1
+    for arn in tasks:
+        task_id = arn.rpartition("/")[2]
+        path = f"/ecs/{task_id}" if version == 1 else f"ecstasks-{task_id}.slice"
+        await CgroupDriver(version).remove(RemoveCgroup(TaskArn(arn), ResourceKind.CGROUP, path=path))
 
 
 def containers(house: House, *options: str) -> list[str]:
