@@ -104,7 +104,10 @@ def _known(draft: Draft, task: Task) -> Status:
 
 
 def _give_up_hopeless(draft: Draft, task: Task) -> Task:
-    """Find out who is to stop before anybody is created: a container that never will be may be an essential one."""
+    """Find out who is to stop before anybody is created: a container that never will be may be an essential one.
+
+    Those that are about to be created are given their ports here.
+    """
     born = draft.at if not draft.world.listed else task.admitted or task.arrived  # the agent may have slept until now
     before = None
     while before != task:
@@ -112,10 +115,13 @@ def _give_up_hopeless(draft: Draft, task: Task) -> Task:
         task = ordering.limited(_follow_essentials(draft, task), born)
         for spec, container in task.pairs():
             obstacle = _obstacle(draft, task, spec, container)
+            after = container
             if obstacle is not None and obstacle.is_final:
                 after = _never_created(draft, task, spec, container, obstacle.text)
-                _note(draft, task, container, after)
-                task = task.having(after)
+            elif obstacle is None and container.known is Status.PULLED and _is_due(draft, task, spec, container):
+                after = _furnished(draft, task, spec, container)
+            _note(draft, task, container, after)
+            task = task.having(after)
     return task
 
 
@@ -154,11 +160,15 @@ def _advance(draft: Draft, task: Task, spec: ContainerSpec, container: Container
         return ending.wind_down(draft, task, spec, container)
     if container.known is Status.PULLED and _obstacle(draft, task, spec, container) is not None:
         return container
-    if container.wake_at is not None or container.in_flight or not ending.may_act(draft, task, container):
-        return container
-    if not resources.is_ready(draft, task, spec, container):
+    if not _is_due(draft, task, spec, container):
         return container
     return _repeat(draft, task, spec, container) if container.lost else _next(draft, task, spec, container)
+
+
+def _is_due(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> bool:
+    """Is it time for the container's next act on its way up?"""
+    is_busy = container.wake_at is not None or container.in_flight or container.wanted is Status.STOPPED
+    return not is_busy and ending.may_act(draft, task, container) and resources.is_ready(draft, task, spec, container)
 
 
 def _next(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
@@ -166,7 +176,7 @@ def _next(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -
         case Status.NONE:
             return _pull(draft, task, spec, container)
         case Status.PULLED:
-            return create(draft, task, spec, container)
+            return _create(draft, task, spec, container)
         case Status.CREATED:
             return _start(draft, task, container)
         case _:
@@ -178,7 +188,7 @@ def _repeat(draft: Draft, task: Task, spec: ContainerSpec, container: Container)
     if container.is_doing(Doing.PULL):
         return _pull(draft, task, spec, afresh)
     if container.is_doing(Doing.CREATE):
-        return create(draft, task, spec, afresh, again=True)
+        return _create(draft, task, spec, afresh, again=True)
     if container.is_doing(Doing.START):
         return _start(draft, task, afresh, again=True)
     return afresh
@@ -211,15 +221,20 @@ def _pull(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -
     return replace(container, doing=(Doing.PULL,), wake_at=None)
 
 
-def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, *, again: bool = False) -> Container:
-    """Lease the container's ports, where it has none yet, and have it created."""
+def _furnished(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
+    """*container* with host ports of its own; STOPPED where there are none, or it mounts what there is not."""
     try:
-        wired = wiring.of_container(task, spec, draft.rules)
-        if not container.leases and task.publishes and spec.ports:
-            chosen = leases.lease(spec, draft.rules, draft.is_taken(task), task.draw, container.leases_tried)
-            container = replace(container, leases=chosen)
+        wiring.of_container(task, spec, draft.rules)
+        if container.leases or not task.publishes or not spec.ports:
+            return container
+        chosen = leases.lease(spec, draft.rules, draft.is_taken(task), task.draw, container.leases_tried)
+        return replace(container, leases=chosen)
     except GiveUp as error:
         return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=error.reason)
+
+
+def _create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, *, again: bool = False) -> Container:
+    """Have a container created that has its ports."""
     act = CreateContainer(
         task=task.arn,
         container=container.name,
@@ -233,7 +248,7 @@ def create(draft: Draft, task: Task, spec: ContainerSpec, container: Container, 
         count=len(task.containers),
         network_mode=task.spec.network_mode,
         again=again,
-        wiring=wired,
+        wiring=wiring.of_container(task, spec, draft.rules),
     )
     return ending.do(draft, container, act)
 

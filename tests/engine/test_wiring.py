@@ -109,3 +109,11 @@ def test_the_act_carries_the_wiring() -> None:
     (act,) = play.pulled().acts
     assert isinstance(act, CreateContainer)
     assert act.wiring.binds == ("/srv:/a",)
+
+
+def test_nobody_is_created_beside_an_essential_container_that_never_can_be() -> None:
+    side = ContainerSpec("side", Image("app:1"))
+    play = Play()
+    play.assign(spec(ARN, side, app(mounts=(Mount("nowhere", "/a"),))))
+    assert play.pulled().acts == ()
+    assert play.task.known is Status.STOPPED
