@@ -28,13 +28,14 @@ def sample_image(docker_host: str) -> Iterator[Image]:
 
 @pytest.fixture
 def owner(docker_host: str) -> Iterator[Identity]:
-    """An installation that no other test knows. Its containers are removed at the end, with those of `a_mark`."""
+    """An installation that no other test knows. What is left of it at the end is removed, and what has `a_mark`."""
     agent = secrets.token_hex(8)
     arn = f"arn:aws:ecs:us-east-1:123456789012:container-instance/tests/{secrets.token_hex(16)}"
     identity = Identity(agent_id=agent, cluster="tests", instance_arn=arn)
     yield identity
     asyncio.run(sample.remove_containers(docker_host, f"{labels.AGENT}={agent}"))
     asyncio.run(sample.remove_containers(docker_host, a_mark(identity)))
+    asyncio.run(sample.remove_volumes(docker_host, f"{labels.AGENT}={agent}"))
 
 
 def a_mark(owner: Identity) -> str:

@@ -73,6 +73,13 @@ async def remove_containers(host: str, label: str) -> None:
                     raise
 
 
+async def remove_volumes(host: str, label: str) -> None:
+    """Remove every volume that carries *label* (``name=value``) and that no container uses any more."""
+    async with client(host) as docker:
+        for volume in (await docker.volumes.list(filters={"label": [label]}))["Volumes"] or ():
+            await (await docker.volumes.get(volume["Name"])).delete()
+
+
 def root_archive() -> bytes:
     """A root file system as a tar: busybox under the name of each of its applets, and the few folders they need."""
     applets = subprocess.run([_BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
