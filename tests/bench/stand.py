@@ -22,7 +22,7 @@ from agent.docker.engine_driver import DEFAULT_HOST
 from agent.docker.inspected import moment
 from tests.bench.plane import ACCOUNT, CLUSTER, PATIENCE, Plane, a_plane
 from tests.sample_image import remove_containers
-from tests.stories.house import Program, clean_environment
+from tests.stories.house import Program, clean_environment, remove_cgroups
 
 GONE = (404, 409)
 BARE = "dockworker.bench"
@@ -166,6 +166,7 @@ async def a_stand(folder: Path, **settings: str) -> AsyncIterator[Stand]:
             for label in (labels.AGENT, BARE):
                 if (stand.data / "identity.json").exists():
                     await remove_containers(DEFAULT_HOST, f"{label}={stand.owner}")
+            await remove_cgroups(stand.data)
             await connector.close()
 
 

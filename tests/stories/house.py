@@ -203,12 +203,12 @@ def remove_containers(house: House) -> None:
     ids = containers(house, "-a")
     if ids:
         subprocess.run(["docker", "rm", "-fv", *ids], check=True, capture_output=True)
-    asyncio.run(remove_cgroups(house))
+    asyncio.run(remove_cgroups(house.agent_data))
 
 
-async def remove_cgroups(house: House) -> None:
-    """Remove the cgroups of the house's tasks: the agent itself does so hours after their end."""
-    journal = house.agent_data / FILE_NAME
+async def remove_cgroups(agent_data: Path) -> None:
+    """Remove the cgroups of an agent's tasks: it does so itself, hours after their end."""
+    journal = agent_data / FILE_NAME
     if not journal.exists():
         return
     with closing(sqlite3.connect(journal)) as rows:
