@@ -20,6 +20,8 @@ KILLS = 200
 LIVE = 10
 """Tasks that are wanted at most at a time."""
 CODE = 5
+RUN_IN = {"pair": 2}
+"""How many containers run in a task of a kind, where that is not one."""
 PATIENCE = 90.0
 
 
@@ -35,10 +37,15 @@ class Soak:
     stopped: set[str] = field(default_factory=set)
 
     def define(self) -> None:
-        """The kinds of tasks: one that stays, a pair, one that ends, one that is deaf."""
+        """The kinds of tasks: one stays, one is a pair, in one the second waits for the first, one ends, one is deaf."""
         self.definitions = {
             "stays": self.house.define("stays", sh("app", "exec sleep 3600")),
             "pair": self.house.define("pair", sh("one", "exec sleep 3600"), sh("two", "exec sleep 3600")),
+            "chain": self.house.define(
+                "chain",
+                sh("first", "sleep 0.3", essential=False),
+                sh("then", "exec sleep 3600", dependsOn=[{"containerName": "first", "condition": "SUCCESS"}]),
+            ),
             "ends": self.house.define("ends", sh("app", f"sleep 1; exit {CODE}")),
             "deaf": self.house.define("deaf", sh("app", IGNORES_TERM, stopTimeout=2)),
         }
@@ -76,7 +83,9 @@ class Soak:
         for task, kind in self.kinds.items():
             if kind != "ends" and task not in self.stopped:
                 shown = self.house.until_status(task, "RUNNING", PATIENCE)
-                runs |= {container["runtimeId"] for container in shown["containers"]}
+                living = [container for container in shown["containers"] if container["lastStatus"] == "RUNNING"]
+                assert len(living) == RUN_IN.get(kind, 1), f"{task} is {kind}, and runs {living}"
+                runs |= {container["runtimeId"] for container in living}
                 continue
             shown = self.house.until_status(task, "STOPPED", PATIENCE)
             if task not in self.stopped:
