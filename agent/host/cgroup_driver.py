@@ -7,6 +7,7 @@ owns the tree where it is process 1: there it is asked for a slice, and elsewher
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,8 +66,7 @@ class CgroupDriver:
         try:
             if self._version != 1:
                 _require(self._root, ("cpu", "memory"))
-                place = self._root / _SUBTREE
-                return "" if self._by_systemd or os.access(place, os.W_OK) else f"cannot write {place}"
+                return self._lack_of_v2()
             hierarchies = self._hierarchies()
             for controller in ("cpu", "memory"):
                 _named(hierarchies, controller, self._root)
@@ -76,6 +76,12 @@ class CgroupDriver:
         except GiveUp as error:
             return str(error)
         return ""
+
+    def _lack_of_v2(self) -> str:
+        if self._by_systemd:  # as where the agent runs in a container, and systemd outside of it
+            return "" if shutil.which(self._busctl) else f"systemd makes cgroups here, and there is no {self._busctl}"
+        place = self._root / _SUBTREE
+        return "" if os.access(place, os.W_OK) else f"cannot write {place}"
 
     # v1
 

@@ -228,6 +228,8 @@ def test_where_systemd_owns_the_tree_it_is_asked_for_a_slice(tmp_path: Path) -> 
     busctl.write_text(BUSCTL.format(calls=calls, place=place, slice=SLICE))
     busctl.chmod(0o755)
     driver = CgroupDriver(2, tmp_path, systemd=True, busctl=str(busctl))
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids")
+    assert driver.probe() == ""
     create(driver, SLICE)
     create(driver, SLICE, Limits(memory=32))
     remove(driver, SLICE)
@@ -242,6 +244,13 @@ def test_where_systemd_owns_the_tree_it_is_asked_for_a_slice(tmp_path: Path) -> 
         f"{manager} SetUnitProperties sba(sv) {SLICE} true {less}",
         f"{manager} StopUnit ss {SLICE} replace",
     ]
+
+
+def test_systemd_that_cannot_be_asked_is_a_reason_to_limit_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids")
+    driver = CgroupDriver(2, tmp_path, systemd=True, busctl="/nonexistent")
+
+    assert driver.probe() == "systemd makes cgroups here, and there is no /nonexistent"
 
 
 def test_a_slice_that_holds_processes_is_not_stopped(tmp_path: Path) -> None:
