@@ -20,7 +20,6 @@ promised                                                  when
 ``ecs.capability.increased-task-cpu-limit``               us make them; for the first the engine speaks 1.22
 ``ecs.capability.docker-plugin.local``                    always
 ``ecs.capability.docker-plugin.*``                        the engine has the volume driver, or its folder the plugin
-``ecs.capability.*`` for volume plugins                   the operator lists it, and it is not withheld
 ========================================================  ===========================================================
 
 Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point, start and stop
@@ -119,14 +118,12 @@ class Wishes:
     health_checks: bool = True
     task_limits: bool = False
     """True if tasks have cgroups; a matter of the machine too."""
-    volume_plugins: tuple[str, ...] = ()
-    """``ECS_VOLUME_PLUGIN_CAPABILITIES``."""
 
 
 def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes) -> tuple[Attribute, ...]:
     """Capabilities and facts of the host, without the operator's own attributes."""
     promised = [OLD + name for name in _old(engine, wishes)]
-    promised += [NEW + name for name in _new(machine, engine, wishes) if NEW + name not in WITHHELD]
+    promised += [NEW + name for name in _new(machine, engine, wishes)]
     return (
         *(Attribute(name) for name in dict.fromkeys(promised)),
         Attribute("ecs.os-type", "linux"),
@@ -171,7 +168,6 @@ def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]
     yield "docker-plugin.local"
     for driver in sorted(engine.volume_drivers | machine.plugins):
         yield from _plugin(driver)
-    yield from wishes.volume_plugins
 
 
 def _plugin(driver: str) -> Iterator[str]:

@@ -72,5 +72,4 @@ def wishes(settings: Settings, *, task_limits: bool) -> Wishes:
         apparmor=settings.apparmor_capable,
         health_checks=not settings.disable_docker_health_check,
         task_limits=task_limits,
-        volume_plugins=settings.volume_plugin_capabilities,
     )

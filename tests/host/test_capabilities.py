@@ -35,7 +35,7 @@ def test_all_that_is_promised_by_default() -> None:
 
 def test_nothing_is_both_promised_and_withheld() -> None:
     everything = Wishes(("json-file", "syslog", "awslogs", "awsfirelens", "none"), selinux=True, apparmor=True)
-    everything = replace(everything, task_limits=True, volume_plugins=("efsAuth",))
+    everything = replace(everything, task_limits=True)
     engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}), frozenset({"local"}))
     assert not names(engine, everything) & WITHHELD.keys()
 
@@ -134,7 +134,3 @@ def test_volume_drivers_are_promised_once_each_and_without_the_tag_latest() -> N
         *("local", "acme/nfs.1.2", "vieux/sshfs.latest", "vieux/sshfs", "rexray", "amazon-ecs-volume-plugin"),
     }
     assert len(names) == len(set(names))
-
-
-def test_what_a_volume_plugin_can_do_is_promised_unless_it_is_withheld() -> None:
-    assert newer(wishes=Wishes(volume_plugins=("efsAuth", "odd"))) - newer() == {"odd"}

@@ -117,7 +117,6 @@ def test_wishes_are_what_the_operator_set() -> None:
         selinux_capable=True,
         apparmor_capable=True,
         disable_docker_health_check=True,
-        volume_plugin_capabilities=("efsAuth",),
     )
 
     assert wishes(Settings(), task_limits=False) == Wishes()
@@ -128,5 +127,4 @@ def test_wishes_are_what_the_operator_set() -> None:
         apparmor=True,
         health_checks=False,
         task_limits=True,
-        volume_plugins=("efsAuth",),
     )

@@ -1,10 +1,15 @@
 """One payload message for each field of a task, and what the engine is asked to run for it."""
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.model.errors import BadInput
 from agent.model.names import Image, TaskArn
@@ -29,7 +34,7 @@ from agent.model.parts import (
 from agent.model.task import ContainerSpec, PortMapping, TaskSpec, Transport
 from agent.wire.acs import PayloadMessage, decode
 from agent.wire.acs_spec import read_spec
-from tests.wire.acs_samples import ARN, INSTANCE
+from tests.wire.acs_samples import ARN, INSTANCE, ROLE, raw
 
 WEB = ContainerSpec("web", Image("nginx:1.27"))
 SIDE = ContainerSpec("side", Image("busybox"))
@@ -401,4 +406,85 @@ def test_a_specification_survives_the_journal_whatever_fields_it_has() -> None:
     )
 
     assert json.loads(msgspec.json.encode(spec))["containers"][0]["ports"][0]["count"] == 9
+    assert msgspec.json.decode(msgspec.json.encode(spec), type=TaskSpec) == spec
+
+
+EVERYTHING: dict[str, Any] = {
+    "arn": ARN,
+    "family": "shop",
+    "version": "7",
+    "cpu": 0.5,
+    "memory": 64,
+    "networkMode": "bridge",
+    "pidMode": "host",
+    "ipcMode": "none",
+    "roleCredentials": ROLE,
+    "associations": [{"type": "gpu", "name": "GPU-1", "containers": ["web"]}],
+    "volumes": [
+        {"name": "a", "type": "host", "host": {"sourcePath": "/srv"}},
+        {"name": "b", "type": "docker", "dockerVolumeConfiguration": {"scope": "shared", "driverOpts": {"o": "x"}}},
+        {"name": "c", "type": "efs", "efsVolumeConfiguration": {"fileSystemId": "fs", "authorizationConfig": {}}},
+    ],
+    "containers": [
+        {
+            "name": "web",
+            "image": "nginx:1.27",
+            "environment": {"MODE": "prod"},
+            "overrides": '{"command":["sh"]}',
+            "portMappings": [{"containerPortRange": "80-90", "protocol": "tcp"}, {"containerPort": 1, "hostPort": 2}],
+            "dependsOn": [{"containerName": "side", "condition": "START"}],
+            "links": ["side:db"],
+            "mountPoints": [{"sourceVolume": "a", "containerPath": "/a", "readOnly": True}],
+            "volumesFrom": [{"sourceContainer": "side"}],
+            "startTimeout": 5,
+            "restartPolicy": {"enabled": True, "ignoredExitCodes": [1], "restartAttemptPeriod": 60},
+            "healthCheckType": "docker",
+            "secrets": [{"name": "A", "valueFrom": "x", "provider": "ssm", "target": "LOG_DRIVER"}],
+            "environmentFiles": [{"value": "arn", "type": "s3"}],
+            "registryAuthentication": {"type": "asm", "asmAuthData": {"credentialsParameter": "p"}},
+            "dockerConfig": {"config": "{}", "hostConfig": '{"MemoryReservation":1048576}'},
+        },
+        {"name": "side", "image": "busybox", "registryAuthentication": {"type": "ecr", "ecrAuthData": {}}},
+    ],
+}
+
+Path = tuple[str | int, ...]
+
+
+def paths(document: object, path: Path = ()) -> Iterator[Path]:
+    """Where something stands in *document*, at any depth."""
+    members: dict[Any, object] = {}
+    if isinstance(document, dict):
+        members = document
+    elif isinstance(document, list):
+        members = dict(enumerate(document))
+    for key, member in members.items():
+        yield (*path, key)
+        yield from paths(member, (*path, key))
+
+
+WRONG: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({}) | st.just([{}])
+)
+
+
+def test_a_task_that_asks_for_everything_is_read() -> None:
+    spec = read_spec(raw(EVERYTHING))
+
+    assert spec.containers[0].memory_reservation == 1
+    assert spec.containers[1].registry == RegistryAuth(Registry.ECR)
+
+
+@given(st.sampled_from(list(paths(EVERYTHING))), WRONG)
+def test_whatever_stands_in_a_field_the_answer_is_a_task_or_a_refusal(path: Path, wrong: object) -> None:
+    task: Any = deepcopy(EVERYTHING)
+    holder = task
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = wrong
+
+    try:
+        spec = read_spec(raw(task))
+    except BadInput:
+        return
     assert msgspec.json.decode(msgspec.json.encode(spec), type=TaskSpec) == spec
