@@ -228,8 +228,8 @@ SETTINGS: tuple[Setting, ...] = (
         "pull_behavior",
         "ECS_IMAGE_PULL_BEHAVIOR",
         kinds.member(PullBehavior),
-        "default pulls, and falls back on what is here; always pulls, or stops the task; once pulls what this agent has "
-        "not pulled before; prefer-cached pulls what is missing.",
+        "default pulls, and falls back on what is here; always pulls, or stops the task; once pulls what this agent has"
+        " not pulled before; prefer-cached pulls what is missing.",
     ),
     _row("image_pull_timeout", "ECS_IMAGE_PULL_TIMEOUT", SECOND, "How long one pull may take in all."),
     _row(
