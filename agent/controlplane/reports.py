@@ -117,7 +117,12 @@ def _with_cause(task: PlaneTask, reason: str) -> PlaneTask:
     """Say why it stops, unless that is known: a user's wish is not overwritten by what followed from it."""
     if task.stop_code:
         return task
-    if task.started_at is not None or any(container.exit_code is not None for container in task.containers):
+    if task.started_at is not None or any(_has_run(container) for container in task.containers if container.essential):
         return replace(task, stop_code="EssentialContainerExited", stopped_reason=reason or ESSENTIAL_EXITED)
     reasons = (container.reason for container in task.containers if container.reason)
     return replace(task, stop_code="TaskFailedToStart", stopped_reason=reason or next(reasons, FAILED_TO_START))
+
+
+def _has_run(container: TaskContainer) -> bool:
+    """Did it end by itself? Agents give an exit code also to a container that never came to be, but no id."""
+    return container.exit_code is not None and bool(container.runtime_id)

@@ -181,3 +181,21 @@ def test_ranges_of_ports_are_shown_as_they_were_told(desk: Desk) -> None:
     shown = desk.task(arn)["containers"][0]
     assert shown["networkBindings"] == bindings
     assert shown["healthStatus"] == "UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ([container("web", "STOPPED", exitCode=143, reason="CannotStartContainerError: no")], "TaskFailedToStart"),
+        ([container("web", "STOPPED"), container("log", "STOPPED", exitCode=1, runtimeId="b")], "TaskFailedToStart"),
+        ([container("web", "STOPPED", exitCode=0, runtimeId="a")], "EssentialContainerExited"),
+    ],
+)
+def test_a_task_that_never_ran_failed_to_start_unless_an_essential_container_did_run(
+    desk: Desk, told: list[dict[str, object]], code: str
+) -> None:
+    arn = desk.run()
+
+    desk.report(arn, "STOPPED", containers=told)
+
+    assert desk.task(arn)["stopCode"] == code
