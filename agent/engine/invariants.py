@@ -7,7 +7,7 @@ for tests and for debugging, not for every event of a busy host.
 from collections.abc import Iterable
 from typing import NoReturn
 
-from agent.engine import leases
+from agent.engine import leases, resource_invariants
 from agent.engine.amounts import Port
 from agent.engine.world import Snapshot
 from agent.model.acts import (
@@ -46,6 +46,8 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
     _acts_are_in_rows(before, after, decision)
     _pulls_have_waiters(after)
     _ports_are_leased_once(after)
+    for arn, part, rule in resource_invariants.broken(before, after, decision):
+        _broken(arn, part, rule)
     _order_is_kept(after, decision)
     reports: dict[TaskArn, list[TaskReport]] = {}
     for report in decision.reports:

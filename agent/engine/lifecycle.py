@@ -43,6 +43,8 @@ from agent.model.task import Container, ContainerSpec, Task
 
 def drive(draft: Draft, task: Task) -> Task:
     """Say what is due for *task*, tell ECS what is new, and put the row."""
+    if task.admitted is None and any(container.docker_id for container in task.containers):
+        task = replace(task, admitted=draft.at)  # it was let in before its record was lost, and holds its amounts
     before = None
     while before != task:  # a container given up without any act may be an essential one
         before = task

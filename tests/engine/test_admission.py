@@ -296,3 +296,12 @@ def test_the_queue_is_exact_after_every_event_and_in_the_end_everybody_had_a_tur
     assert all(row.known is Status.STOPPED for row in house.engine.tasks.values())
     never = {row.arn for row in house.engine.tasks.values() if row.admitted is None}
     assert never <= stopped, f"{never - stopped} starved"
+
+
+def test_a_waiting_task_that_is_found_to_run_holds_its_amounts() -> None:
+    play = Play(heard=False, rules=HOST)
+    play.assign(spec(ARN, asking(memory=600)))
+    play.assign(spec(OTHER, asking(memory=600)))
+    play.hear(listed(seen(arn=OTHER)))
+    assert play.engine.tasks[OTHER].admitted is not None
+    assert play.task.admitted is None

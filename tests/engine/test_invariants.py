@@ -8,13 +8,21 @@ import pytest
 from agent.engine import invariants
 from agent.engine.invariants import InvariantBroken
 from agent.engine.world import Pull, Snapshot
-from agent.model.acts import CreateContainer, KillContainer, RemoveContainer, StartContainer, StopContainer
+from agent.model.acts import (
+    CreateContainer,
+    CreateVolume,
+    KillContainer,
+    RemoveContainer,
+    RemoveVolume,
+    StartContainer,
+    StopContainer,
+)
 from agent.model.decision import Decision
 from agent.model.names import DockerId
 from agent.model.parts import Condition, Dependency, RestartPolicy
 from agent.model.reports import ContainerReport, TaskReport
-from agent.model.status import Doing, Health, Status
-from agent.model.task import Container, ImageSource, Lease, Task, Tombstone
+from agent.model.status import Doing, Health, ResourceDoing, ResourceKind, ResourceStatus, Status
+from agent.model.task import Container, ImageSource, Lease, Resource, Task, Tombstone
 from tests.engine.rows import ARN, OTHER, T0, after, spec
 
 ID = DockerId("id-app")
@@ -26,7 +34,7 @@ STOPPED = replace(RUNNING, known=Status.STOPPED, wanted=Status.STOPPED, told=Sta
 
 
 def row(container: Container, **fields: object) -> Task:
-    task = Task(spec(), (container,), arrived=T0, known=Status.RUNNING, told=Status.RUNNING)
+    task = Task(spec(), (container,), arrived=T0, admitted=T0, known=Status.RUNNING, told=Status.RUNNING)
     return replace(task, **fields)  # type: ignore[arg-type] # fields are named by the tests
 
 
@@ -163,7 +171,7 @@ def pair(condition: Condition, app: Container, needed: Container) -> Task:
     """``app`` depends on ``db``."""
     (asked,) = spec().containers
     both = spec(ARN, replace(asked, depends_on=(Dependency("db", condition),)), replace(asked, name="db"))
-    return Task(both, (app, replace(needed, name="db")), arrived=T0)
+    return Task(both, (app, replace(needed, name="db")), arrived=T0, admitted=T0)
 
 
 PULLED = Container("app", known=Status.PULLED)
@@ -200,3 +208,39 @@ def test_a_container_that_is_stopped_too_early_is_seen() -> None:
     check(pair(Condition.START, STOPPED, going), pair(Condition.START, STOPPED, stopping), act)()
     with pytest.raises(InvariantBroken, match="stopped before app"):
         check(pair(Condition.START, going, going), pair(Condition.START, going, stopping), act)()
+
+
+VOLUME = Resource(ResourceKind.VOLUME, "data")
+MAKE = CreateVolume(ARN, ResourceKind.VOLUME, "data", "name")
+CLEAR = RemoveVolume(ARN, ResourceKind.VOLUME, "data", "name")
+MAKING = replace(VOLUME, doing=ResourceDoing.PREPARE)
+CLEARING = replace(VOLUME, known=ResourceStatus.READY, doing=ResourceDoing.CLEAR)
+
+
+def having(*resources: Resource, **fields: object) -> Task:
+    return row(RUNNING, resources=resources, **fields)
+
+
+def test_a_sound_decision_about_a_volume_passes() -> None:
+    check(having(VOLUME), having(MAKING), MAKE)()
+    check(having(MAKING), having(replace(VOLUME, known=ResourceStatus.READY)))()
+
+
+@pytest.mark.parametrize(
+    ("decided", "rule"),
+    [
+        (check(having(VOLUME), having(VOLUME, seq=1), MAKE), "prepare is decided, and no row says so"),
+        (check(having(VOLUME), having(replace(MAKING, lost=True)), MAKE), "prepare is decided, and no row says so"),
+        (check(having(VOLUME), having(MAKING)), "the row says prepare, and no act was decided"),
+        (check(having(VOLUME), having(MAKING), MAKE, MAKE), "one act at a time"),
+        (check(having(replace(CLEARING, doing=None)), having(CLEARING), CLEAR), "cleared after them"),
+        (check(having(replace(CLEARING, doing=None)), having(VOLUME)), "none follows ready"),
+        (check(having(VOLUME), having()), "keeps the record"),
+        (check(having(), having(admitted=after(1))), "who is admitted stays so"),
+        (check(having(admitted=None), having(admitted=None, seq=1)), "who waits does nothing"),
+        (check(having(admitted=None), having(VOLUME, admitted=None)), "who waits does nothing"),
+    ],
+)
+def test_rules_of_what_containers_need_are_noticed(decided: Callable[[], None], rule: str) -> None:
+    with pytest.raises(InvariantBroken, match=rule):
+        decided()
