@@ -37,7 +37,7 @@ class Soak:
     stopped: set[str] = field(default_factory=set)
 
     def define(self) -> None:
-        """The kinds of tasks: one stays, one is a pair, in one the second waits for the first, one ends, one is deaf."""
+        """What tasks there are: one stays, one is a pair, one a chain of two, one ends by itself, one is deaf."""
         self.definitions = {
             "stays": self.house.define("stays", sh("app", "exec sleep 3600")),
             "pair": self.house.define("pair", sh("one", "exec sleep 3600"), sh("two", "exec sleep 3600")),
