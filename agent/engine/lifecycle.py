@@ -22,6 +22,9 @@ inspect  awaited    --                              wait
 inspect  lost       --                              inspect again
 ======== ========== ==============================  ===================================================
 
+Nothing begins before the task is admitted. A pull then waits for the login that it needs, a create for the containers
+it depends on, and for the volumes, cgroup and values that it uses.
+
 "Lost" rows wait for a listing that was asked for after the loss; it often answers the question by itself. While Docker
 is lost nothing is due at all.
 
