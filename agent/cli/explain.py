@@ -73,7 +73,7 @@ def ask(task: str, sockets: list[Path]) -> Answer:
 
 
 def _ask(task: str, place: Path) -> Answer:
-    connection = _Connection(place)
+    connection = Connection(place)
     try:
         connection.request("GET", f"/v1/tasks/{quote(task, safe=':/')}")
         response = connection.getresponse()
@@ -86,7 +86,7 @@ def _ask(task: str, place: Path) -> Answer:
     return answer
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """HTTP over a socket in a directory whose name may be longer than that of a socket."""
 
     def __init__(self, place: Path) -> None:
