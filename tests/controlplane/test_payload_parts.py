@@ -29,6 +29,7 @@ def told(*containers: dict[str, object], run: dict[str, object] | None = None, *
     desk.run(**(run or {}))
     [delivery] = desk.decide(DeliveriesAsked(host)).deliveries
     tasks = payload(delivery, "arn:cluster", {}, T0).tasks
+    assert payload(delivery, "arn:cluster", {}, T0).tasks == tasks, "told again, it is told the same"
     assert tasks is not None
     assert read_spec(tasks[0]).containers, "the agent understands all of it"
     task: dict[str, Any] = json.loads(bytes(tasks[0]))

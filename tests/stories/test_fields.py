@@ -139,6 +139,22 @@ def definitions(folder: Path, shared: str) -> list[Document]:
             ],
         },
         {
+            "family": "late",
+            "containerDefinitions": [
+                one("app", essential=True, dependsOn=[{"containerName": "slow", "condition": "COMPLETE"}]),
+                one("slow", startTimeout=2, stopTimeout=2),
+            ],
+        },
+        {
+            "family": "efs",
+            "volumes": [
+                {"name": "files", "efsVolumeConfiguration": {"fileSystemId": "fs-0123", "rootDirectory": "/data"}}
+            ],
+            "containerDefinitions": [
+                one("app", essential=True, mountPoints=[{"sourceVolume": "files", "containerPath": "/files"}])
+            ],
+        },
+        {
             "family": "overridden",
             "memory": "128",
             "containerDefinitions": [one("app", essential=True, environment=[{"name": "A", "value": "1"}])],
@@ -146,7 +162,10 @@ def definitions(folder: Path, shared: str) -> list[Document]:
     ]
 
 
+FAIL = ("late", "efs")
+"""Families whose tasks never run; all others do."""
 LOGS: dict[str, dict[str, str]] = {
+    "awslogs": {"awslogs-group": "g", "awslogs-region": "us-east-1", "awslogs-stream": "s"},
     "syslog": {"syslog-address": "udp://127.0.0.1:9", "tag": "t"},
     "journald": {"tag": "t"},
     "gelf": {"gelf-address": "udp://127.0.0.1:9"},
@@ -180,6 +199,7 @@ class Stage:
     house: House
     folder: Path
     shared: str
+    arns: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, Document] = field(default_factory=dict)
     seen: dict[str, Document] = field(default_factory=dict)
 
@@ -235,10 +255,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sample_image: Image) -> Iter
             ECS_INSTANCE_ATTRIBUTES=json.dumps(BY_THE_OPERATOR),
         ) as house:
             stage = Stage(house, folder, f"dockworker-fields-{house.port}")
-            tasks = {one["family"]: stage.run(**one) for one in definitions(folder, stage.shared)}
+            stage.arns = {one["family"]: stage.run(**one) for one in definitions(folder, stage.shared)}
             try:
-                for family, arn in tasks.items():
-                    stage.settle(family, arn)
+                for family, arn in stage.arns.items():
+                    if family not in FAIL:
+                        stage.settle(family, arn)
                 yield stage
             finally:
                 names = volumes_of(house)
@@ -285,10 +306,7 @@ def at(document: Document, path: str) -> Any:  # noqa: ANN401 -- whatever Docker
         ("HostConfig.MemorySwappiness", 10),
         ("HostConfig.ShmSize", 8 * MIB),
         ("HostConfig.Tmpfs", {"/scratch": "noexec,mode=1770,size=4m"}),
-        ("HostConfig.CapDrop", ["MKNOD"]),
-        ("HostConfig.CapAdd", ["SYS_PTRACE"]),
         ("HostConfig.NetworkMode", "bridge"),
-        ("HostConfig.RestartPolicy", {"Name": "", "MaximumRetryCount": 0}),
         (
             "HostConfig.Devices",
             [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"}],
@@ -341,6 +359,17 @@ def test_a_field_of_a_container_reaches_docker(stage: Stage, path: str, expected
 )
 def test_a_field_of_another_container_reaches_docker(stage: Stage, container: str, path: str, expected: object) -> None:
     assert at(stage.seen[container], path) == expected
+
+
+def test_capabilities_are_added_and_dropped(stage: Stage) -> None:
+    """Newer versions of Docker put ``CAP_`` before the names."""
+    added, dropped = (stage.rich["HostConfig"][key] for key in ("CapAdd", "CapDrop"))
+
+    assert [name.removeprefix("CAP_") for name in (*added, *dropped)] == ["SYS_PTRACE", "MKNOD"]
+
+
+def test_restarts_are_the_agents_and_never_dockers(stage: Stage) -> None:
+    assert stage.rich["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
 
 
 def test_the_environment_is_that_of_the_definition_and_the_agents_own(stage: Stage) -> None:
@@ -437,16 +466,7 @@ def test_the_digest_of_the_image_is_absent_where_nothing_was_pulled(stage: Stage
 
 
 def test_an_efs_volume_is_mounted_as_a_file_system_of_the_network(stage: Stage) -> None:
-    efs = {"fileSystemId": "fs-0123", "rootDirectory": "/data"}
-    mounts = [{"sourceVolume": "files", "containerPath": "/files"}]
-
-    task = stage.run(
-        family="efs",
-        volumes=[{"name": "files", "efsVolumeConfiguration": efs}],
-        containerDefinitions=[one("app", essential=True, mountPoints=mounts)],
-    )
-
-    stage.house.until_stopped(task)
+    stage.house.until_stopped(stage.arns["efs"])
     (name,) = (name for name in volumes_of(stage.house) if name.startswith("ecs-efs-1-files-"))
     (volume,) = docker("volume", "inspect", name)
     assert (volume["Options"]["type"], volume["Options"]["device"]) == ("nfs", ":/data")
@@ -454,11 +474,7 @@ def test_an_efs_volume_is_mounted_as_a_file_system_of_the_network(stage: Stage) 
 
 
 def test_who_waits_longer_than_the_start_timeout_gives_up(stage: Stage) -> None:
-    waits = one("app", essential=True, dependsOn=[{"containerName": "slow", "condition": "COMPLETE"}])
-
-    task = stage.run(family="late", containerDefinitions=[waits, one("slow", startTimeout=2, stopTimeout=2)])
-
-    stopped = stage.house.until_stopped(task)
+    stopped = stage.house.until_stopped(stage.arns["late"])
     assert stopped["stopCode"] == "TaskFailedToStart"
     assert stopped["stoppedReason"].startswith(
         "CannotStartContainerError: dependency graph: container app needs COMPLETE"
