@@ -176,8 +176,8 @@ def _check_security(container: JsonObject, where: str) -> None:
 
 def _read_health(given: JsonObject, where: str) -> JsonObject:
     command = given["command"]
-    if not command or command[0] not in ("CMD", "CMD-SHELL", "NONE"):
-        raise client(f"healthCheck.command {where} must begin with CMD, CMD-SHELL or NONE.")
+    if not command or command[0] not in ("CMD", "CMD-SHELL"):
+        raise client(f"healthCheck.command {where} must begin with CMD or CMD-SHELL.")
     check = {"interval": 30, "timeout": 5, "retries": 3, **given}
     limits = {"interval": (5, 300), "timeout": (2, 60), "retries": (1, 10), "startPeriod": (0, 300)}
     for member, (least, most) in limits.items():

@@ -48,25 +48,24 @@ def _read_range(given: JsonObject, mode: str, where: str) -> JsonObject:
     found = RANGE.fullmatch(given["containerPortRange"])
     if not found or not 1 <= int(found[1]) < int(found[2]) < PORTS.stop:
         raise client(f"containerPortRange {where} must be a first and a last port between 1 and 65535, such as 80-90.")
-    return {"protocol": "tcp", **{m: v for m, v in given.items() if m not in ("containerPort", "hostPort")}}
+    return {"protocol": "tcp", **{member: value for member, value in given.items() if value}}
 
 
 def _check_together(ports: list[JsonObject], where: str) -> None:
-    transports: dict[int, str] = {}
-    singles = [port["containerPort"] for port in ports if "containerPort" in port]
-    for port in ports:
-        if "containerPort" not in port:
-            continue
-        if transports.setdefault(port["containerPort"], port["protocol"]) != port["protocol"]:
-            raise client(f"containerPort {port['containerPort']} {where} cannot be both tcp and udp.")
-    ranges = sorted(_ends(port["containerPortRange"]) for port in ports if "containerPort" not in port)
+    ranges = sorted(_ends(port["containerPortRange"]) for port in ports if "containerPortRange" in port)
     if len(ranges) > MOST_RANGES:
         raise client(f"portMappings {where} must hold at most {MOST_RANGES} port ranges.")
     if any(first <= before for (_, before), (first, _) in pairwise(ranges)):
         raise client(f"The port ranges {where} must not overlap.")
-    for port in singles:
-        if any(first <= port <= last for first, last in ranges):
-            raise client(f"containerPort {port} {where} is in a port range as well.")
+    transports: dict[int, str] = {}
+    for port in ports:
+        number = port.get("containerPort")
+        if number is None:
+            continue
+        if transports.setdefault(number, port["protocol"]) != port["protocol"]:
+            raise client(f"containerPort {number} {where} cannot be both tcp and udp.")
+        if any(first <= number <= last for first, last in ranges):
+            raise client(f"containerPort {number} {where} is in a port range as well.")
 
 
 def _ends(text: str) -> tuple[int, int]:

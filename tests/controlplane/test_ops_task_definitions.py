@@ -80,6 +80,8 @@ def test_definitions_are_listed_by_number_not_by_letter() -> None:
         ({"portMappings": [{"containerPort": 5}, {"containerPort": 5, "protocol": "udp"}]}, "both tcp and udp"),
         ({"portMappings": [{"containerPort": 5, "protocol": "sctp"}]}, "protocol must be one of tcp, udp"),
         ({"healthCheck": {"command": ["x"]}}, "healthCheck.command"),
+        ({"healthCheck": {"command": ["NONE"]}}, "healthCheck.command"),
+        ({"healthCheck": {"command": []}}, "healthCheck.command"),
         ({"healthCheck": {"command": ["CMD"], "interval": 1}}, "healthCheck.interval"),
         ({"environment": [{"value": "x"}]}, "environment"),
         ({"systemControls": [{"namespace": "net.core.somaxconn"}]}, "systemControls of container 'web'"),
