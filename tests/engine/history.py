@@ -9,7 +9,7 @@ from agent.model.acts import PullImage
 from agent.model.events import DeadlinePassed, Fault
 from agent.model.names import TaskArn
 from agent.model.status import Health, Status
-from tests.engine.plans import JOB, POOL, UNREADABLE, plan
+from tests.engine.plans import JOB, POOL, UNREADABLE, plan, started_again
 from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
 from tests.engine.tape import Tape
@@ -21,21 +21,29 @@ ACTS_TO_QUIET = 40
 
 
 class History:
-    """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals."""
+    """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals.
 
-    def __init__(self, choices: bytes, *, meddling: bool = False, amnesia: bool = False) -> None:
+    In one that is `restless`, containers fall often, and are started again by policy.
+    """
+
+    def __init__(
+        self, choices: bytes, *, meddling: bool = False, amnesia: bool = False, restless: bool = False
+    ) -> None:
         self.tape = Tape(choices)
         self.is_storm = self.tape.below(2) == 1
         specs = plan(self.tape, 1 if self.is_storm else 3)
+        specs = tuple(started_again(spec) for spec in specs) if restless else specs
         self.rules = replace(RULES, task_limits=self.tape.below(2) == 1)
         self.world = World(self.tape, specs, self.rules)
         self.meddling = meddling
         self.amnesia = amnesia
+        self.restless = restless
         self.spoiled_by_hand: set[str] = set()
         self.forgetful = False
         steps = [(storm if self.is_storm else calm, step) for calm, storm, step in self.choices_of_steps()]
         steps += [(4, self.meddle)] if meddling else []
         steps += [(2, self.lose_the_journal)] if amnesia else []
+        steps += [(24, self.fall)] if restless else []
         self.steps = [step for weight, step in steps for _ in range(weight)]
 
     def choices_of_steps(self) -> tuple[tuple[int, int, Callable[[], None]], ...]:
@@ -71,10 +79,10 @@ class History:
 
     def run(self) -> None:
         """Play the tape, then settle accounts."""
-        if self.is_storm:
+        if self.is_storm or self.restless:
             self.assign()
             self.world.list_whole()
-            for _ in range(self.tape.below(4)):  # up to an image, a container, a start
+            for _ in range(9 if self.restless else self.tape.below(4)):  # up to an image, a container, a start
                 self.finish()
         while not self.tape.is_over:
             self.tape.pick(self.steps)()
@@ -154,6 +162,10 @@ class History:
     def exit(self) -> None:
         if (container := self.running()) is not None:
             self.world.docker.exit(container, self.tape.pick((0, 7)))
+
+    def fall(self) -> None:
+        if (container := self.running()) is not None:
+            self.world.docker.exit(container, 7)
 
     def check_health(self) -> None:
         checked = [one for one in self.world.docker.running() if one.health is not None]

@@ -35,6 +35,12 @@ def plan(tape: Tape, most: int) -> tuple[TaskSpec, ...]:
     return tuple(_task(tape, number, most) for number in range(1 + tape.below(most)))
 
 
+def started_again(spec: TaskSpec) -> TaskSpec:
+    """*spec* with containers that are started again after every fall, however soon."""
+    policy = RestartPolicy(ignored_exit_codes=(0,), attempt_period=0.0)
+    return replace(spec, containers=tuple(replace(one, restart=policy) for one in spec.containers))
+
+
 def _task(tape: Tape, number: int, most: int) -> TaskSpec:
     arn = TaskArn(f"arn:aws:ecs:us-east-1:123456789012:task/c/{number}")
     count = 1 + tape.below(most)

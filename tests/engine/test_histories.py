@@ -26,7 +26,7 @@ def histories(share: float) -> settings:
     )
 
 
-@histories(0.7)
+@histories(0.6)
 @given(tapes)
 def test_whatever_happens_the_promises_are_kept(choices: bytes) -> None:
     History(choices).run()
@@ -36,6 +36,12 @@ def test_whatever_happens_the_promises_are_kept(choices: bytes) -> None:
 @given(tapes)
 def test_a_user_who_meddles_with_containers_confuses_nobody_for_long(choices: bytes) -> None:
     History(choices, meddling=True).run()
+
+
+@histories(0.15)
+@given(tapes)
+def test_containers_that_fall_and_start_again_all_the_time_keep_the_promises_too(choices: bytes) -> None:
+    History(choices, restless=True).run()
 
 
 @histories(0.15)

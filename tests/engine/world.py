@@ -80,7 +80,7 @@ class World(Road):
             self.faults[act.task] += 9
             flight.answer = self.failure(act, Fault.GIVE_UP, error.reason)
         except PortTaken as error:
-            self.faults[act.task] += 2
+            self.faults[act.task] += 9 if error.port >= FIXED else 2
             flight.answer = self.failure(act, Fault.PORT_TAKEN, str(error), error.port)
         flight.done = True
         return True
