@@ -101,6 +101,27 @@ def test_a_socket_that_a_killed_agent_left_is_no_hindrance_nor_is_a_long_path(tm
     assert (code, complaint) == (0, "")
 
 
+def test_the_directory_of_a_whole_house_leads_to_its_agent(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    task = ended()
+    sources = Sources(Engine(task), Chronicle(), Outbox(), Pulls(), Vault())
+
+    async def story() -> tuple[int, str, str]:
+        serving = asyncio.create_task(OperatorServer(tmp_path / "agent", sources).run())
+        while not (tmp_path / "agent" / SOCKET).is_socket():
+            await asyncio.wait({serving}, timeout=0.005)
+        try:
+            return await asyncio.to_thread(answer, ARN, tmp_path)
+        finally:
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+    code, said, _ = asyncio.run(story())
+    assert code == 0
+    assert json.loads(said)["taskArn"] == ARN
+
+
 def test_a_journal_that_cannot_be_read_is_no_reason_to_be_silent(tmp_path: Path) -> None:
     ((code, said, _),) = ask(tmp_path, ARN, outbox=Outbox(OSError("no disk")))
     assert code == 0
