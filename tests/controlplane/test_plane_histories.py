@@ -49,7 +49,8 @@ class History:
         self.desk.call("CreateCluster")
         self.save()
         ports = [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 53, "hostPort": 5353, "protocol": "udp"}]
-        for family, container in (("web", WEB), ("port", WEB | {"portMappings": ports})):
+        gpu = {"resourceRequirements": [{"type": "GPU", "value": "1"}]}
+        for family, container in (("web", WEB), ("port", WEB | {"portMappings": ports}), ("gpu", WEB | gpu)):
             self.desk.define(container, WEB | {"name": "log", "essential": False}, family=family)
             self.save()
 
@@ -80,10 +81,17 @@ class History:
 
     def register(self) -> None:
         if sum(instance.status == "ACTIVE" for instance in self.world.instances.values()) < 4:
-            self.desk.register(cpu=self.die.choice((250, 1000)), memory=self.die.choice((450, 2000)))
+            self.desk.register(
+                cpu=self.die.choice((250, 1000)), memory=self.die.choice((450, 2000)), platformDevices=self.devices()
+            )
 
     def register_again(self) -> None:
-        self.desk.register(containerInstanceArn=self.any_instance(), cpu=self.die.choice((100, 1000)))
+        self.desk.register(
+            containerInstanceArn=self.any_instance(), cpu=self.die.choice((100, 1000)), platformDevices=self.devices()
+        )
+
+    def devices(self) -> list[dict[str, str]]:
+        return [{"id": f"GPU-{number}", "type": "GPU"} for number in range(self.die.randrange(4))]
 
     def deregister(self) -> None:
         force = self.die.random() < 0.1
@@ -97,7 +105,7 @@ class History:
 
     def run(self) -> None:
         token = {"clientToken": str(self.die.randrange(20))} if self.die.random() < 0.5 else {}
-        family = self.die.choice(("web", "port"))
+        family = self.die.choice(("web", "port", "gpu"))
         self.desk.call("RunTask", taskDefinition=family, count=self.die.randint(1, 3), **token)
 
     def run_again(self) -> None:
@@ -166,6 +174,9 @@ class History:
             assert min(left.cpu, left.memory) >= 0
             ports = [port for task in held for port in task.charge.tcp]
             assert len(ports) == len(set(ports)), "a host port belongs to one task"
+            gpus = [gpu for task in held for gpu in task.charge.gpus]
+            assert len(gpus) == len(set(gpus)), "a GPU belongs to one task"
+            assert set(left.gpus) == set(instance.gpus) - set(gpus)
             for delivery in due(self.world, instance.arn):
                 assert not delivery.task.stopped
                 assert (delivery.definition is None) == (delivery.task.desired_status == "STOPPED")
@@ -186,6 +197,7 @@ class History:
             if number and number not in self.numbers:
                 assert number > max(self.numbers, default=0), "sequence numbers only grow"
                 self.numbers.append(number)
+        assert task.charge.gpus == tuple(gpu for container in task.containers for gpu in container.gpu_ids)
         assert (task.stopped_at is not None) == task.stopped
         assert (task.stop_code != "") == (task.desired_status == "STOPPED")
         self.seen[task.arn] = task
