@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.model.status import Status
-from tests.engine.graphs import T0, Play, graph
+from tests.engine.graph_plans import graph
+from tests.engine.graphs import T0, Play
 from tests.engine.tape import Tape
 
 EXAMPLES = int(os.environ.get("DOCKWORKER_GRAPHS", "500"))
