@@ -137,7 +137,9 @@ def test_a_tasks_limits_are_its_cpu_as_a_quota_or_its_containers_shares(
 
 def test_a_container_that_may_use_more_than_its_task_stops_the_task() -> None:
     play = Play(rules=LIMITED)
-    (report,) = play.assign(having(asking(memory=65), memory=64)).reports
+    decision = play.assign(having(asking(memory=65), memory=64))
+    assert decision.acts == ()
+    (report,) = decision.reports
     assert report.status is Status.STOPPED
     assert report.reason.startswith("ResourceInitializationError: container app may use 65 MiB")
     with pytest.raises(GiveUp):
