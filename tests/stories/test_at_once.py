@@ -138,11 +138,13 @@ def lock_of_docker(times: Times) -> Iterator[float]:
     for _ in range(5):
         run = ["docker", "run", "-d", SAMPLE, "sleep", "0.5"]
         container_id = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
-        docker = explain.Connection(Path("/var/run/docker.sock"))
-        for method, question in (("POST", "wait"), ("GET", "json")):
-            docker.request(method, f"/containers/{container_id}/{question}")
-            docker.getresponse().read()
-        answered = time.time()
-        docker.close()
-        yield answered - times.of(container_id, "die")
-        subprocess.run(["docker", "rm", "-v", container_id], check=True, capture_output=True)
+        try:
+            docker = explain.Connection(Path("/var/run/docker.sock"))
+            for method, question in (("POST", "wait"), ("GET", "json")):
+                docker.request(method, f"/containers/{container_id}/{question}")
+                docker.getresponse().read()
+            answered = time.time()
+            docker.close()
+            yield answered - times.of(container_id, "die")
+        finally:
+            subprocess.run(["docker", "rm", "-fv", container_id], check=True, capture_output=True)
