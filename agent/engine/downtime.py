@@ -17,11 +17,15 @@ def length(tasks: Iterable[Task], at: datetime) -> timedelta:
     return max(at - last, timedelta())
 
 
-def forgiven(task: Task, down: timedelta) -> Task:
-    """*task* with all limits of starts as much later as the agent was down."""
-    for container in task.containers:
-        if container.start_by is not None:
-            task = task.having(replace(container, start_by=container.start_by + down))
+def forgiven(task: Task, down: timedelta, at: datetime) -> Task:
+    """*task* with all limits of starts as much later as the agent was *down*; none is given more than its whole time.
+
+    An agent that is started again and again would else put them off further each time.
+    """
+    for spec, container in task.pairs():
+        if container.start_by is not None and down:
+            latest = max(container.start_by, at + timedelta(seconds=spec.start_timeout or 0))
+            task = task.having(replace(container, start_by=min(container.start_by + down, latest)))
     return task
 
 

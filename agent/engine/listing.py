@@ -67,7 +67,7 @@ def hear(draft: Draft, event: Listed) -> set[TaskArn]:
             _kill_abandoned(draft, seen)
             continue
         with draft.about(task.arn):
-            after = _judge(draft, downtime.forgiven(task, down), seen, event)
+            after = _judge(draft, downtime.forgiven(task, down, event.at), seen, event)
             draft.put(after)
         if (was_held and draft.released) or after is not task or any(c.lost for c in task.containers):
             touched.add(task.arn)

@@ -228,6 +228,15 @@ def test_time_in_which_the_agent_was_down_does_not_count() -> None:
     assert play.app.known is Status.PULLED
 
 
+def test_an_agent_that_is_started_again_and_again_puts_no_limit_off_for_ever() -> None:
+    play = waiting(Condition.HEALTHY, start_timeout=40.0)
+    play.answer(StartContainer, db(), "db")
+    for seconds in (30, 60, 90):
+        play = Play(play.task, heard=False)
+        play.hear(replace(listed(db(), asked=0), at=after(seconds)))
+        assert play.task["db"].start_by == after(seconds + 40)
+
+
 def test_a_start_that_the_agent_slept_through_counts_from_when_it_woke() -> None:
     before = waiting(Condition.HEALTHY, start_timeout=40.0)
     play = Play(before.task, heard=False)
