@@ -203,6 +203,8 @@ def remove_containers(house: House) -> None:
     ids = containers(house, "-a")
     if ids:
         subprocess.run(["docker", "rm", "-fv", *ids], check=True, capture_output=True)
+    if names := of_agent(house, "volume", "ls", "-q"):
+        subprocess.run(["docker", "volume", "rm", *names], check=True, capture_output=True)
     asyncio.run(remove_cgroups(house.agent_data))
 
 
@@ -222,17 +224,17 @@ async def remove_cgroups(agent_data: Path) -> None:
 
 def containers(house: House, *options: str) -> list[str]:
     """The ids of the containers that belong to this house's agent (running ones; all with ``-a``)."""
+    return of_agent(house, "ps", "-q", "--no-trunc", *options)
+
+
+def of_agent(house: House, *listing: str) -> list[str]:
+    """What a *listing* of Docker's shows that belongs to this house's agent."""
     identity = house.agent_data / "identity.json"
     if not identity.exists():
         return []
     agent = json.loads(identity.read_text())["identity"]["agent_id"]
-    out = subprocess.run(
-        ["docker", "ps", "-q", "--no-trunc", *options, "--filter", f"label=dockworker.agent={agent}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return out.stdout.split()
+    command = ["docker", *listing, "--filter", f"label=dockworker.agent={agent}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def clean_environment() -> dict[str, str]:
