@@ -84,6 +84,10 @@ def linux(**members: object) -> dict[str, object]:
             {"secrets": [{"name": "A", "valueFrom": "x"}], "environment": [{"name": "A", "value": "1"}]},
             "existing environment variables set on the container, such as 'A'.",
         ),
+        (
+            {"logConfiguration": {"logDriver": "gelf", "secretOptions": [{"name": "A", "valueFrom": ""}]}},
+            "logConfiguration.secretOptions of container 'web': valueFrom of 'A'",
+        ),
         ({"repositoryCredentials": {"credentialsParameter": ""}}, "credentialsParameter"),
         (
             {
