@@ -14,7 +14,7 @@ import pytest
 
 from agent.cli import sample
 from agent.cli.walk import short
-from tests.stories.house import clean_environment, free_port
+from tests.stories.house import clean_environment, free_port, remove_cgroups
 
 PATIENCE = 60
 
@@ -53,6 +53,7 @@ async def _clean(host: str, place: Path, *, keep_image: bool) -> None:
             await docker.containers.container(one).delete(force=True, v=True)
         if not keep_image and await _has_image(host):
             await docker.images.delete(sample.IMAGE, force=True)
+    await remove_cgroups(place / "agent")
 
 
 def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
