@@ -331,6 +331,22 @@ def test_volumes_read_back_with_their_defaults() -> None:
             {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:1"},
             ["com.amazonaws.ecs.capability.ecr-auth", "ecs.capability.execution-role-ecr-pull"],
         ),
+        (
+            {
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {"awslogs-group": "g", "awslogs-region": "us-east-1"},
+                }
+            },
+            [
+                "com.amazonaws.ecs.capability.logging-driver.awslogs",
+                "com.amazonaws.ecs.capability.docker-remote-api.1.19",
+                "ecs.capability.execution-role-awslogs",
+            ],
+        ),
+        ({"privileged": True}, ["com.amazonaws.ecs.capability.privileged-container"]),
+        ({"dockerLabels": {"a": "b"}}, ["com.amazonaws.ecs.capability.docker-remote-api.1.18"]),
+        ({"ulimits": [limit("core", 0, 0)]}, ["com.amazonaws.ecs.capability.docker-remote-api.1.18"]),
         ({"dockerSecurityOptions": ["apparmor:a"]}, ["com.amazonaws.ecs.capability.apparmor"]),
         (linux(initProcessEnabled=True), ["com.amazonaws.ecs.capability.docker-remote-api.1.25"]),
     ],
@@ -352,6 +368,11 @@ def test_a_container_asks_for_what_an_agent_must_be_able_to_do(
     ("members", "attributes"),
     [
         ({"memory": "512"}, ["task-cpu-mem-limit"]),
+        ({"taskRoleArn": ROLE}, ["com.amazonaws.ecs.capability.task-iam-role"]),
+        (
+            {"taskRoleArn": ROLE, "networkMode": "host"},
+            ["com.amazonaws.ecs.capability.task-iam-role-network-host"],
+        ),
         ({"pidMode": "host"}, ["pid-ipc-namespace-sharing"]),
         ({"ipcMode": "none"}, ["pid-ipc-namespace-sharing"]),
         ({"volumes": [{"name": "v"}]}, []),
@@ -368,7 +389,7 @@ def test_a_task_asks_for_what_an_agent_must_be_able_to_do(members: dict[str, obj
     answer = Desk().call("RegisterTaskDefinition", family="web", containerDefinitions=[WEB], **members)
 
     found = [one["name"] for one in answer["taskDefinition"]["requiresAttributes"]]
-    assert found == [f"ecs.capability.{name}" for name in attributes]
+    assert found == [name if name.startswith("com.") else f"ecs.capability.{name}" for name in attributes]
 
 
 def test_a_circle_is_found_wherever_it_hangs_and_a_diamond_is_none() -> None:
