@@ -34,7 +34,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One SubmitTaskStateChange. `number` names it for good; `frozen` says that its rows are bound to it already."""
+    """One SubmitTaskStateChange. `number` names it for good; `frozen` says that its rows are bound to it already.
+
+    A change of the task itself with nothing before it is bound by the rules alone: no other row ever joins it, so that
+    it may leave without a write to the disk.
+    """
 
     number: int
     rows: tuple[int, ...]
@@ -126,5 +130,5 @@ def _call(head: Sequence[Waiting]) -> Call:
         number=last.call or last.number,
         rows=tuple(waiting.row.number for waiting in head),
         report=merged([waiting.row.report for waiting in head]),
-        frozen=last.call != 0,
+        frozen=last.call != 0 or (len(head) == 1 and last.report.moved),
     )

@@ -53,8 +53,9 @@ class Telling(RuleBasedStateMachine):
         for call in self.backlog.start(self.now).calls:
             if cut == "before the rows are frozen":
                 return self.crash()
-            for number in call.rows:
-                self.disk[number] = replace(self.disk[number], call=call.number)
+            if not call.frozen:
+                for number in call.rows:
+                    self.disk[number] = replace(self.disk[number], call=call.number)
             if cut:
                 return self.crash()
             if not call.frozen:

@@ -232,7 +232,7 @@ def test_a_call_without_an_answer_is_tried_again(tmp_path: Path) -> None:
 def test_a_disk_that_fails_delays_a_report_and_loses_none(tmp_path: Path, failing: str, times: int) -> None:
     async def main() -> None:
         async with Journal.open(tmp_path / "agent.db") as journal:
-            await journal.commit(Decision(reports=(a_report("a", STOPPED),)))
+            await journal.commit(Decision(reports=(a_report("a", RUNNING, moved=False), a_report("a", STOPPED))))
             await journal.changed()  # nothing but the reporter's own patience leads to a second look
             scene = Scene()
             scene.disk_fails = {failing}

@@ -37,7 +37,12 @@ def test_nothing_waits_for_nothing() -> None:
 def test_a_change_of_the_task_leaves_at_once() -> None:
     row = moved(7, "a", RUNNING)
 
-    assert plan(row) == Plan((Call(number=7, rows=(7,), report=row.report, frozen=False),), None)
+    assert plan(row) == Plan((Call(number=7, rows=(7,), report=row.report, frozen=True),), None)
+
+
+def test_what_others_may_still_join_is_not_frozen_by_itself() -> None:
+    late = next_calls({arn("a"): [Waiting(aside(1, "a", RUNNING), READ_AT)]}, READ_AT + 0.1, frozenset(), {})
+    assert not only(late).frozen
 
 
 def test_running_and_stopped_are_never_told_in_one_call() -> None:
