@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(LOOPS, TRANSLATION | {"engine"}),
     "controlplane": WORDS | {"wire", "store/db"},
     "daemon": TRANSLATION | {"engine", "version"} | HANDS | LOOPS,
-    "cli": WORDS | {"config", "controlplane", "daemon", "host/notify_driver", "version"},
+    "cli": WORDS | {"config", "controlplane", "daemon", "host/cgroup_driver", "host/notify_driver", "version"},
     "version": frozenset(),
     "__main__": frozenset({"cli"}),
 }

@@ -4,15 +4,20 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 import aiodocker
 import aiohttp
 
 from agent.cli import sample
+from agent.host.cgroup_driver import CgroupDriver
+from agent.model.acts import RemoveCgroup
+from agent.model.errors import GiveUp, TryAgain
+from agent.model.names import TaskArn
+from agent.model.status import ResourceKind
 
-INSTANCE_LABEL = "dockworker.instance"
+INSTANCE_LABEL, AGENT_LABEL = "dockworker.instance", "dockworker.agent"
 PATIENCE = 10
 BUILD_PATIENCE = 120
 
@@ -69,13 +74,35 @@ async def log_of(docker: aiodocker.Docker, container: str) -> str:
 
 
 async def remove_stopped(docker: aiodocker.Docker, instance_arn: str) -> int:
-    """Remove the containers of *instance_arn* that do not run; gives their number. Raises NoEngine."""
+    """Remove the containers of *instance_arn* that do not run, with the volumes and cgroups of their tasks.
+
+    Gives the number of containers. The agent would do it too, hours later. Raises NoEngine.
+    """
     filters = {"label": [f"{INSTANCE_LABEL}={instance_arn}"], "status": ["created", "exited", "dead"]}
     try:
         async with asyncio.timeout(PATIENCE):
             stopped = await docker.containers.list(all=True, filters=json.dumps(filters))
+            shown = [await container.show() for container in stopped]
             for container in stopped:
                 await container.delete(v=True)
+            for agent in {one["Config"]["Labels"].get(AGENT_LABEL) for one in shown} - {None}:
+                await _remove_volumes(docker, f"{AGENT_LABEL}={agent}")
+            for parent in {one["HostConfig"]["CgroupParent"] for one in shown} - {""}:
+                await _remove_cgroup(parent)
     except (aiodocker.DockerError, aiohttp.ClientError, TimeoutError) as error:
         raise NoEngine(f"Docker does not remove the containers of {instance_arn}: {error}") from error
     return len(stopped)
+
+
+async def _remove_volumes(docker: aiodocker.Docker, label: str) -> None:
+    """Those that no container uses any more; a task that runs on keeps its own."""
+    filters = {"label": [label], "dangling": ["true"]}
+    for volume in (await docker.volumes.list(filters=filters))["Volumes"] or ():
+        await (await docker.volumes.get(volume["Name"])).delete()
+
+
+async def _remove_cgroup(parent: str) -> None:
+    """The cgroup of a task, unless something of the task still runs in it."""
+    driver = CgroupDriver(2 if parent.endswith(".slice") else 1)
+    with suppress(TryAgain, GiveUp):  # it is the agent's to clear in the end
+        await driver.remove(RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=parent))

@@ -4,9 +4,11 @@ import asyncio
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import aiodocker
@@ -14,6 +16,7 @@ import pytest
 
 from agent.cli import sample
 from agent.cli.walk import short
+from agent.store.journal_driver import FILE_NAME
 from tests.stories.house import clean_environment, free_port, remove_cgroups
 
 PATIENCE = 60
@@ -69,6 +72,15 @@ def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
     assert "  | all done" in ended.stdout
     assert "\x1b" not in ended.stdout
     assert containers(docker_host, tmp_path) == []
+    assert cgroups(tmp_path) == []
+
+
+def cgroups(place: Path) -> list[Path]:
+    """What is left in the kernel of the tasks that the agent at *place* has known."""
+    with closing(sqlite3.connect(place / "agent" / FILE_NAME)) as rows:
+        tasks = [str(arn).rpartition("/")[2] for (arn,) in rows.execute("SELECT arn FROM tasks")]
+    assert tasks
+    return [found for one in tasks for found in Path("/sys/fs/cgroup").glob(f"**/*{one}*")]
 
 
 def test_dev_stays_until_ctrl_c_and_what_it_prints_works_as_printed(
