@@ -151,6 +151,17 @@ def test_an_override_needs_of_its_host_what_the_definition_would(overrides: dict
             "ClientException",
             "InferenceAccelerator",
         ),
+        (
+            {"containerOverrides": [{"name": "web", "memory": 0}]},
+            "InvalidParameterException",
+            "memory of container web",
+        ),
+        ({"containerOverrides": [{"name": "web", "cpu": -1}]}, "InvalidParameterException", "cpu of container web"),
+        (
+            {"containerOverrides": [{"name": "web", "environment": [{"value": "1"}]}]},
+            "InvalidParameterException",
+            "without a name",
+        ),
         ({"inferenceAcceleratorOverrides": [{"deviceName": "x"}]}, "ClientException", "inferenceAcceleratorOverrides"),
     ],
 )
