@@ -1,7 +1,8 @@
 """Which attributes an instance must have to run a definition (API: TaskDefinition, ``requiresAttributes``).
 
-Time-outs ask for container-ordering, and every pidMode and ipcMode for pid-ipc-namespace-sharing: agents learned each
-pair at once, and Amazon ECS does not tell them apart.
+Time-outs ask for container-ordering: agents learned both at once, and Amazon ECS does not tell them apart. It asks for
+pid-ipc-namespace-sharing for every pidMode and ipcMode; here only what is shared by a task asks for it, because the
+modes host and none are Docker's own, and every agent has them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,7 @@ def _of_task(body: JsonObject) -> Iterator[str]:
         yield f"{OLD}task-iam-role-network-host" if body["networkMode"] == "host" else f"{OLD}task-iam-role"
     if "cpu" in body or "memory" in body:
         yield f"{NEW}task-cpu-mem-limit"
-    if body.get("pidMode") or body.get("ipcMode"):
+    if "task" in (body.get("pidMode"), body.get("ipcMode")):
         yield f"{NEW}pid-ipc-namespace-sharing"
     for volume in body["volumes"]:
         yield from _of_volume(volume)

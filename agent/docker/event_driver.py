@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 from aiodocker.exceptions import DockerError
@@ -60,4 +61,13 @@ class EventDriver:
         theirs = labels.read(actor.get("Attributes") or {})
         if not docker_id or theirs is None or not labels.are_ours(theirs, self._owner()):
             return None
-        return Hint(docker_id=DockerId(docker_id), action=str(event.get("Action", "")))
+        action = str(event.get("Action", ""))
+        return Hint(DockerId(docker_id), action, theirs.task, _ended_well(action, event))
+
+
+def _ended_well(action: str, event: dict[str, Any]) -> datetime | None:
+    """When a container ended with exit code 0, in whole microseconds as an inspect's times; None for other news."""
+    nanoseconds = event.get("timeNano")
+    if action != "die" or event["Actor"]["Attributes"].get("exitCode") != "0" or not isinstance(nanoseconds, int):
+        return None
+    return datetime.fromtimestamp(nanoseconds // 1000 / 1_000_000, UTC)

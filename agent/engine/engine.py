@@ -14,6 +14,7 @@ from agent.engine import (
     admission,
     broken,
     deadlines,
+    facts,
     lifecycle,
     listing,
     ordering,
@@ -36,6 +37,7 @@ from agent.model.events import (
     DeadlinePassed,
     DockerBack,
     DockerLost,
+    EndedWell,
     Event,
     ImagePulled,
     ImageResolved,
@@ -132,6 +134,8 @@ class Engine:
                 return _hear_credentials(draft, event)
             case Observed():
                 return _observe(draft, event)
+            case EndedWell():
+                return _hear_of_an_end(draft, event)
             case Listed():
                 return listing.hear(draft, event)
             case DeadlinePassed():
@@ -255,6 +259,18 @@ def _observe(draft: Draft, event: Observed) -> set[TaskArn]:
     with draft.about(arn):
         draft.put(listing.look(draft, task, event.seen, may_be_late=True))
     return {arn}
+
+
+def _hear_of_an_end(draft: Draft, event: EndedWell) -> set[TaskArn]:
+    task = draft.task(event.task)
+    if task is None or event.task in draft.world.abandoned:
+        return set()
+    with draft.about(event.task):
+        for container in task.containers:
+            if container.docker_id == event.docker_id and (seen := facts.end_of(task, container, event.ended_at)):
+                draft.put(listing.look(draft, task, seen, may_be_late=True))
+                return {event.task}
+    return set()
 
 
 def _settle(draft: Draft, event: ReportsSettled) -> set[TaskArn]:

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from agent.engine import reasons
 from agent.engine.restarts import is_between_runs
-from agent.model.seen import Seen
+from agent.model.seen import Labels, Phase, Seen
 from agent.model.status import Doing, Health, Status
-from agent.model.task import Container, ContainerSpec
+from agent.model.task import Container, ContainerSpec, Task
 
 
 def concerns(container: Container, seen: Seen) -> bool:
@@ -84,6 +84,25 @@ def has_run(container: Container, seen: Seen) -> bool:
     if not concerns(container, seen) or is_of_an_older_run(container, seen):
         return False
     return seen.status is Status.STOPPED and seen.started_at is not None
+
+
+def end_of(task: Task, container: Container, ended_at: datetime) -> Seen | None:
+    """What a look would show of a container whose present run ended with exit code 0; None if it was an older run."""
+    if container.known is not Status.RUNNING or Doing.START in container.in_flight:
+        return None
+    if container.started_at is None or ended_at <= container.started_at:
+        return None
+    labels = Labels("", "", task.arn, container.name, task.spec.family, task.spec.version, run=container.run)
+    return Seen(
+        docker_id=container.docker_id,
+        name="",
+        labels=labels,
+        phase=Phase.EXITED,
+        exit_code=0,
+        created_at=container.created_at,
+        started_at=container.started_at,
+        finished_at=ended_at,
+    )
 
 
 def vanished(container: Container, reason: str) -> Container:

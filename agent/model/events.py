@@ -174,6 +174,21 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedWell:
+    """Docker's event stream says that a container has ended with exit code 0.
+
+    Docker tells so before it answers anybody who asks what became of the container. Any other code may have a reason
+    that only a look shows; 0 has none, so nothing has to wait for the look.
+    """
+
+    task: TaskArn
+    docker_id: DockerId
+    ended_at: datetime
+    at: datetime
+    cause: str = "docker die"
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """What Docker showed under our label, applied whole. Says nothing of what moved since it was `asked` for.
 
@@ -238,6 +253,7 @@ Event = (
     | ActBroke
     | TaskBroke
     | Observed
+    | EndedWell
     | Listed
     | DeadlinePassed
     | DockerLost

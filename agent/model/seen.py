@@ -93,6 +93,9 @@ class Hint:
 
     docker_id: DockerId
     action: str
+    task: TaskArn = TaskArn("")  # noqa: RUF009 -- a NewType call is the value itself
+    ended_well: datetime | None = None
+    """When the container ended, if it did with exit code 0: then a look could tell no more."""
 
 
 @dataclass(frozen=True, slots=True)

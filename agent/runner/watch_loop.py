@@ -13,7 +13,7 @@ import structlog
 from agent.engine.engine import Engine
 from agent.model.clock import Clock
 from agent.model.errors import AgentError
-from agent.model.events import DockerBack, DockerLost, Listed, Observed
+from agent.model.events import DockerBack, DockerLost, EndedWell, Listed, Observed
 from agent.model.names import DockerId
 from agent.model.seen import Hint, Seen
 from agent.model.status import Doing
@@ -90,6 +90,8 @@ class Watcher:
     async def _look_at(self, hint: Hint) -> None:
         if hint.action == "start" and self._is_starting(hint.docker_id):
             return  # the start's own answer brings the look with it
+        if hint.ended_well is not None:  # who waits for that goes on while Docker still tidies up behind it
+            self._runner.post(EndedWell(hint.task, hint.docker_id, hint.ended_well, self._clock()))
         async with self._looks:
             try:
                 seen = await self._containers.inspect(hint.docker_id)

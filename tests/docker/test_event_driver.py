@@ -41,13 +41,36 @@ def test_hints_tell_of_create_start_die_and_destroy_and_of_nothing_else(owner: I
             await room.containers.kill(made)
             await room.containers.remove(made, force=True)
 
-        assert hints == [Hint(made, action) for action in ("create", "start", "die", "destroy")]
+        assert [(hint.docker_id, hint.action) for hint in hints] == [
+            (made, action) for action in ("create", "start", "die", "destroy")
+        ]
+        assert not any(hint.ended_well for hint in hints), "it was killed"
 
     async def told() -> None:
         async with a_room(owner) as room:
             await story(room)
 
     asyncio.run(told())
+
+
+def test_a_container_that_ends_with_exit_code_0_says_when(owner: Identity) -> None:
+    async def story() -> None:
+        async with a_room(owner) as room:
+            opened, hints = asyncio.Event(), list[Hint]()
+            async with asyncio.timeout(20), asyncio.TaskGroup() as jobs:
+                jobs.create_task(gather(room.events, opened, hints, "die"))
+                await opened.wait()
+                act = an_act("true")
+                made = await room.containers.create(act)
+                await room.containers.start(made)
+            seen = await room.containers.inspect(made)
+            assert seen is not None
+            assert seen.started_at is not None
+            assert hints[-1].task == act.task
+            assert hints[-1].ended_well is not None
+            assert seen.started_at < hints[-1].ended_well
+
+    asyncio.run(story())
 
 
 def test_a_health_check_that_passes_is_a_hint_and_its_runs_are_none(owner: Identity) -> None:
@@ -63,7 +86,7 @@ def test_a_health_check_that_passes_is_a_hint_and_its_runs_are_none(owner: Ident
                 await room.containers.start(made)
             seen = await room.containers.inspect(made)
 
-        assert hints == [Hint(made, action) for action in ("create", "start", "health_status: healthy")]
+        assert [hint.action for hint in hints] == ["create", "start", "health_status: healthy"]
         assert seen is not None
         assert (seen.health, seen.health_output) == (Health.HEALTHY, "fine\n")
 

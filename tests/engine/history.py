@@ -59,6 +59,7 @@ class History:
             (4, 1, world.go_on_listing),
             (3, 1, world.follow_hint),
             (3, 1, world.deliver_look),
+            (2, 2, world.hear_of_an_end),
             (3, 3, self.stop),
             (3, 8, self.lose_an_answer),
             (3, 8, self.fail_an_act),

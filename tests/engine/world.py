@@ -28,6 +28,7 @@ from agent.model.events import (
     DeadlinePassed,
     DockerBack,
     DockerLost,
+    EndedWell,
     Event,
     Fault,
     ImagePulled,
@@ -236,6 +237,14 @@ class World(Road):
             look = self.docker.inspect(docker_id)
             if look is not None:
                 self.looks.append(look)
+
+    def hear_of_an_end(self) -> None:
+        """The stream says that a container has ended with exit code 0; sooner or later than any look, or twice."""
+        ended = [one for one in self.docker.containers.values() if one.exit_code == 0 and one.finished_at is not None]
+        if ended:
+            one = self.tape.pick(ended)
+            assert one.finished_at is not None
+            self.hear(EndedWell(one.labels.task, one.docker_id, one.finished_at, self.now))
 
     def deliver_look(self) -> None:
         if self.looks:

@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from agent.engine.engine import Engine
 from agent.model.decision import Decision
 from agent.model.errors import TryAgain
-from agent.model.events import DockerBack, DockerLost, Event, Listed, Observed
+from agent.model.events import DockerBack, DockerLost, EndedWell, Event, Listed, Observed
 from agent.model.names import DockerId
 from agent.model.saved import Saved
 from agent.model.seen import Hint, Phase, Seen, Summary
 from agent.model.status import Status
 from agent.runner.loop import Runner
 from agent.runner.watch_loop import FIRST_RETRY, Watcher
-from tests.engine.rows import ARN, RULES, T0, Play, seen
+from tests.engine.rows import ARN, RULES, T0, Play, after, seen
 from tests.runner.test_perform import Docker
 
 
@@ -125,6 +125,18 @@ def test_a_hint_makes_us_look_at_its_container() -> None:
         docker.hints.put_nowait(Hint(DockerId("id-app"), "die"))
         await until(runner, lambda: engine.tasks[ARN]["app"].exit_code == 3)
         assert Observed in runner.kinds()
+
+    play(Streaming(seen()), story)
+
+
+def test_an_end_with_exit_code_0_is_told_before_docker_has_answered_the_look() -> None:
+    async def story(docker: Streaming, runner: Listening, engine: Engine) -> None:
+        await until(runner, lambda: Listed in runner.kinds())
+        docker.hints.put_nowait(Hint(DockerId("id-app"), "die", ARN, after(3)))
+        await until(runner, lambda: engine.tasks[ARN]["app"].exit_code == 0)
+        assert engine.tasks[ARN]["app"].finished_at == after(3)
+        assert EndedWell in runner.kinds()
+        await until(runner, lambda: Observed in runner.kinds())  # and Docker is looked at all the same
 
     play(Streaming(seen()), story)
 

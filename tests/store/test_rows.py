@@ -113,10 +113,14 @@ def _is_required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+USERS = ("environment", "options", "labels")
+"""Fields whose keys are the user's own."""
+
+
 def _with_more(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
     """The document as a later program would write it: one more field in every object that is not the user's."""
     if isinstance(value, dict):
-        ours = {key: inner if key in ("environment", "options", "labels") else _with_more(inner) for key, inner in value.items()}
+        ours = {key: inner if key in USERS else _with_more(inner) for key, inner in value.items()}
         return {**ours, "later": {"x": [1]}}
     if isinstance(value, list):
         return [_with_more(inner) for inner in value]

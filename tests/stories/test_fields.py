@@ -19,7 +19,7 @@ MIB = 1 << 20
 SECOND = 1_000_000_000
 STAYS = ["sh", "-c", "exec sleep 600"]
 DRIVERS = ["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk"]
-BY_THE_OPERATOR = {"ecs.capability.pid-ipc-namespace-sharing": "", "ecs.capability.efs": ""}
+BY_THE_OPERATOR = {"ecs.capability.efs": ""}
 """What the agent does not promise by itself: an operator who knows what he does may."""
 
 
