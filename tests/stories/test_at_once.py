@@ -112,7 +112,7 @@ def test_what_waits_for_a_container_is_asked_of_docker_at_once(
     names = [f"{condition.lower()}-{number}" for number in range(EDGES[condition] + 1)]
     waits = {name: [{"containerName": before, "condition": condition}] for before, name in pairwise(names)}
     check = {"healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 5}} if condition == "HEALTHY" else {}
-    script = "true" if condition == "SUCCESS" else STAYS
+    script = "sleep 0.5" if condition == "SUCCESS" else STAYS
     chain = [sh(name, script, essential=False, dependsOn=waits.get(name, []), **check) for name in names]
     task = house.run(house.define(f"chain-{condition.lower()}", *chain, sh("main", STAYS)))
     until(lambda: shown(house, task, names[-1])["lastStatus"] != "PENDING", "the whole chain to have started", 60)
