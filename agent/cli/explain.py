@@ -77,9 +77,12 @@ def _ask(task: str, place: Path) -> Answer:
     try:
         connection.request("GET", f"/v1/tasks/{quote(task, safe=':/')}")
         response = connection.getresponse()
-        answer: Answer = json.loads(response.read())
+        body = response.read()
     finally:
         connection.close()
+    if response.getheader("Content-Type", "").partition(";")[0] != "application/json":
+        raise NoAnswer(f"{task!r}: the agent takes this for no task: {response.status} {response.reason}")
+    answer: Answer = json.loads(body)
     if response.status != http.HTTPStatus.OK:
         also = "".join(f"\n  {arn}" for arn in answer.get("matches", ()))
         raise NoAnswer(f"{task}: {answer.get('error', response.reason)}{also}")

@@ -41,7 +41,10 @@ def _reported(task: Mapping[str, Any]) -> str:
         return "what ECS has acknowledged cannot be read from the journal"
     if waiting:
         return f"{waiting} report{'s' * (waiting != 1)} to ECS not acknowledged yet; the last says {task['told']}"
-    return f"ECS has been told {task['told']}" if task["told"] != "NONE" else "ECS has not been told anything yet"
+    if task["told"] != "NONE":
+        return f"ECS has been told {task['told']}"
+    told = ", ".join(f"{one['name']} {one['told']}" for one in task["containers"] if one["told"] != "NONE")
+    return f"ECS has been told {told}, and nothing of the task yet" if told else "ECS has not been told anything yet"
 
 
 def _container(container: Mapping[str, Any]) -> Iterator[Line]:

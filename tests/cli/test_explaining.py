@@ -41,6 +41,11 @@ def test_what_is_waited_for_is_printed_and_how_far_it_has_come() -> None:
     assert text.splitlines()[-1].endswith("app: PullImage app:1")
 
 
+def test_what_ecs_knows_of_containers_alone_is_printed() -> None:
+    text = said(a_task(Container("app", Status.RUNNING, told=Status.RUNNING)))
+    assert "ECS has been told app RUNNING, and nothing of the task yet" in text
+
+
 def test_reports_that_wait_are_printed_with_their_number() -> None:
     row = OutboxRow(1, TaskReport(ARN, Status.STOPPED, True, T0))  # noqa: FBT003
     assert "1 report to ECS not acknowledged yet; the last says STOPPED" in said(ended(), unsent=(row,))

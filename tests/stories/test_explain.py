@@ -49,6 +49,14 @@ def test_a_task_that_nobody_knows_is_an_error(house: House) -> None:
     assert "nobody: this agent knows no such task" in read.stderr
 
 
+def test_what_can_be_no_name_of_a_task_is_an_error(house: House) -> None:
+    for words in ("", "/", "x" * 20000):
+        read = explain(words, "--data-dir", house.agent_data)
+        assert (read.returncode, read.stdout) == (1, "")
+        assert "Traceback" not in read.stderr
+        assert "no task" in read.stderr or "no such task" in read.stderr
+
+
 def test_an_agent_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     read = explain("nobody", "--data-dir", tmp_path)
     assert (read.returncode, read.stdout) == (1, "")
