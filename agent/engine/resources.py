@@ -49,6 +49,8 @@ def is_ready(draft: Draft, task: Task, spec: ContainerSpec, container: Container
             return _may_pull(draft, task, spec)
         case Status.PULLED:
             return ready_for(task, spec)
+        case Status.CREATED:
+            return _is_there(task, ResourceKind.CGROUP)
         case _:
             return True
 
@@ -81,12 +83,19 @@ def _is_there(task: Task, kind: ResourceKind, name: str = "") -> bool:
 
 
 def after_start(task: Task) -> Task:
-    """The row of *task* in a new process: answers to acts are lost, and so are values, which are in memory only."""
-    needs_values = task.wanted is not Status.STOPPED and any(c.known < Status.RUNNING for c in task.containers)
+    """The row of *task* in a new process: answers to acts are lost, and so are values, which are in memory only.
+
+    A host that was started anew has forgotten its cgroups: before a container starts, its limits are set once more.
+    """
+    is_wanted = task.wanted is not Status.STOPPED
+    needs_values = is_wanted and any(c.known < Status.RUNNING for c in task.containers)
+    needs_limits = needs_values or (is_wanted and any(spec.restart for spec in task.spec.containers))
 
     def begin(one: Resource) -> Resource:
         if one.kind is ResourceKind.VALUES and one.known is ResourceStatus.READY and needs_values:
             return replace(one, known=ResourceStatus.NONE)
+        if one.kind is ResourceKind.CGROUP and one.known is ResourceStatus.READY and needs_limits:
+            return replace(one, known=ResourceStatus.NONE, doing=ResourceDoing.PREPARE, lost=True)
         return replace(one, lost=one.doing is not None)
 
     return replace(task, resources=tuple(begin(one) for one in task.resources))

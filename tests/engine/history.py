@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from agent.engine import resources
 from agent.engine.engine import Engine
 from agent.model.acts import PullImage
 from agent.model.events import DeadlinePassed, Fault
@@ -338,4 +339,5 @@ class History:
                 things = world.host.left_of(arn, frozenset({POOL.name}))
                 assert not things, f"{things} is left of {arn}"
         restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values())
-        assert dict(restarted.tasks) == dict(world.engine.tasks), "the rows on disk are the engine's"
+        rows = {arn: resources.after_start(task) for arn, task in world.engine.tasks.items()}
+        assert dict(restarted.tasks) == rows, "the rows on disk are the engine's"

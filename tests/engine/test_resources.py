@@ -33,11 +33,12 @@ from agent.model.events import (
     ResourceReady,
 )
 from agent.model.names import Image
-from agent.model.parts import Mount, Registry, RegistryAuth, Scope, Secret, Volume, VolumeKind
+from agent.model.parts import Mount, Registry, RegistryAuth, RestartPolicy, Scope, Secret, Volume, VolumeKind
 from agent.model.rules import Rules
+from agent.model.seen import Phase
 from agent.model.status import ResourceDoing, ResourceKind, ResourceStatus, Status
 from agent.model.task import ContainerSpec, TaskSpec
-from tests.engine.rows import ARN, RULES, T0, Play, listed, spec
+from tests.engine.rows import ARN, RULES, T0, Play, after, listed, seen, spec
 
 LIMITED = replace(RULES, task_limits=True)
 DATA = Volume("data")
@@ -191,6 +192,42 @@ def test_after_a_restart_what_was_on_its_way_is_done_again_once_the_first_listin
     play.assign(mounting())
     again = Play(play.task, heard=False)
     assert kinds(again.hear(listed())) == [CreateVolume, PullImage]
+
+
+def test_limits_are_set_anew_after_a_restart_before_anything_starts_for_the_host_may_have_forgotten_them() -> None:
+    play = Play(rules=LIMITED)
+    play.assign(having(asking()))
+    ready(play, CreateCgroup)
+    play.pulled()
+    play.created()
+    again = Play(play.task, heard=False, rules=LIMITED)
+    assert kinds(again.hear(listed(seen(Phase.CREATED)))) == [CreateCgroup]
+    assert kinds(ready(again, CreateCgroup)) == [StartContainer]
+    again.started()
+    assert kinds(Play(again.task, heard=False, rules=LIMITED).hear(listed(seen()))) == []
+
+
+def test_limits_are_set_anew_for_what_a_policy_starts_again() -> None:
+    play = Play(rules=LIMITED)
+    play.assign(having(asking(restart=RestartPolicy(attempt_period=0))))
+    ready(play, CreateCgroup)
+    play.pulled()
+    play.created()
+    play.started()
+    again = Play(play.task, heard=False, rules=LIMITED)
+    ended = seen(Phase.EXITED, exit_code=255, finished_at=after(1))
+    assert kinds(again.hear(listed(ended))) == [CreateCgroup]
+    assert kinds(ready(again, CreateCgroup)) == [StartContainer]
+
+
+def test_a_cgroup_that_was_there_before_a_restart_is_removed_though_it_was_not_made_anew() -> None:
+    play = Play(rules=LIMITED)
+    play.assign(having(asking()))
+    ready(play, CreateCgroup)
+    again = Play(play.task, heard=False, rules=LIMITED)
+    again.stop()
+    again.hear(listed())
+    assert kinds(over(again)) == [RemoveCgroup]
 
 
 def test_an_answer_that_nobody_waits_for_any_more_says_nothing() -> None:
