@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -58,6 +59,7 @@ class ContainerDriver:
         self._create_bound = create_timeout.total_seconds()
         self._start_bound = start_timeout.total_seconds()
         self._ipv6_bindings = ipv6_bindings
+        self._asking: dict[Image, asyncio.Future[Collection[str]]] = {}
 
     @classmethod
     def of(cls, engine: DockerEngine, settings: Settings, owner: Callable[[], Identity], host: Surroundings) -> Self:
@@ -159,13 +161,26 @@ class ContainerDriver:
     async def _environment_of_image(self, act: CreateContainer, values: ContainerValues) -> Collection[str]:
         """The image's own variables where the body depends on them; none of an image that is not there.
 
-        Asked every time: what a tag names may be another image by now.
+        Asked anew each time, for what a tag names may be another image by now; those who ask while Docker is being
+        asked already share the answer.
         """
-        if not environment.asks_image(act, values, self._host) or not _may_be_there(act.spec.image):
+        image = act.spec.image
+        if not environment.asks_image(act, values, self._host) or not _may_be_there(image):
             return ()
+        if (asking := self._asking.get(image)) is None:
+            asking = self._asking[image] = asyncio.ensure_future(self._environment_in(image))
+            asking.add_done_callback(partial(self._answered, image))
+        return await asyncio.shield(asking)
+
+    def _answered(self, image: Image, asking: "asyncio.Future[Collection[str]]") -> None:
+        del self._asking[image]
+        if not asking.cancelled():
+            asking.exception()  # whoever asked is told; there may be nobody left
+
+    async def _environment_in(self, image: Image) -> Collection[str]:
         try:
             async with self._engine.call(_INSPECT) as client:
-                found = await client.images.inspect(act.spec.image)
+                found = await client.images.inspect(image)
         except DockerError as error:
             if error.status == _NOT_FOUND:
                 return ()

@@ -88,8 +88,8 @@ class Watcher:
             self._runner.post(DockerLost(self._clock()))
 
     async def _look_at(self, hint: Hint) -> None:
-        if hint.action == "start" and self._is_starting(hint.docker_id):
-            return  # the start's own answer brings the look with it
+        if self._is_expected(hint):
+            return
         if hint.ended_well is not None:  # who waits for that goes on while Docker still tidies up behind it
             self._runner.post(EndedWell(hint.task, hint.docker_id, hint.ended_well, self._clock()))
         async with self._looks:
@@ -104,9 +104,17 @@ class Watcher:
         else:
             self._runner.post(Observed(seen, self._clock(), f"docker {hint.action}"))
 
-    def _is_starting(self, docker_id: DockerId) -> bool:
-        rows = (c for task in self._engine.tasks.values() for c in task.containers)
-        return any(c.docker_id == docker_id and Doing.START in c.in_flight for c in rows)
+    def _is_expected(self, hint: Hint) -> bool:
+        """Does an act's own answer bring what a look would show? One whose answer is lost brings a listing."""
+        task = self._engine.tasks.get(hint.task)
+        rows = task.containers if task is not None else ()
+        match hint.action:
+            case "create":
+                return any(not c.docker_id and Doing.CREATE in c.in_flight for c in rows)
+            case "start":
+                return any(c.docker_id == hint.docker_id and Doing.START in c.in_flight for c in rows)
+            case _:
+                return False
 
     async def _list_for_ever(self) -> None:
         while True:

@@ -2,7 +2,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
 from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.identity import Identity
-from agent.model.names import DockerId
+from agent.model.names import DockerId, Image
 from agent.model.seen import Phase, Seen, Summary
 from agent.model.status import Status
 from agent.model.task import Binding, Lease, Transport
@@ -582,5 +582,26 @@ def test_without_docker_acts_are_unknown_and_looks_may_be_taken_again(owner: Ide
                 await containers.inspect(NO_SUCH)
             with pytest.raises(TryAgain):
                 await containers.listing()
+
+    asyncio.run(story())
+
+
+def test_those_who_create_at_once_share_one_question_about_their_image(owner: Identity) -> None:
+    class Counting(ContainerDriver):
+        asked = 0
+
+        async def _environment_in(self, image: Image) -> Collection[str]:
+            self.asked += 1
+            return await super()._environment_in(image)
+
+    async def story() -> None:
+        async with DockerEngine.connect() as engine:
+            driver = Counting(engine, lambda: owner, Surroundings(region="us-east-1"))
+            made = await asyncio.gather(*(driver.create(an_act()) for _ in range(4)))
+            assert driver.asked == 1
+            made.append(await driver.create(an_act()))
+            assert driver.asked == 2  # what the tag names may be another image by now
+            for one in made:
+                await driver.remove(one, force=True)
 
     asyncio.run(story())

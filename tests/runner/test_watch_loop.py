@@ -4,14 +4,24 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from agent.engine.engine import Engine
 from agent.model.decision import Decision
 from agent.model.errors import TryAgain
-from agent.model.events import DockerBack, DockerLost, EndedWell, Event, Listed, Observed
-from agent.model.names import DockerId
+from agent.model.events import (
+    DockerBack,
+    DockerLost,
+    EndedWell,
+    Event,
+    ImagePulled,
+    Listed,
+    Observed,
+    TaskAssigned,
+)
+from agent.model.names import DockerId, Image
 from agent.model.saved import Saved
 from agent.model.seen import Hint, Phase, Seen, Summary
-from agent.model.status import Status
+from agent.model.status import Doing, Status
+from agent.model.task import ImageSource
 from agent.runner.loop import Runner
 from agent.runner.watch_loop import FIRST_RETRY, Watcher
-from tests.engine.rows import ARN, RULES, T0, Play, after, seen
+from tests.engine.rows import ARN, OTHER, RULES, T0, Play, after, seen, spec
 from tests.runner.test_perform import Docker
 
 
@@ -137,6 +147,21 @@ def test_an_end_with_exit_code_0_is_told_before_docker_has_answered_the_look() -
         assert engine.tasks[ARN]["app"].finished_at == after(3)
         assert EndedWell in runner.kinds()
         await until(runner, lambda: Observed in runner.kinds())  # and Docker is looked at all the same
+
+    play(Streaming(seen()), story)
+
+
+def test_what_a_create_that_is_on_its_way_will_answer_is_not_looked_at() -> None:
+    async def story(docker: Streaming, runner: Listening, engine: Engine) -> None:
+        await until(runner, lambda: Listed in runner.kinds())
+        await runner.submit(TaskAssigned(spec(OTHER), T0, "0" * 40), ImagePulled(ImageSource(Image("app:1")), T0))
+        await until(runner, lambda: Doing.CREATE in engine.tasks[OTHER]["app"].doing)
+        docker.shown[DockerId("id-other")] = seen(Phase.CREATED, arn=OTHER)
+        docker.hints.put_nowait(Hint(DockerId("id-other"), "create", OTHER))
+        docker.hints.put_nowait(Hint(DockerId("id-app"), "die", ARN))
+        await until(runner, lambda: Observed in runner.kinds())
+        assert runner.kinds().count(Observed) == 1
+        assert not engine.tasks[OTHER]["app"].docker_id
 
     play(Streaming(seen()), story)
 
