@@ -43,7 +43,7 @@ Acting = CreateCgroup | CreateVolume | FetchValues | RemoveCgroup | RemoveVolume
 
 
 def is_ready(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> bool:
-    """Is everything there that the container's next act needs, a pull or a create?"""
+    """Is everything there that the container's next act needs, a pull, a create or a start?"""
     match container.known:
         case Status.NONE:
             return _may_pull(draft, task, spec)
@@ -64,13 +64,10 @@ def _may_pull(draft: Draft, task: Task, spec: ContainerSpec) -> bool:
 
 
 def ready_for(task: Task, spec: ContainerSpec) -> bool:
-    """Is everything there that *spec* needs to be created?"""
+    """Is everything there that *spec* needs to be created? A start alone needs the cgroup, which may still come."""
     wants_values = bool(spec.secrets or spec.environment_files)
-    return (
-        _is_there(task, ResourceKind.CGROUP)
-        and all(_is_there(task, ResourceKind.VOLUME, mount.volume) for mount in spec.mounts)
-        and (not wants_values or _is_there(task, ResourceKind.VALUES))
-    )
+    has_volumes = all(_is_there(task, ResourceKind.VOLUME, mount.volume) for mount in spec.mounts)
+    return has_volumes and (not wants_values or _is_there(task, ResourceKind.VALUES))
 
 
 def _is_there(task: Task, kind: ResourceKind, name: str = "") -> bool:

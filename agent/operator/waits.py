@@ -49,6 +49,8 @@ def of_container(task: Task, spec: ContainerSpec, container: Container, pulls: M
         yield from _before_its_stop(task, container)
     elif container.known < Status.CREATED and task.admitted is not None:
         yield from _before_its_creation(task, spec)
+    elif container.known is Status.CREATED:
+        yield from (_thing(one) for one in task.resources if _is_missing(one) and one.kind is ResourceKind.CGROUP)
 
 
 def _pull(spec: ContainerSpec, progress: Progress | None) -> str:
@@ -61,10 +63,18 @@ def _pull(spec: ContainerSpec, progress: Progress | None) -> str:
 
 def _before_its_creation(task: Task, spec: ContainerSpec) -> Iterator[str]:
     for resource in task.resources:
-        if resource.known is ResourceStatus.NONE and _needs(spec, resource):
-            again = f", again at {resource.wake_at.isoformat()}" if resource.wake_at is not None else ""
-            yield _KINDS.get(resource.kind, f"volume {resource.name}") + again
+        if _is_missing(resource) and _needs(spec, resource):
+            yield _thing(resource)
     yield from _others(task, spec)
+
+
+def _is_missing(resource: Resource) -> bool:
+    return resource.known is ResourceStatus.NONE
+
+
+def _thing(resource: Resource) -> str:
+    again = f", again at {resource.wake_at.isoformat()}" if resource.wake_at is not None else ""
+    return _KINDS.get(resource.kind, f"volume {resource.name}") + again
 
 
 def _needs(spec: ContainerSpec, resource: Resource) -> bool:
@@ -75,7 +85,7 @@ def _needs(spec: ContainerSpec, resource: Resource) -> bool:
             has_login = spec.registry is not None and spec.registry.kind is Registry.ASM
             return bool(spec.secrets or spec.environment_files or has_login)
         case ResourceKind.CGROUP:
-            return True
+            return False  # nothing but a start needs it
 
 
 def _others(task: Task, spec: ContainerSpec) -> Iterator[str]:

@@ -35,7 +35,7 @@ from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
 from agent.model.seen import Seen, Summary
-from agent.model.status import Status
+from agent.model.status import ResourceKind, Status
 from agent.model.task import Task, TaskSpec, Tombstone
 from tests.engine.sim_docker import SimDocker
 from tests.engine.sim_host import SimHost
@@ -185,6 +185,8 @@ class Road:
                 self.flights.append(Flight(act))
             if isinstance(act, CreateContainer):
                 self.host.check_needs(act)
+            if isinstance(act, StartContainer) and has_cgroup(self.engine.tasks.get(act.task)):
+                self.host.check_limits(act)
             if isinstance(act, ContainerAct | ResourceAct):
                 self.acts[act.task] += 1
 
@@ -227,3 +229,8 @@ class Road:
     def now(self) -> datetime:
         self.docker.tick(timedelta(milliseconds=1))
         return self.docker.now
+
+
+def has_cgroup(task: Task | None) -> bool:
+    """Was the task given a cgroup of its own? One that was rebuilt from labels has none."""
+    return task is not None and any(one.kind is ResourceKind.CGROUP for one in task.resources)

@@ -8,9 +8,10 @@ from agent.model.acts import (
     RemoveCgroup,
     RemoveVolume,
     ResourceAct,
+    StartContainer,
 )
 from agent.model.errors import TryAgain
-from agent.model.names import TaskArn
+from agent.model.names import TaskArn, task_id
 from agent.model.parts import Secret
 from tests.engine.sim_docker import SimDocker
 
@@ -48,10 +49,15 @@ class SimHost:
 
     def check_needs(self, act: CreateContainer) -> None:
         """A container is created when all is there that it needs, and not before."""
-        names = [bind.partition(":")[0] for bind in act.wiring.binds] + [act.wiring.cgroup_parent]
+        names = [bind.partition(":")[0] for bind in act.wiring.binds]
         missing = [name for name in names if name and name not in self.made]
         assert not missing, f"{act.container} is created before {missing}"
         assert not act.spec.secrets or act.task in self.vault, f"{act.container} is created before its values are there"
+
+    def check_limits(self, act: StartContainer) -> None:
+        """A container starts in the cgroup of its task, once that has its limits."""
+        path = f"/ecs/{task_id(act.task)}"
+        assert path in self.made, f"{act.container} is started before {path} is there"
 
     def crash(self) -> None:
         """The agent dies, and with it what it had in memory."""

@@ -103,6 +103,14 @@ def test_a_container_is_created_when_the_last_thing_it_needs_is_there() -> None:
     assert kinds(ready(play, CreateVolume)) == [CreateContainer]
 
 
+def test_a_container_is_created_beside_the_cgroup_and_started_in_it() -> None:
+    play = Play(rules=LIMITED)
+    play.assign(having(asking()))
+    assert kinds(play.pulled()) == [CreateContainer]
+    assert play.created().acts == ()
+    assert kinds(ready(play, CreateCgroup)) == [StartContainer]
+
+
 def test_a_container_waits_for_its_own_volumes_and_values_only() -> None:
     side = ContainerSpec("side", Image("app:1"))
     play = Play()

@@ -80,7 +80,9 @@ def test_a_container_waits_for_the_things_that_it_needs_and_for_no_others() -> N
         Resource(ResourceKind.VALUES),
     )
     task = replace(a_task(Container("app"), spec=spec), resources=resources)
-    assert of_app(task) == ["volume mine", "the task's cgroup, again at 2026-01-01T00:00:01+00:00"]
+    assert of_app(task) == ["volume mine"]
+    made = replace(a_task(Container("app", CREATED), spec=spec), resources=resources)
+    assert of_app(made) == ["the task's cgroup, again at 2026-01-01T00:00:01+00:00"]
     with_secret = replace(a_task(Container("app"), spec=APP), resources=resources[3:])
     assert of_app(with_secret) == ["secrets, environment files or logins to be fetched"]
 
