@@ -22,6 +22,8 @@ HEALTH_OF_DOCKER = "docker"
 CONDITIONS = tuple(one for one in Condition if one is not Condition.CREATE)
 MEBIBYTE = 1 << 20
 LAST_PORT = 65535
+LONGEST = 10 * 365 * 86400.0
+"""Seconds that are as good as for ever, and still make a date when they are added to one."""
 
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
@@ -87,7 +89,7 @@ def _reservation(docker: acs_parts.DockerConfig, path: str) -> int:
 
 def _seconds(given: int | None) -> float | None:
     """A time limit; 0 is none of its own."""
-    return float(given) if given else None
+    return min(float(given), LONGEST) if given else None
 
 
 def _port(mapping: acs_parts.PortMapping, path: str) -> PortMapping:
@@ -138,4 +140,4 @@ def _restart(asked: acs_parts.RestartPolicy | None) -> RestartPolicy | None:
     codes = tuple(asked.ignored_exit_codes or ())
     if asked.restart_attempt_period is None:
         return RestartPolicy(codes)
-    return RestartPolicy(codes, float(asked.restart_attempt_period))
+    return RestartPolicy(codes, min(float(asked.restart_attempt_period), LONGEST))

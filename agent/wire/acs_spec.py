@@ -3,8 +3,6 @@
 Read task by task: what is wrong with one is said of that one alone, as BadInput with the field's own name.
 """
 
-import math
-
 import msgspec
 
 from agent.model.credentials import RoleCredentials
@@ -23,6 +21,7 @@ EXECUTION_ROLE = "TaskExecution"
 NETWORK_MODES = ("awsvpc", "bridge", "host", "none")
 PID_MODES = ("", "host", "task")
 IPC_MODES = ("", "host", "none", "task")
+MOST_PROCESSORS = 1 << 20
 """All that the protocol knows; what this agent does not have is refused before these are read."""
 
 WANTED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED", "DEAD": "STOPPED"}
@@ -110,7 +109,7 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
         family=task.family or "",
         version=task.version or "",
         containers=containers,
-        cpu=_finite(task.cpu or 0.0, "cpu"),
+        cpu=_processors(task.cpu or 0.0, "cpu"),
         memory=task.memory or 0,
         network_mode=_one_of(task.network_mode or "bridge", NETWORK_MODES, "networkMode"),
         pid_mode=_one_of(task.pid_mode or "", PID_MODES, "pidMode"),
@@ -144,7 +143,7 @@ def _one_of(word: str, words: tuple[str, ...], path: str) -> str:
     return word
 
 
-def _finite(number: float, path: str) -> float:
-    if not math.isfinite(number):
-        raise BadInput(path, "must be a finite number")
+def _processors(number: float, path: str) -> float:
+    if not number <= MOST_PROCESSORS:
+        raise BadInput(path, f"must be a number of processors, {MOST_PROCESSORS} at most")
     return number

@@ -58,6 +58,11 @@ def test_overrides_may_replace_the_command(overrides: str | None, command: str) 
     assert read_spec(raw(a_task_with(overrides=overrides))).containers[0].command[0] == command
 
 
+def test_no_task_asks_for_more_processors_than_anybody_has() -> None:
+    with pytest.raises(BadInput, match=r"cpu: must be a number of processors, 1048576 at most"):
+        read_spec(raw(a_task(cpu=1e308)))
+
+
 def test_a_stop_timeout_of_zero_leaves_it_to_the_agents_setting() -> None:
     assert read_spec(raw(a_task_with(stopTimeout=0))).containers[0].stop_timeout is None
 

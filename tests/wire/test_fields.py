@@ -40,6 +40,7 @@ WEB = ContainerSpec("web", Image("nginx:1.27"))
 SIDE = ContainerSpec("side", Image("busybox"))
 SPEC = TaskSpec(TaskArn(ARN), "shop", "7", (WEB, SIDE))
 
+TEN_YEARS = 10 * 365 * 86400.0
 FILE = "arn:aws:s3:::conf/web.env"
 SSM = "arn:aws:ssm:us-west-2:111122223333:parameter/pw"
 
@@ -121,6 +122,12 @@ def test_a_bare_task_has_the_defaults() -> None:
         ),
         ('"startTimeout":90', replace(WEB, start_timeout=90.0)),
         ('"stopTimeout":45', replace(WEB, stop_timeout=45.0)),
+        ('"startTimeout":1000000000000000', replace(WEB, start_timeout=TEN_YEARS)),
+        ('"stopTimeout":9223372036854775807', replace(WEB, stop_timeout=TEN_YEARS)),
+        (
+            '"restartPolicy":{"enabled":true,"restartAttemptPeriod":1000000000000000}',
+            replace(WEB, restart=RestartPolicy((), TEN_YEARS)),
+        ),
         ('"restartPolicy":{"enabled":true}', replace(WEB, restart=RestartPolicy((), 300.0))),
         (
             '"restartPolicy":{"enabled":true,"ignoredExitCodes":[0,42],"restartAttemptPeriod":60}',
