@@ -32,7 +32,8 @@ from agent.model.task import Container, Task
 TRIES = 5
 """How often an act that fails for a while is tried before it is given up. Stops, kills and removals never are."""
 
-LACKS_IMAGE = ("no such image", "invalid reference format")
+NO_IMAGE = "no such image"
+LACKS_IMAGE = (NO_IMAGE, "invalid reference format")
 """Words of Docker's refusal to create for which the pull has the better reason."""
 
 
@@ -117,11 +118,21 @@ def _act_failed(draft: Draft, event: ActFailed, act: ContainerAct) -> set[TaskAr
     is_new = container.wanted is Status.RUNNING and container.known < Status.RUNNING and not is_between_runs(container)
     if event.fault is Fault.PORT_TAKEN and is_new:
         container = _other_ports(container, event.port)
+    elif _has_lost_its_image(event, container):
+        container = replace(container, known=Status.NONE, run=container.run + 1, tries=0)
     elif _is_worth_another_try(event.fault, act, container):
         container = replace(container, tries=container.tries + 1, wake_at=draft.at + due.back_off(container.tries))
     elif container.known is not Status.STOPPED:
         container = _given_up(act, container, event.reason)
     return _put(draft, task, container)
+
+
+def _has_lost_its_image(event: ActFailed, container: Container) -> bool:
+    """Was an image removed that had been fetched, as while its container waited for others? It is fetched once more."""
+    is_first = container.run == 1 and not container.pull_reason and not container.doing
+    is_asked = container.known is Status.PULLED and container.wanted is Status.RUNNING
+    lacks = isinstance(event.act, CreateContainer) and event.fault is Fault.GIVE_UP and NO_IMAGE in event.reason.lower()
+    return is_first and is_asked and lacks
 
 
 def _is_worth_another_try(fault: Fault, act: ContainerAct, container: Container) -> bool:

@@ -128,3 +128,25 @@ def test_a_digest_that_was_told_is_not_told_again_after_a_restart() -> None:
 
 def test_a_pull_that_fails_for_nobody_is_nothing() -> None:
     assert Play().hear(ActFailed(PullImage(APP), Fault.GIVE_UP, REASON, T0)).changes_nothing
+
+
+def test_an_image_that_is_removed_before_its_container_is_made_is_fetched_once_more() -> None:
+    play = Play()
+    play.assign()
+    play.pulled()
+    missing = "CannotCreateContainerError: No such image: app:1"
+    decision = play.fail(CreateContainer, Fault.GIVE_UP, missing)
+    assert [type(act) for act in decision.acts] == [PullImage]
+    assert (play.app.known, play.app.reason) == (Status.NONE, "")
+    play.pulled()
+    play.fail(CreateContainer, Fault.GIVE_UP, missing)
+    assert (play.app.known, play.app.reason) == (Status.STOPPED, missing)
+
+
+def test_an_image_that_is_gone_is_not_fetched_for_what_is_to_stop() -> None:
+    play = Play()
+    play.assign()
+    play.pulled()
+    play.stop()
+    assert play.fail(CreateContainer, Fault.GIVE_UP, "CannotCreateContainerError: No such image: app:1").acts == ()
+    assert play.app.known is Status.STOPPED
