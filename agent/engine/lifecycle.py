@@ -24,8 +24,8 @@ inspect  lost       --                              inspect again
 
 Nothing begins before the task is admitted. A pull then waits for the login that it needs, a create for the containers
 it depends on, and for the volumes, cgroup and values that it uses. A stop waits for the stops of all that depend on the
-container. An exit that a restart policy covers puts the container back to CREATED, in a new run. So does
-an image that is gone when the container is created, once, to NONE: it is pulled again.
+container. An exit that a restart policy covers puts the container back to CREATED, in a new run. An image that is gone
+when its container is created puts it back to NONE, once, in a new run: it is pulled again.
 
 "Lost" rows wait for a listing that was asked for after the loss; it often answers the question by itself. While Docker
 is lost nothing is due at all.
