@@ -19,6 +19,7 @@ from agent.model.status import ResourceKind
 
 INSTANCE_LABEL, AGENT_LABEL = "dockworker.instance", "dockworker.agent"
 PATIENCE = 10
+TIDIES_UP_WITHIN = 2.0
 BUILD_PATIENCE = 120
 
 
@@ -78,9 +79,11 @@ async def remove_stopped(docker: aiodocker.Docker, instance_arn: str) -> int:
 
     Gives the number of containers. The agent would do it too, hours later. Raises NoEngine.
     """
-    filters = {"label": [f"{INSTANCE_LABEL}={instance_arn}"], "status": ["created", "exited", "dead"]}
+    label = [f"{INSTANCE_LABEL}={instance_arn}"]
+    filters = {"label": label, "status": ["created", "exited", "dead"]}
     try:
         async with asyncio.timeout(PATIENCE):
+            await _tidied_up(docker, label)
             stopped = await docker.containers.list(all=True, filters=json.dumps(filters))
             shown = [await container.show() for container in stopped]
             for container in stopped:
@@ -92,6 +95,14 @@ async def remove_stopped(docker: aiodocker.Docker, instance_arn: str) -> int:
     except (aiodocker.DockerError, aiohttp.ClientError, TimeoutError) as error:
         raise NoEngine(f"Docker does not remove the containers of {instance_arn}: {error}") from error
     return len(stopped)
+
+
+async def _tidied_up(docker: aiodocker.Docker, label: list[str]) -> None:
+    """ECS may know of an end while Docker still tidies up behind the container, and shows that it runs."""
+    running = await docker.containers.list(filters=json.dumps({"label": label, "status": ["running"]}))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIDIES_UP_WITHIN):
+            await asyncio.gather(*(one.wait() for one in running), return_exceptions=True)
 
 
 async def _remove_volumes(docker: aiodocker.Docker, label: str) -> None:
