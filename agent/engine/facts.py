@@ -87,8 +87,11 @@ def has_run(container: Container, seen: Seen) -> bool:
 
 
 def end_of(task: Task, container: Container, ended_at: datetime) -> Seen | None:
-    """What a look would show of a container whose present run ended with exit code 0; None if it was an older run."""
-    if container.known is not Status.RUNNING or Doing.START in container.in_flight:
+    """What a look would show of a container whose present run ended with exit code 0; None if it was an older run.
+
+    None, too, for one with published ports: Docker has not let go of them yet, and somebody may wait for them.
+    """
+    if container.known is not Status.RUNNING or Doing.START in container.in_flight or container.leases:
         return None
     if container.started_at is None or ended_at <= container.started_at:
         return None

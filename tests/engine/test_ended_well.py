@@ -8,7 +8,7 @@ from agent.model.names import DockerId, Image
 from agent.model.parts import Condition, Dependency, RestartPolicy
 from agent.model.seen import Phase
 from agent.model.status import Status
-from agent.model.task import ContainerSpec
+from agent.model.task import ContainerSpec, PortMapping
 from tests.engine.rows import ARN, OTHER, T0, Play, after, seen, spec
 
 INIT = ContainerSpec("init", Image("app:1"))
@@ -62,6 +62,11 @@ def test_news_of_an_end_that_overtakes_the_answer_to_the_start_wait_for_that_ans
     assert play.open
     play.answer(StartContainer, seen(Phase.EXITED, name="init", exit_code=0), "init")
     assert play.task["init"].known is Status.STOPPED
+
+
+def test_one_that_publishes_ports_is_looked_at_first_for_docker_lets_go_of_them_after_its_end() -> None:
+    play = with_init_running(replace(INIT, ports=(PortMapping(80, 8080),)))
+    assert play.hear(EndedWell(ARN, ID, after(1), after(1))).changes_nothing
 
 
 def test_a_policy_that_covers_exit_code_0_restarts_and_drops_the_late_look() -> None:
