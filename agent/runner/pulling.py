@@ -69,9 +69,9 @@ class Pulling:
 
     async def _here(self, image: Image) -> str | None:
         """The digest that the host knows, ``""`` if it knows none, None if it does not have the image."""
-        if "@" not in image and (digest := await self._images.digest(image)):
-            return digest
-        return await self._images.digest(image) if await self._images.has(image) else None
+        digest = await self._images.digest(image)
+        is_known_to_the_host = bool(digest) and "@" not in image  # a name with a digest says it of itself
+        return digest if is_known_to_the_host or await self._images.has(image) else None
 
     async def _remembers(self, image: Image) -> bool:
         try:
