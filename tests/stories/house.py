@@ -184,7 +184,13 @@ class House:
 @contextmanager
 def a_house(folder: Path, **settings: str) -> Iterator[House]:
     """A house that stands; its logs are printed if the story fails, its containers are removed."""
-    house = House(folder, settings)
+    with standing(House(folder, settings)) as house:
+        yield house
+
+
+@contextmanager
+def standing(house: House) -> Iterator[House]:
+    """*house*, started; afterwards it and its containers are gone, and its logs are printed if the story failed."""
     try:
         house.start()
         yield house
