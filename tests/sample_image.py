@@ -31,7 +31,7 @@ def sample_image(host: str) -> Iterator[Image]:
     with _USERS.open("a") as users, _IMPORT.open("a") as turn:
         fcntl.flock(users, fcntl.LOCK_SH)
         fcntl.flock(turn, fcntl.LOCK_EX)
-        asyncio.run(_import_if_missing(host))
+        asyncio.run(import_if_missing(host))
         fcntl.flock(turn, fcntl.LOCK_UN)
         try:
             yield SAMPLE
@@ -98,7 +98,8 @@ def root_archive() -> bytes:
     return buffer.getvalue()
 
 
-async def _import_if_missing(host: str) -> None:
+async def import_if_missing(host: str) -> None:
+    """Import the sample image into the engine at *host*, unless it is there."""
     if await _is_there(host):
         return
     name, _, tag = SAMPLE.rpartition(":")
