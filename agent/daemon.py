@@ -55,6 +55,7 @@ from agent.model.status import Status
 from agent.model.task import ImageSource
 from agent.operator.chronicle import Chronicle
 from agent.operator.operator_server import OperatorServer, Sources
+from agent.operator.stop_server import StopDesk
 from agent.reporter.loop import Reporter
 from agent.runner import story
 from agent.runner.loop import Runner
@@ -207,8 +208,10 @@ class House:
         def note(event: Event, decided: Decision) -> None:
             story.tell(event, decided)
             chronicle.note(event, decided)
+            desk.decided(event)
 
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
+        desk = StopDesk(engine, runner.post)
         containers = ContainerDriver.of(self.docker, self.settings, owner, self.around)
         watcher = Watcher(
             engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
@@ -229,7 +232,7 @@ class House:
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(reporter.run(), name="reporter")
             sources = Sources(engine, chronicle, self.journal, progress, vault)
-            jobs.create_task(OperatorServer(self.settings.data_dir, sources).run(), name="operator")
+            jobs.create_task(OperatorServer(self.settings.data_dir, sources, desk).run(), name="operator")
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             owner.identity = identity = await self.membership.join(identity)
             jobs.create_task(self._acs(identity, runner, vault, ready).run(), name="acs")

@@ -33,6 +33,8 @@ def wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Containe
     if not container.in_flight:
         return _wind_down_unsure(draft, task, spec, container)
     is_up = container.known is not Status.STOPPED
+    if is_up and task.forced:
+        return _kill_over(draft, task, container)
     if is_up and Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
         return _stop_in_turn(draft, task, spec, container)
     return container
@@ -50,15 +52,28 @@ def _wind_down_unsure(draft: Draft, task: Task, spec: ContainerSpec, container: 
     return _stop_in_turn(draft, task, spec, container)
 
 
+def _kill_over(draft: Draft, task: Task, container: Container) -> Container:
+    """An operator waits for no start, stop or look that is on its way: Docker serialises the kill with it."""
+    is_asked = Doing.KILL in container.in_flight or container.wake_at is not None
+    return container if is_asked or not may_act(draft, task, container) else kill(draft, task, container)
+
+
 def _stop_in_turn(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    """A container is stopped after all that depend on it; its own grace begins then."""
+    """A container is stopped after all that depend on it; its own grace begins then. By force there is no turn."""
+    if task.forced:
+        return stop(draft, task, spec, container)
     return stop(draft, task, spec, container) if ordering.may_stop(task, container.name) else container
 
 
 def stop(draft: Draft, task: Task, spec: ContainerSpec, container: Container) -> Container:
-    """Have the container signalled now, and killed when its grace ends; a grace that runs already is kept."""
+    """Have the container signalled now, and killed when its grace ends; a grace that runs already is kept.
+
+    By an operator's force it is killed now.
+    """
     if not draft.released or container.wake_at is not None or not container.docker_id:
         return container
+    if task.forced:
+        return kill(draft, task, container)
     grace = timedelta(seconds=spec.stop_timeout) if spec.stop_timeout else draft.rules.stop_timeout
     kill_at = max(container.kill_at, draft.at) if container.kill_at is not None else draft.at + grace
     act = StopContainer(task.arn, container.name, container.run, container.docker_id, kill_at)

@@ -17,6 +17,8 @@ from agent.engine import (
     facts,
     lifecycle,
     listing,
+    manifest,
+    operator_stop,
     ordering,
     outcomes,
     pulls,
@@ -44,6 +46,7 @@ from agent.model.events import (
     Listed,
     Observed,
     ReportsSettled,
+    OperatorStop,
     ResourceCleared,
     ResourceReady,
     TaskAssigned,
@@ -124,6 +127,9 @@ class Engine:
                     return _hear_ecs(draft, event)
             case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed():
                 return _hear_outcome(draft, event)
+            case OperatorStop():
+                with draft.about(event.task):
+                    return operator_stop.hear(draft, event)
             case ImagePulled():
                 return pulls.pulled(draft, event)
             case ImageResolved():

@@ -44,6 +44,15 @@ def too_many_bindings(asked: int, most: int) -> str:
     return f"CannotStartContainerError: the container has {asked} port mappings, and ECS takes {most} network bindings"
 
 
+OPERATOR_STOP = "OperatorStop"
+"""How the reason begins for whatever ended because somebody on this machine said so."""
+
+
+def stopped_by(operator: str, *, force: bool) -> str:
+    """An operator asked for the end, not ECS."""
+    return f"{OPERATOR_STOP}: {'killed' if force else 'stopped'} by {operator}"
+
+
 NOT_INITIALIZED = "ResourceInitializationError"
 BAD_HOST_CONFIG = "HostConfigError"
 

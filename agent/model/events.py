@@ -33,6 +33,20 @@ class TaskStopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorStop:
+    """Somebody on this machine wants a task stopped; with `force` at once, whatever grace there is.
+
+    `operator` says who, in words that follow "by". A task that is unknown or over stays as it is; repeats are harmless.
+    """
+
+    task: TaskArn
+    force: bool
+    operator: str
+    at: datetime
+    cause: str = "operator"
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRefused:
     """A task of a payload could not be read, or asks for what this agent does not have."""
 
@@ -260,3 +274,4 @@ Event = (
     | DockerBack
     | ReportsSettled
 )
+    | OperatorStop

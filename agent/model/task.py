@@ -277,6 +277,8 @@ class Task:
     """True once ECS has acknowledged everything there was to tell."""
     broken: bool = False
     """True after a bug of ours met this task: it is not driven again."""
+    forced: bool = False
+    """True once an operator has asked for its end by force: its containers are killed, without order or grace."""
     seq: int = 0
 
     @property

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from agent.model.acts import Act, CancelPull, ContainerAct, ListContainers, PullImage, ResourceAct
 from agent.model.decision import Decision, Moved
-from agent.model.events import ActBroke, ActFailed, Event, ReportsSettled, TaskBroke
+from agent.model.events import ActBroke, ActFailed, Event, OperatorStop, ReportsSettled, TaskBroke
 from agent.model.names import TaskArn
 from agent.model.reports import TaskReport
 from agent.model.task import ImageSource, Task
@@ -67,6 +67,8 @@ def _heard(event: Event, decision: Decision) -> Iterator[tuple[TaskArn, Line]]:
             yield from _of_act(act, decision.tasks, event.at, f"{_name(act)} met a bug: {error}", error)
         case TaskBroke(task=arn, where=where):
             yield arn, Line(event.at, f"a decision met a bug: {where}", failure=where)
+        case OperatorStop(task=arn, force=force, operator=operator) if decision.tasks:
+            yield arn, Line(event.at, f"{operator} asked for its end{', by force' if force else ''}")
         case ReportsSettled(tasks=tasks):
             for arn in sorted(tasks):
                 yield arn, Line(event.at, "ECS has acknowledged everything that it was told")

@@ -1,6 +1,7 @@
 """Answers people on this machine: a socket in the data directory that only its owner may open.
 
-``GET /v1/tasks`` lists the tasks, ``GET /v1/tasks/{ARN, id or beginning of one}`` says everything that is known of one.
+``GET /v1/tasks`` lists the tasks, ``GET /v1/tasks/{ARN, id or beginning of one}`` says everything that is known of one,
+``POST /v1/tasks/{...}/stop`` stops it (stop_server.py).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from aiohttp import web
 from agent.operator import views
 from agent.operator.chronicle import Chronicle
 from agent.operator.ports import Credentials, Outbox, Pulls, Tasks
+from agent.operator.stop_server import AMBIGUOUS, UNKNOWN, StopDesk
 
 log = structlog.get_logger()
 
@@ -43,9 +45,10 @@ class Sources:
 class OperatorServer:
     """Serves as long as the agent lives. The agent does its work without it where no socket can be opened."""
 
-    def __init__(self, folder: Path, sources: Sources) -> None:
+    def __init__(self, folder: Path, sources: Sources, desk: StopDesk | None = None) -> None:
         self._folder = folder
         self._sources = sources
+        self._desk = desk
 
     async def run(self) -> None:
         """Run for ever."""
@@ -62,6 +65,8 @@ class OperatorServer:
         app = web.Application()
         app.router.add_get("/v1/tasks", self._list)
         app.router.add_get("/v1/tasks/{task:.+}", self._show)
+        if self._desk is not None:
+            app.router.add_post("/v1/tasks/{task:.*}/stop", self._desk.stop)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS)
         await runner.setup()
         try:
@@ -80,10 +85,9 @@ class OperatorServer:
         tasks = self._sources.engine.tasks
         found = views.matches(question, tasks)
         if not found:
-            text = "this agent knows no such task; one that has stopped is forgotten when its containers are removed"
-            return web.json_response({"error": text}, status=404)
+            return web.json_response({"error": UNKNOWN}, status=404)
         if len(found) > 1:
-            return web.json_response({"error": "more than one task begins like that", "matches": found}, status=409)
+            return web.json_response({"error": AMBIGUOUS, "matches": found}, status=409)
         task = tasks[found[0]]  # before anything is awaited: it may be forgotten meanwhile
         try:
             unsent = await self._sources.outbox.unsent()

@@ -50,6 +50,7 @@ def in_full(
         "reportsWaiting": waiting,
         "settled": task.settled,
         "broken": task.broken,
+        "forced": task.forced,
         "waits": list(waits.of_task(task, credentials)),
         "containers": [
             _container(spec, container, list(waits.of_container(task, spec, container, pulls)), story)

@@ -106,6 +106,9 @@ def _stands(other: Container) -> str:
 def _before_its_stop(task: Task, container: Container) -> Iterator[str]:
     if container.at_rest:
         return
+    if task.forced:
+        yield "its end; an operator has it killed"
+        return
     for spec, other in task.pairs():
         if not other.at_rest and any(need.container == container.name for need in spec.dependencies):
             yield f"container {other.name}, which needs it, to stop first"

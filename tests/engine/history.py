@@ -77,6 +77,12 @@ class History:
             (1, 0, self.bring_credentials),
             (1, 0, self.resolve),
             (1, 0, self.refuse),
+            (1, 1, world.make_list),
+            (2, 1, world.hear_list),
+            (2, 1, world.hear_verification),
+            (1, 1, self.lose_a_stop),
+            (1, 1, self.operator_stop),
+            (1, 4, self.operator_force),
         )
 
     def run(self) -> None:
@@ -152,6 +158,17 @@ class History:
     def stop(self) -> None:
         if not self.world.is_over(arn := self.task()):
             self.world.stop(arn)
+
+    def operator_stop(self) -> None:
+        self.world.operator_stop(self.task(), force=False)
+
+    def operator_force(self) -> None:
+        self.world.operator_stop(self.task(), force=True)
+
+    def lose_a_stop(self) -> None:
+        """ECS gives a task up, and what it says of that does not arrive."""
+        if not self.world.is_over(arn := self.task()):
+            self.world.stopping.add(arn)
 
     def refuse(self) -> None:
         if not self.world.is_over(UNREADABLE):

@@ -37,6 +37,7 @@ from agent.model.events import (
     Observed,
     ReportsSettled,
     ResourceCleared,
+    OperatorStop,
     ResourceReady,
     TaskAssigned,
     TaskRefused,
@@ -285,6 +286,11 @@ class World(Road):
 
     def refuse(self, arn: TaskArn) -> None:
         self.hear(TaskRefused(arn, "UnreadableTaskError: no", self.now))
+
+    def operator_stop(self, arn: TaskArn, *, force: bool) -> None:
+        if arn in self.engine.tasks:
+            self.stopping.add(arn)
+        self.hear(OperatorStop(arn, force, "uid 0 (root)", self.now))
 
     def is_over(self, arn: TaskArn) -> bool:
         """ECS has heard the last of this task, and its tombstone is gone: ECS does not speak of it again."""
