@@ -95,7 +95,7 @@ SETTINGS: tuple[Setting, ...] = (
         "dynamic_host_port_range",
         "ECS_DYNAMIC_HOST_PORT_RANGE",
         kinds.port_range(),
-        "Host ports given to tasks that ask for any, as first-last; unset is the kernel's local port range.",
+        "Host ports given to tasks that ask for any, as first-last; unset lies beside the kernel's local port range.",
     ),
     _row(
         "instance_attributes",

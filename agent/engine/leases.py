@@ -4,7 +4,8 @@ A port that the task definition fixes is the user's own affair; one that it leav
 dynamic range, and belongs to the container until that is known not to run. A range takes ports that follow each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from agent.engine import reasons
 from agent.engine.amounts import Port
@@ -14,8 +15,8 @@ from agent.model.task import Binding, ContainerSpec, Lease, PortMapping, Task, T
 
 IsTaken = Callable[[Port], bool]
 
-ATTEMPTS = 5
-"""How often a container is given other ports after one of its own turned out to be in use."""
+ATTEMPTS = 20
+"""How often a container is given another port after one of its own turned out to be in use."""
 
 MOST_BINDINGS = 100
 """How many network bindings of a container ECS takes; a range is one (wire protocol, SubmitTaskStateChange)."""
@@ -26,7 +27,8 @@ def held(task: Task) -> Iterator[Port]:
     for container in task.containers:
         if container.leases and not container.at_rest:
             for lease in container.leases:
-                yield from ports_of(lease)
+                if lease.host_port:
+                    yield from ports_of(lease)
 
 
 def ports_of(lease: Lease) -> Iterator[Port]:
@@ -35,15 +37,36 @@ def ports_of(lease: Lease) -> Iterator[Port]:
         yield lease.transport, port
 
 
-def lease(spec: ContainerSpec, rules: Rules, is_taken: IsTaken, draw: str, attempt: int) -> tuple[Lease, ...]:
+def without(port: int, leases: Sequence[Lease]) -> tuple[Lease, ...]:
+    """*leases*, of which the one with *port* is to be chosen anew: it has no port until then."""
+    return tuple(
+        replace(lease, host_port=0) if any(number == port for _, number in ports_of(lease)) else lease
+        for lease in leases
+    )
+
+
+def are_whole(leases: Sequence[Lease]) -> bool:
+    """Has every one of *leases*, of which there are some, its port?"""
+    return bool(leases) and all(lease.host_port for lease in leases)
+
+
+def lease(
+    spec: ContainerSpec, rules: Rules, is_taken: IsTaken, draw: str, attempt: int, before: Sequence[Lease] = ()
+) -> tuple[Lease, ...]:
     """Host ports for each port mapping. The search begins where *draw* and *attempt* say, and goes round once.
+
+    What was leased *before* is kept: of many ports one was in use, and others would be no better.
 
     Raises GiveUp where a fixed port is reserved, no port is left, or there are more than ECS can be told of.
     """
     if len(spec.ports) > MOST_BINDINGS:
         raise _give_up(reasons.too_many_bindings(len(spec.ports), MOST_BINDINGS))
     leases: list[Lease] = []
+    kept = dict(enumerate(before))
     for number, mapping in enumerate(spec.ports):
+        if number in kept and kept[number].host_port:
+            leases.append(kept[number])
+            continue
         reserved = rules.reserved_tcp if mapping.transport is Transport.TCP else rules.reserved_udp
         if mapping.host_port:
             if forbidden := sorted(reserved.intersection(_numbers(mapping.host_port, mapping.count))):
@@ -51,7 +74,8 @@ def lease(spec: ContainerSpec, rules: Rules, is_taken: IsTaken, draw: str, attem
             leases.append(Lease(mapping.container_port, mapping.host_port, mapping.transport, count=mapping.count))
             continue
         start = int(draw[:8] or "0", 16) + 97 * number + 7919 * attempt
-        port = _first_free(rules, start, mapping, is_taken, reserved | _own(spec, leases, mapping.transport))
+        own = _own(spec, [*leases, *before[number:]], mapping.transport)
+        port = _first_free(rules, start, mapping, is_taken, reserved | own)
         leases.append(Lease(mapping.container_port, port, mapping.transport, chosen=True, count=mapping.count))
     return tuple(leases)
 
@@ -87,7 +111,8 @@ def _numbers(first: int, count: int) -> range:
 
 def _own(spec: ContainerSpec, leases: list[Lease], transport: Transport) -> frozenset[int]:
     """The ports that the container has already, or fixes."""
-    leased = {port for lease in leases if lease.transport is transport for _, port in ports_of(lease)}
+    mine = (lease for lease in leases if lease.host_port and lease.transport is transport)
+    leased = {port for lease in mine for _, port in ports_of(lease)}
     fixed = (one for one in spec.ports if one.transport is transport and one.host_port)
     return frozenset(leased.union(*(_numbers(one.host_port, one.count) for one in fixed)))
 

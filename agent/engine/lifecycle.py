@@ -116,6 +116,7 @@ def _give_up_hopeless(draft: Draft, task: Task) -> Task:
     Those that are about to be created are given their ports here.
     """
     born = draft.at if not draft.world.listed else task.admitted or task.arrived  # the agent may have slept until now
+    born = min(born, draft.at)  # the clock may have been set back since
     before = None
     while before != task:
         before = task
@@ -232,9 +233,10 @@ def _furnished(draft: Draft, task: Task, spec: ContainerSpec, container: Contain
     """*container* with host ports of its own; STOPPED where there are none, or it mounts what there is not."""
     try:
         wiring.of_container(task, spec, draft.rules)
-        if container.leases or not task.publishes or not spec.ports:
+        if leases.are_whole(container.leases) or not task.publishes or not spec.ports:
             return container
-        chosen = leases.lease(spec, draft.rules, draft.is_taken(task), task.draw, container.leases_tried)
+        taken, attempt = draft.is_taken(task), container.leases_tried
+        chosen = leases.lease(spec, draft.rules, taken, task.draw, attempt, container.leases)
         return replace(container, leases=chosen)
     except GiveUp as error:
         return replace(container, known=Status.STOPPED, wanted=Status.STOPPED, reason=error.reason)

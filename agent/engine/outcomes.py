@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.engine import due, facts, lifecycle, reasons
 from agent.engine.draft import Draft
-from agent.engine.leases import ATTEMPTS, ports_of
+from agent.engine.leases import ATTEMPTS, ports_of, without
 from agent.engine.restarts import is_between_runs
 from agent.engine.world import World
 from agent.model.acts import (
@@ -166,7 +166,7 @@ def _other_ports(container: Container, port: int) -> Container:
         known=Status.PULLED,
         run=run,
         docker_id=NO_ID,
-        leases=(),
+        leases=without(port, container.leases),
         leases_tried=container.leases_tried + 1,
     )
 

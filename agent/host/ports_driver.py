@@ -1,5 +1,6 @@
 """Whether host ports are free, asked of the kernel by binding them for a moment."""
 
+import errno
 import socket
 from collections.abc import Sequence
 
@@ -14,16 +15,27 @@ class PortProbe:
         """Return if every port that the agent chose can be bound now. Raises PortTaken naming the first that cannot."""
         for lease in leases:
             if lease.chosen:
-                _bind(lease)
+                for port in range(lease.host_port, lease.host_port + lease.count):
+                    _bind(port, lease.transport)
 
 
-def _bind(lease: Lease) -> None:
-    kind = socket.SOCK_STREAM if lease.transport is Transport.TCP else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if lease.transport is Transport.TCP:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", lease.host_port))
-        except OSError as error:
-            text = f"{lease.transport} port {lease.host_port} cannot be bound: {error.strerror}"
-            raise PortTaken(lease.host_port, text) from error
+def _bind(port: int, transport: Transport) -> None:
+    """Docker publishes a port on every address of the host, of IPv4 and of IPv6."""
+    try:
+        with _socket(socket.AF_INET, transport) as probe:
+            probe.bind(("", port))
+        with _socket(socket.AF_INET6, transport) as probe:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(("", port))
+    except OSError as error:
+        if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            return  # a host without IPv6 publishes nothing there
+        raise PortTaken(port, f"{transport} port {port} cannot be bound: {error.strerror}") from error
+
+
+def _socket(family: socket.AddressFamily, transport: Transport) -> socket.socket:
+    if transport is Transport.UDP:
+        return socket.socket(family, socket.SOCK_DGRAM)
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Docker does: TIME_WAIT of a server is no hindrance
+    return probe

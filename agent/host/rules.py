@@ -8,6 +8,10 @@ from agent.model.identity import Identity
 from agent.model.rules import Rules
 from agent.model.seen import EngineFacts
 
+FIRST_FOR_ALL, LAST_PORT = 1024, 65535
+"""Ports below are for privileged programs."""
+ENOUGH_PORTS = 1000
+
 
 def rules(
     settings: Settings,
@@ -22,7 +26,7 @@ def rules(
 
     No GPUs are found yet, so none can be given out.
     """
-    first, last = settings.dynamic_host_port_range or machine.port_range
+    first, last = settings.dynamic_host_port_range or ports_beside(machine.port_range)
     return Rules(
         stop_timeout=settings.stop_timeout,
         cleanup_wait=settings.cleanup_wait,
@@ -42,6 +46,19 @@ def rules(
         agent=identity.agent_id,
         instance=identity.instance_arn,
     )
+
+
+def ports_beside(kernels: tuple[int, int]) -> tuple[int, int]:
+    """The ports given to tasks that ask for any: above those that the kernel gives to outgoing connections, or below.
+
+    Out of the kernel's own range a port that is free now is taken by somebody's connection before Docker has it. Where
+    the kernel leaves too few, its range has to do.
+    """
+    first, last = kernels
+    for place in ((last + 1, LAST_PORT), (FIRST_FOR_ALL, first - 1)):
+        if place[1] - place[0] >= ENOUGH_PORTS:
+            return place
+    return kernels
 
 
 def cgroup_version(facts: EngineFacts) -> int:

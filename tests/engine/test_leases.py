@@ -91,6 +91,22 @@ def test_a_rebuilt_container_holds_the_ports_that_docker_shows_for_it() -> None:
     assert play.list(seen(Phase.EXITED, exit_code=0)).tasks[0]["app"].at_rest
 
 
+def test_only_the_port_that_turned_out_taken_is_chosen_anew_and_often_enough_for_a_crowded_host() -> None:
+    play = Play()
+    play.assign(spec(ARN, asking(PortMapping(80), PortMapping(81), PortMapping(82))))
+    play.pulled()
+    before = play.app.leases
+    tried = {before[1].host_port}
+    for _ in range(leases.ATTEMPTS - 1):
+        play.fail(CreateContainer, Fault.PORT_TAKEN, port=play.app.leases[1].host_port)
+        assert (play.app.leases[0], play.app.leases[2]) == (before[0], before[2])
+        tried.add(play.app.leases[1].host_port)
+    assert len(tried) == leases.ATTEMPTS
+    assert not tried & {before[0].host_port}
+    play.fail(CreateContainer, Fault.PORT_TAKEN, port=play.app.leases[1].host_port)
+    assert play.app.at_rest
+
+
 # -- ranges -----------------------------------------------------------------------------------------------------------
 
 WIDE = Rules(first_port=40000, last_port=40009, reserved_tcp=frozenset({40004}))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -52,10 +53,24 @@ def test_settings_machine_and_identity_make_up_the_rules() -> None:
     )
 
 
-def test_without_a_range_of_ports_the_kernels_is_taken() -> None:
-    found = rules(Settings(), MACHINE, Reservations(), FACTS, IDENTITY, task_limits=False)
+@pytest.mark.parametrize(
+    ("kernels", "ours"),
+    [
+        ((32768, 60999), (61000, 65535)),
+        ((32768, 64534), (64535, 65535)),
+        ((32768, 64535), (1024, 32767)),
+        ((15000, 65000), (1024, 14999)),
+        ((1024, 65535), (1024, 65535)),
+        ((2000, 65535), (2000, 65535)),
+    ],
+)
+def test_without_a_range_ports_are_taken_beside_the_kernels_own_if_it_leaves_enough(
+    kernels: tuple[int, int], ours: tuple[int, int]
+) -> None:
+    machine = replace(MACHINE, port_range=kernels)
+    found = rules(Settings(), machine, Reservations(), FACTS, IDENTITY, task_limits=False)
 
-    assert (found.first_port, found.last_port) == (32768, 60999)
+    assert (found.first_port, found.last_port) == ours
 
 
 def test_what_tasks_may_hold_is_what_ecs_is_told_of() -> None:
