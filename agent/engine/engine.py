@@ -45,8 +45,8 @@ from agent.model.events import (
     ImageResolved,
     Listed,
     Observed,
-    ReportsSettled,
     OperatorStop,
+    ReportsSettled,
     ResourceCleared,
     ResourceReady,
     TaskAssigned,
@@ -122,14 +122,14 @@ class Engine:
 
     def _hear(self, draft: Draft, event: Event) -> set[TaskArn]:  # noqa: C901, PLR0911, PLR0912 -- one case an event
         match event:
+            case OperatorStop():
+                with draft.about(event.task):
+                    return operator_stop.hear(draft, event)
             case TaskAssigned() | TaskStopRequested() | TaskRefused():
                 with draft.about(event.spec.arn if isinstance(event, TaskAssigned) else event.task):
                     return _hear_ecs(draft, event)
             case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed():
                 return _hear_outcome(draft, event)
-            case OperatorStop():
-                with draft.about(event.task):
-                    return operator_stop.hear(draft, event)
             case ImagePulled():
                 return pulls.pulled(draft, event)
             case ImageResolved():

@@ -57,8 +57,8 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
         _restarts_are_allowed(before.tasks.get(row.arn), row)
         _one_act_each(row)
         _stopped_is_certain(row)
-        _told_once(before.tasks.get(row.arn), row, reports.pop(row.arn, []))
         _force_has_no_patience(row, decision)
+        _told_once(before.tasks.get(row.arn), row, reports.pop(row.arn, []))
     for arn, rest in reports.items():
         _told_of_no_row(before, after, arn, rest)
 
@@ -214,6 +214,7 @@ def _nothing_goes_back(old: Task | None, new: Task) -> None:
         ("known", old.known, new.known),
         ("told", old.told, new.told),
         ("broken", old.broken, new.broken),
+        ("forced", old.forced, new.forced),
         ("wanted", old.wanted, new.wanted),
     ):
         if now < was:
@@ -228,7 +229,6 @@ def _nothing_goes_back(old: Task | None, new: Task) -> None:
             _broken(new, container.name, f"known goes back from {before.known.name} within a run")
         if container.run > before.run and len(before.in_flight) > 1:
             _broken(new, container.name, "a new run begins while an act of the old one is in flight")
-        ("forced", old.forced, new.forced),
 
 
 def _one_act_each(task: Task) -> None:
@@ -249,6 +249,16 @@ def _stopped_is_certain(task: Task) -> None:
         _broken(task, "", "called STOPPED while a container may appear")
 
 
+def _force_has_no_patience(task: Task, decision: Decision) -> None:
+    if not task.forced:
+        return
+    if task.wanted is not Status.STOPPED:
+        _broken(task, "", "an operator wants it dead, and it is wanted RUNNING")
+    for act in decision.acts:
+        if isinstance(act, StopContainer) and act.task == task.arn:
+            _broken(task, act.container, "is given a grace, and an operator wants it dead")
+
+
 def _told_once(old: Task | None, new: Task, reports: list[TaskReport]) -> None:
     _rises(new, "", old.told if old else Status.NONE, [r.status for r in reports if r.moved], new.told)
     for container in new.containers:
@@ -263,16 +273,6 @@ def _told_once(old: Task | None, new: Task, reports: list[TaskReport]) -> None:
 
 def _digest_is_told_once(
     before: Container | None, new: Task, container: Container, parts: list[ContainerReport]
-def _force_has_no_patience(task: Task, decision: Decision) -> None:
-    if not task.forced:
-        return
-    if task.wanted is not Status.STOPPED:
-        _broken(task, "", "an operator wants it dead, and it is wanted RUNNING")
-    for act in decision.acts:
-        if isinstance(act, StopContainer) and act.task == task.arn:
-            _broken(task, act.container, "is given a grace, and an operator wants it dead")
-
-
 ) -> None:
     """PENDING is told of a container once, for its image's digest, before anything else."""
     pending = [part for part in parts if part.status is Status.NONE]

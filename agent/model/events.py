@@ -254,6 +254,7 @@ class ReportsSettled:
 Event = (
     TaskAssigned
     | TaskStopRequested
+    | OperatorStop
     | TaskRefused
     | CredentialsArrived
     | ImageResolved
@@ -274,4 +275,3 @@ Event = (
     | DockerBack
     | ReportsSettled
 )
-    | OperatorStop
