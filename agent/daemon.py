@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from agent.acs.loop import AcsLoop
+from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suffix
@@ -192,16 +193,18 @@ class House:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
-        engine = Engine(self.rules, self.saved.tasks, self.saved.tombstones)
+        engine = Engine(self.rules, self.saved.tasks, self.saved.tombstones, self.saved.manifest)
         vault = Vault(lambda: _credential_ids(engine))
         progress = PullProgress()
         images = self._images(progress)
         held = Held(self.saved.tasks)
+        manifests = Manifests()
         cleaner = self._cleaner(held, progress)
 
         def committed(decided: Decision) -> None:
             _forget_values(vault, decided)
             cleaner.dropped(held.hear(decided))
+            manifests.hear(decided.manifests)
 
         chronicle = Chronicle()
 
@@ -235,7 +238,7 @@ class House:
             jobs.create_task(OperatorServer(self.settings.data_dir, sources, desk).run(), name="operator")
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             owner.identity = identity = await self.membership.join(identity)
-            jobs.create_task(self._acs(identity, runner, vault, ready).run(), name="acs")
+            jobs.create_task(self._acs(identity, runner, vault, manifests, ready).run(), name="acs")
 
     def _images(self, progress: PullProgress) -> ImageDriver:
         try:
@@ -273,7 +276,9 @@ class House:
             pause=asyncio.sleep,
         )
 
-    def _acs(self, identity: Identity, runner: Runner, vault: Vault, ready: Callable[[str], None]) -> AcsLoop:
+    def _acs(
+        self, identity: Identity, runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]
+    ) -> AcsLoop:
         def connected() -> None:
             self.flush()
             ready(identity.instance_arn)
@@ -291,6 +296,7 @@ class House:
             vault=vault,
             endpoints=PollEndpointsClient(self.ecs, identity.cluster),
             signer=self.signer,
+            manifests=manifests,
             connected=connected,
         )
 

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType
 from yarl import URL
 
+from agent.acs.reader_client import Socket
 from agent.acs.settings import AcsSettings
 from agent.config.proxies import proxy_for
 from agent.model.errors import AgentError
@@ -23,8 +24,6 @@ WRITE_DEADLINE = 180.0
 CLOSE_TIMEOUT = 30.0
 """Seconds that the peer has to answer our close frame. The reference waits without end."""
 DROP_TIMEOUT = 5.0
-MESSAGE_LIMIT = 64 * 1024 * 1024
-"""Bytes of one message. The reference has no limit; a payload is a few KiB."""
 BODY_LIMIT = 1024
 """Bytes of a refused handshake's body that are looked at, as in the reference."""
 SWITCHING_PROTOCOLS = 101
@@ -150,6 +149,7 @@ async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> C
     """Open a WebSocket at *url* (http or https) with the signed *headers*. Raises CannotConnect."""
     handshake = _Handshake()
     session = aiohttp.ClientSession(
+        ws_response_class=Socket,
         middlewares=(handshake,),
         timeout=aiohttp.ClientTimeout(total=None),  # the handshake has its bound below, the connection has none
         skip_auto_headers=("Accept", "Accept-Encoding"),
@@ -164,7 +164,6 @@ async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> C
                 proxy=proxy_for(url, os.environ),
                 ssl=not settings.accept_insecure_cert,
                 autoclose=False,
-                max_msg_size=MESSAGE_LIMIT,
             )
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         await session.close()

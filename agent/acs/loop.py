@@ -19,15 +19,21 @@ import structlog
 
 from agent.acs.backoff import INACTIVE, PROBATION, Ended, Pace
 from agent.acs.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
+from agent.acs.manifests import Manifests
 from agent.acs.ports import Engine, PollEndpoints, Signer, Vault
-from agent.acs.session import Draw, Heard, received
+from agent.acs.session import Draw, Heard, answers, received
 from agent.acs.settings import AcsSettings, session_url
 from agent.model.clock import Clock, utc_now
 from agent.model.errors import AgentError, InactiveInstance, TryAgain
 from agent.wire import acs
 
 INACTIVITY = 60.0
-"""Seconds, and up to as many again by chance, without a message that could be read: the connection is dropped."""
+INACTIVITY_JITTER = 30.0
+"""Seconds without a message that could be read, and up to so many more by chance: the connection is dropped.
+
+The reference adds up to 60. With half of that, a network that swallows everything is noticed within one and a half
+times the shortest silence that makes an agent give up.
+"""
 LIFE = 30 * 60.0
 LIFE_JITTER = 5 * 60.0
 EXPIRED = "ConnectionExpired: Reconnect to continue"
@@ -74,7 +80,7 @@ def _why(error: AgentError) -> str:
 class _Lines:
     """What is on its way out on one connection."""
 
-    commits: asyncio.Queue[tuple[asyncio.Task[None], tuple[acs.Frame, ...]]] = field(default_factory=asyncio.Queue)
+    commits: asyncio.Queue[asyncio.Task[tuple[acs.Frame, ...]]] = field(default_factory=asyncio.Queue)
     out: asyncio.Queue[acs.Frame] = field(default_factory=asyncio.Queue)
 
 
@@ -89,6 +95,7 @@ class AcsLoop:
         vault: Vault,
         endpoints: PollEndpoints,
         signer: Signer,
+        manifests: Manifests | None = None,
         connected: Callable[[], None] = lambda: None,
         world: World | None = None,
     ) -> None:
@@ -97,11 +104,13 @@ class AcsLoop:
         self._vault = vault
         self._endpoints = endpoints
         self._signer = signer
+        self._manifests = manifests or Manifests()
         self._connected = connected
         self._world = world or World()
         self._has_connected = False
         self._failures = 0
         self._waiting = 0
+        self._latest = 0
         self.is_connected = False
 
     async def run(self) -> None:
@@ -175,7 +184,8 @@ class AcsLoop:
         inactivity = jobs.create_task(self._miss(), name="acs inactivity timer")
         while True:
             frame = await connection.receive()
-            heard = received(frame, self._world.clock(), self._world.draw)
+            heard = received(frame, self._world.clock(), self._world.draw, self._latest)
+            self._latest = max(self._latest, heard.seq)
             if heard.understood:
                 inactivity.cancel()
                 inactivity = jobs.create_task(self._miss(), name="acs inactivity timer")
@@ -195,10 +205,10 @@ class AcsLoop:
         if heard.events or heard.acks:
             self._waiting += 1
             commit = submits.create_task(self._submit(heard), name="acs submit")
-            lines.commits.put_nowait((commit, heard.acks))
+            lines.commits.put_nowait(commit)
 
-    async def _submit(self, heard: Heard) -> None:
-        """Return when the events are committed. The engine takes them in before it waits for anything."""
+    async def _submit(self, heard: Heard) -> tuple[acs.Frame, ...]:
+        """The answers to *heard*, once its events are committed. The engine takes them in before it waits."""
         try:
             if heard.events:
                 await self._engine.submit(*heard.events)
@@ -206,14 +216,23 @@ class AcsLoop:
             self._waiting -= 1
         # Values come for tasks that are over or refused, too, and nobody else would drop them.
         self._vault.forget(credentials.credentials_id for credentials in heard.credentials)
+        return heard.acks if heard.manifest is None else self._answers(heard.manifest)
+
+    def _answers(self, manifest: acs.TaskManifestMessage) -> tuple[acs.Frame, ...]:
+        taken = self._manifests.take(manifest.message_id or "")
+        if taken is None:
+            log.info("acs_manifest_outdated", message_id=manifest.message_id, number=manifest.timeline)
+            return ()
+        log.info("acs_manifest_taken", number=taken.number, stop_candidates=len(taken.candidates))
+        return answers(manifest, taken.candidates)
 
     async def _acknowledge(self, lines: _Lines) -> None:
         while True:
-            commit, acks = await lines.commits.get()
+            commit = await lines.commits.get()
             await asyncio.wait({commit})
             if commit.cancelled() or commit.exception():
                 continue  # the failure is told by the group that holds the job
-            for ack in acks:
+            for ack in commit.result():
                 lines.out.put_nowait(ack)
 
     async def _write(self, connection: Connection, lines: _Lines) -> None:
@@ -227,7 +246,7 @@ class AcsLoop:
 
     async def _miss(self) -> None:
         """Give the peer up if it is silent for too long. Another message replaces this job by a fresh one."""
-        seconds = self._around(INACTIVITY, INACTIVITY)
+        seconds = self._around(INACTIVITY, INACTIVITY_JITTER)
         await self._world.sleep(seconds)
         raise ConnectionEnded(f"nothing was heard for {seconds:.0f} seconds")
 

@@ -5,7 +5,7 @@ protocol wants: values into the vault, facts to the engine, and only after the c
 is the only "no" that ECS understands: it sends the message again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,13 +13,22 @@ import msgspec
 
 from agent.model.credentials import RoleCredentials
 from agent.model.errors import BadInput, place_of
-from agent.model.events import CredentialsArrived, Event, TaskAssigned, TaskRefused, TaskStopRequested
+from agent.model.events import (
+    CredentialsArrived,
+    Event,
+    ManifestHeard,
+    StopsVerified,
+    TaskAssigned,
+    TaskRefused,
+    TaskStopRequested,
+)
 from agent.model.names import TaskArn
 from agent.wire import acs, acs_spec
 
 Draw = Callable[[], str]
 """Gives at least 40 random hexadecimal digits, other ones each time."""
 
+RUNNING, STOPPED = "RUNNING", "STOPPED"
 REFUSED = "UnrecogniedTaskError: Error loading task - "
 """How ECS knows the reason of a task that could not be read, spelling included ("wire protocol", PayloadMessage)."""
 
@@ -44,11 +53,15 @@ class Heard:
     notes: tuple[Note, ...] = ()
     understood: bool = True
     """True for a frame that keeps the connection alive: any that could be read, served or not."""
+    seq: int = 0
+    """The number of a payload: lists of tasks that are not newer count no more."""
+    manifest: acs.TaskManifestMessage | None = None
+    """A list of tasks, whose answers depend on what the engine makes of it (`answers`)."""
 
     @property
     def wants_a_stop(self) -> bool:
         """Is a task to be stopped? Then nothing may hold the events back, not even a disk that is full."""
-        return any(isinstance(event, TaskStopRequested) for event in self.events)
+        return any(isinstance(event, TaskStopRequested | StopsVerified) for event in self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,11 @@ class _Read:
         return isinstance(self.event, TaskStopRequested | TaskAssigned)
 
 
-def received(frame: bytes | str, now: datetime, draw: Draw) -> Heard:
-    """What *frame*, received *now*, comes to. Never raises for what a server may send."""
+def received(frame: bytes | str, now: datetime, draw: Draw, latest: int = 0) -> Heard:
+    """What *frame*, received *now*, comes to. Never raises for what a server may send.
+
+    *latest* is the highest number of a payload so far.
+    """
     try:
         message = acs.decode(frame)
     except BadInput as bad:
@@ -77,8 +93,19 @@ def received(frame: bytes | str, now: datetime, draw: Draw) -> Heard:
             return _payload(message, now, draw)
         case acs.IAMRoleCredentialsMessage():
             return _credentials(message, now)
+        case acs.TaskManifestMessage():
+            return _manifest(message, now, latest)
+        case acs.TaskStopVerificationAck():
+            return _verified(message, now)
         case _:
             return Heard(notes=(_noted(message),))
+
+
+def answers(manifest: acs.TaskManifestMessage, candidates: Iterable[TaskArn]) -> tuple[acs.Frame, ...]:
+    """What ECS is told once a list was taken and its number saved; *candidates* run here and are not on it."""
+    asked = [acs.TaskIdentifier(arn, manifest.cluster_arn, STOPPED) for arn in candidates]
+    ack = acs.AckRequest(manifest.cluster_arn, manifest.container_instance_arn, manifest.message_id)
+    return (ack, acs.TaskStopVerificationMessage(manifest.message_id, asked)) if asked else (ack,)
 
 
 def _noted(message: acs.Frame | acs.Unserved) -> Note:
@@ -93,15 +120,62 @@ def _noted(message: acs.Frame | acs.Unserved) -> Note:
             return Note("acs_message_noted", {"type": type(message).__name__})
 
 
-def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
+def _lack(message: acs.PayloadMessage | acs.TaskManifestMessage) -> str:
+    """What is wrong with the names that an answer repeats; empty if nothing is."""
     required = (
         ("messageId", message.message_id),
         ("clusterArn", message.cluster_arn),
         ("containerInstanceArn", message.container_instance_arn),
     )
-    for name, value in required:
-        if not value:
-            return _dropped(message.message_id, f"{name}: must not be empty")
+    return next((f"{name}: must not be empty" for name, value in required if not value), "")
+
+
+def _manifest(message: acs.TaskManifestMessage, now: datetime, latest: int) -> Heard:
+    number, tasks = message.timeline or 0, message.tasks or ()
+    lack = _lack(message) or next(
+        (
+            f"tasks[{at}]: must have a taskArn and a desiredStatus"
+            for at, task in enumerate(tasks)
+            if not _is_whole(task)
+        ),
+        "",
+    )
+    if lack:
+        return _dropped(message.message_id, lack)
+    fields = {"message_id": message.message_id, "number": number, "tasks": len(tasks)}
+    if number <= latest:
+        return Heard(notes=(Note("acs_manifest_outdated", {**fields, "latest": latest}),))
+    running = frozenset(TaskArn(task.task_arn or "") for task in tasks if task.desired_status == RUNNING)
+    return Heard(
+        events=(ManifestHeard(message.message_id or "", number, running, now, message.message_id or ""),),
+        notes=(Note("acs_manifest_received", fields),),
+        manifest=message,
+    )
+
+
+def _is_whole(task: acs.TaskIdentifier) -> bool:
+    return bool(task.task_arn and task.desired_status)
+
+
+def _verified(message: acs.TaskStopVerificationAck, now: datetime) -> Heard:
+    if not message.message_id:
+        return _dropped(None, "messageId: must not be empty")
+    for at, task in enumerate(message.stop_tasks or ()):
+        if not task.task_arn:
+            return _dropped(message.message_id, f"stopTasks[{at}].taskArn: must not be empty")
+        if task.desired_status not in (None, STOPPED):
+            return _dropped(message.message_id, f"stopTasks[{at}].desiredStatus: must be {STOPPED}")
+    tasks = tuple(TaskArn(task.task_arn or "") for task in message.stop_tasks or ())
+    fields = {"message_id": message.message_id, "tasks": len(tasks)}
+    return Heard(
+        events=(StopsVerified(message.message_id, tasks, now, message.message_id),),
+        notes=(Note("acs_stops_verified", fields),),
+    )
+
+
+def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
+    if lack := _lack(message):
+        return _dropped(message.message_id, lack)
     cause = message.message_id or ""
     tasks = [_task(raw, now, draw, cause, message.seq_num or 0) for raw in message.tasks or ()]
     stops = tuple(t.event for t in tasks if isinstance(t.event, TaskStopRequested))
@@ -114,6 +188,7 @@ def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
         credentials=roles,
         acks=_acks(message, roles) if all(t.is_good for t in tasks) else (),
         notes=(Note("acs_payload_received", fields), *(note for t in tasks for note in t.notes)),
+        seq=message.seq_num or 0,
     )
 
 

@@ -9,10 +9,17 @@ from datetime import datetime
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from agent.controlplane import arns
 from agent.controlplane.delivery import Delivery
-from agent.controlplane.events import Acknowledged, DeliveriesAsked, DeliveryBroke
+from agent.controlplane.events import (
+    Acknowledged,
+    DeliveriesAsked,
+    DeliveryBroke,
+    ManifestAsked,
+    PlaneDecision,
+    StopsAsked,
+)
 from agent.controlplane.faults import Fault
+from agent.controlplane.manifest import cluster_arn, manifest_message, stops_message
 from agent.controlplane.mint_driver import EARLY, LIFE, Role, mint, roles_of
 from agent.controlplane.payload import payload
 from agent.controlplane.records import PlaneTask
@@ -26,6 +33,7 @@ from agent.wire.acs import (
     HeartbeatMessage,
     IAMRoleCredentialsAckRequest,
     IAMRoleCredentialsMessage,
+    TaskStopVerificationMessage,
     decode,
     encode,
 )
@@ -103,10 +111,12 @@ class AcsSession:
         raise await self._over
 
     async def _send(self) -> None:
-        heartbeat_at = time.monotonic()
+        await self._send_manifest()
+        heartbeat_at, again = time.monotonic(), True
         while True:
             self._touched.clear()
-            await self._send_due()
+            await self._send_due(again=again)
+            again = False
             if time.monotonic() >= heartbeat_at:
                 await self._put(HeartbeatMessage(message_id=f"heartbeat-{time.monotonic_ns()}", healthy=True))
                 heartbeat_at = time.monotonic() + self._cadence.heartbeat
@@ -116,12 +126,25 @@ class AcsSession:
             except TimeoutError:
                 continue
 
-    async def _send_due(self) -> None:
-        """Send what was never sent over this connection, and again what has waited too long for its ack."""
+    async def _send_manifest(self) -> None:
+        """Tell the agent which tasks it should have, so that it finds out about those that it should not."""
+        listed = (await self._ask(ManifestAsked(self.bearer.instance, self._clock()))).manifest
+        if listed is not None:
+            await self._put(manifest_message(self.bearer.instance, listed, self._clock()))
+            log.info("manifest_sent", instance=self.bearer.instance, seq=listed.seq, tasks=len(listed.tasks))
+
+    async def _ask(self, event: DeliveriesAsked | ManifestAsked) -> PlaneDecision:
         try:
-            decision = await self._road.decide(self.bearer.region, DeliveriesAsked(self.bearer.instance))
+            return await self._road.decide(self.bearer.region, event)
         except Fault as fault:
             raise SessionOver(WSCloseCode.INTERNAL_ERROR, str(fault)) from fault
+
+    async def _send_due(self, *, again: bool) -> None:
+        """Send what was never sent over this connection, and again what has waited too long for its ack.
+
+        With *again* that includes what was acknowledged over an earlier one.
+        """
+        decision = await self._ask(DeliveriesAsked(self.bearer.instance, again))
         before = time.monotonic() - self._cadence.resend
         self._sent = {name: at for name, at in self._sent.items() if at > before}
         for delivery in decision.deliveries:
@@ -141,7 +164,8 @@ class AcsSession:
             await self._tell_road(DeliveryBroke(delivery.task.arn, now))
             return
         self._offered |= dict.fromkeys(minted, now + LIFE)
-        self._sent |= dict.fromkeys(map(_credentials_id, roles), time.monotonic())
+        if not delivery.task.run_acked:  # who asked for credentials gets them by their own message all the same
+            self._sent |= dict.fromkeys(map(_credentials_id, roles), time.monotonic())
         await self._put(message)
         log.info("task_delivered", task=delivery.task.task_id, message=delivery.message_id, seq=delivery.seq)
 
@@ -191,6 +215,18 @@ class AcsSession:
             until = self._offered.pop(frame.credentials_id or "", None)
             if until is not None:
                 self._fresh_until[frame.credentials_id or ""] = until
+        elif isinstance(frame, TaskStopVerificationMessage):
+            await self._verify_stops(frame)
+
+    async def _verify_stops(self, asked: TaskStopVerificationMessage) -> None:
+        candidates = tuple(task.task_arn or "" for task in asked.stop_candidates or ())
+        try:
+            decision = await self._road.decide(self.bearer.region, StopsAsked(self.bearer.instance, candidates))
+        except Fault as fault:
+            log.warning("stops_not_verified", instance=self.bearer.instance, error=str(fault))
+            return
+        await self._put(stops_message(asked, decision.over, self._clock()))
+        log.info("stops_verified", instance=self.bearer.instance, asked=len(candidates), over=decision.over)
 
     async def _tell_road(self, event: Acknowledged | DeliveryBroke) -> None:
         try:
@@ -216,6 +252,4 @@ def _credentials_message(message_id: str, task: PlaneTask, role: Role, now: date
 
 
 def _cluster_arn(task: PlaneTask) -> str:
-    home = arns.parse(task.arn)
-    assert home is not None
-    return arns.make(home.region, home.account, "cluster", task.cluster)
+    return cluster_arn(task.arn, task.cluster)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from agent.controlplane.delivery import Delivery
+from agent.controlplane.delivery import Delivery, Manifest
 from agent.controlplane.faults import Fault
 from agent.controlplane.records import JsonObject, PlaneTask
 from agent.controlplane.world import Change
@@ -59,9 +59,29 @@ class DeliveryBroke:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesAsked:
-    """A session asks what its agent is owed. Changes nothing; being an event, it sees committed state only."""
+    """A session asks what its agent is owed. Changes nothing; being an event, it sees committed state only.
+
+    `again` asks for what was acknowledged before, too.
+    """
 
     instance: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestAsked:
+    """A session begins: which tasks should its agent have? Takes a number."""
+
+    instance: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StopsAsked:
+    """An agent has tasks that its manifest did not name: which of them are over? Changes nothing."""
+
+    instance: str
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,16 @@ class PlaneStarted:
 
 
 Event = (
-    Called | AgentConnected | AgentLost | Acknowledged | DeliveryBroke | DeliveriesAsked | MinutePassed | PlaneStarted
+    Called
+    | AgentConnected
+    | AgentLost
+    | Acknowledged
+    | DeliveryBroke
+    | DeliveriesAsked
+    | ManifestAsked
+    | StopsAsked
+    | MinutePassed
+    | PlaneStarted
 )
 
 
@@ -88,7 +117,7 @@ class PlaneDecision:
     """What an event made of the world. The answer is given after the changes are committed.
 
     `holders` are tasks whose agents have their credentials, `touched` the instances whose agents may be owed something
-    new, `gone` those that were deregistered.
+    new, `gone` those that were deregistered; `over` are tasks that an agent asked about and must stop.
     """
 
     changes: tuple[Change, ...] = ()
@@ -98,3 +127,5 @@ class PlaneDecision:
     holders: tuple[PlaneTask, ...] = ()
     touched: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    manifest: Manifest | None = None
+    over: tuple[str, ...] = ()

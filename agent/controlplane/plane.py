@@ -11,7 +11,7 @@ from typing import assert_never
 
 from agent.controlplane import arns
 from agent.controlplane.call import Call
-from agent.controlplane.delivery import RUN, STOP, Delivery, due
+from agent.controlplane.delivery import RUN, STOP, Delivery, due, manifest, over
 from agent.controlplane.draw import Draw
 from agent.controlplane.events import (
     Acknowledged,
@@ -21,9 +21,11 @@ from agent.controlplane.events import (
     DeliveriesAsked,
     DeliveryBroke,
     Event,
+    ManifestAsked,
     MinutePassed,
     PlaneDecision,
     PlaneStarted,
+    StopsAsked,
 )
 from agent.controlplane.faults import Fault
 from agent.controlplane.honoured import refuse_the_rest
@@ -53,7 +55,9 @@ class Plane:
         """Say what *event* makes of the world. A Fault is part of the decision; any other error is a bug."""
         answer: JsonObject | None = None
         fault: Fault | None = None
-        owed, holders = self._owed(event.instance) if isinstance(event, DeliveriesAsked) else ((), ())
+        owed, holders = self._owed(event) if isinstance(event, DeliveriesAsked) else ((), ())
+        listed = manifest(self._world, event.instance, event.at) if isinstance(event, ManifestAsked) else None
+        ended = over(self._world, event.instance, event.tasks) if isinstance(event, StopsAsked) else ()
         try:
             answer = self._apply(event)
         except BaseException as error:
@@ -62,7 +66,7 @@ class Plane:
                 raise
             fault = error
         changes = self._world.collect()
-        return PlaneDecision(changes, answer, fault, owed, holders, _touched(changes), _gone(changes))
+        return PlaneDecision(changes, answer, fault, owed, holders, _touched(changes), _gone(changes), listed, ended)
 
     def undo(self, changes: Iterable[Change]) -> None:
         """Take *changes* back: their commit failed."""
@@ -84,7 +88,7 @@ class Plane:
                 self._forget(event.at)
             case PlaneStarted():
                 self._begin(event.at)
-            case DeliveriesAsked():
+            case DeliveriesAsked() | ManifestAsked() | StopsAsked():
                 pass
             case _:
                 assert_never(event)
@@ -95,10 +99,10 @@ class Plane:
         refuse_the_rest(event.request, operation.honoured, f"in {event.action}")
         return operation.perform(Call(self._world, event.request, event.at, Draw(event.draw), event.endpoint))
 
-    def _owed(self, instance: str) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
+    def _owed(self, event: DeliveriesAsked) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
         """What an agent is owed, and its tasks whose roles it was told of."""
-        tasks = self._world.tasks_on(instance)
-        return due(self._world, instance), tuple(task for task in tasks if task.run_acked)
+        tasks = self._world.tasks_on(event.instance)
+        return due(self._world, event.instance, again=event.again), tuple(task for task in tasks if task.run_acked)
 
     def _connect(self, event: AgentConnected) -> None:
         instance = self._world.instances.get(event.instance)

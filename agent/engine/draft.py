@@ -15,7 +15,7 @@ from agent.engine import leases
 from agent.engine.amounts import Holding, Port
 from agent.engine.world import Key, Pull, Row, World
 from agent.model.acts import Act, CancelPull, PullImage
-from agent.model.decision import Decision, Moved
+from agent.model.decision import Decision, ManifestTaken, Moved
 from agent.model.names import Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
@@ -54,6 +54,7 @@ class Draft:
         self._credentials: set[str] = set()
         self._reports: list[TaskReport] = []
         self._moves: list[Moved] = []
+        self._manifests: list[ManifestTaken] = []
         self._afterwards: list[Callable[[World], None]] = []
 
     @property
@@ -151,6 +152,10 @@ class Draft:
         """Write a line of the task's story."""
         self._moves.append(Moved(task, container, before, now, self.cause, self.at, reason))
 
+    def take_manifest(self, taken: ManifestTaken) -> None:
+        """Make a list of ECS's the newest one."""
+        self._manifests.append(taken)
+
     def afterwards(self, change: Callable[[World], None]) -> None:
         """Change what a restart may forget, once the event is decided."""
         self._afterwards.append(change)
@@ -212,6 +217,8 @@ class Draft:
         world.held_since, world.unsure = self.held_since, self.unsure
         world.credentials |= self._credentials
         world.heard.update((key, self.step) for key in self._heard if key[0] in world.tasks)
+        for taken in self._manifests:
+            world.manifest, world.verifiable = taken.number, taken.message_id
         for change in self._afterwards:
             change(world)
         return Decision(
@@ -222,6 +229,7 @@ class Draft:
             reports=tuple(self._reports),
             acts=tuple(self.acts),
             moves=tuple(self._moves),
+            manifests=tuple(self._manifests),
         )
 
     def _row(self, task: Task | None) -> Row | None:

@@ -44,11 +44,13 @@ from agent.model.events import (
     ImagePulled,
     ImageResolved,
     Listed,
+    ManifestHeard,
     Observed,
     OperatorStop,
     ReportsSettled,
     ResourceCleared,
     ResourceReady,
+    StopsVerified,
     TaskAssigned,
     TaskBroke,
     TaskRefused,
@@ -65,8 +67,10 @@ from agent.model.task import Container, Task, Tombstone
 class Engine:
     """Decides what becomes of tasks. Starts from the rows of the journal; every act in them has an unknown outcome."""
 
-    def __init__(self, rules: Rules, tasks: Iterable[Task] = (), tombstones: Iterable[Tombstone] = ()) -> None:
-        self._world = World(rules)
+    def __init__(
+        self, rules: Rules, tasks: Iterable[Task] = (), tombstones: Iterable[Tombstone] = (), manifest: int = 0
+    ) -> None:
+        self._world = World(rules, manifest=manifest)
         for task in tasks:
             containers = tuple(replace(c, lost=c.doing) for c in task.containers)
             self._world.put(Row.of(replace(resources.after_start(task), containers=containers)))
@@ -84,7 +88,8 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """What is known now, for comparison with later."""
-        return Snapshot(dict(self._world.tasks), dict(self._world.tombstones), dict(self._world.pulls))
+        world = self._world
+        return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest)
 
     def next_deadline(self) -> datetime | None:
         """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
@@ -128,6 +133,10 @@ class Engine:
             case TaskAssigned() | TaskStopRequested() | TaskRefused():
                 with draft.about(event.spec.arn if isinstance(event, TaskAssigned) else event.task):
                     return _hear_ecs(draft, event)
+            case ManifestHeard():
+                return manifest.hear(draft, event)
+            case StopsVerified():
+                return manifest.verified(draft, event)
             case ContainerCreated() | ContainerAnswered() | ContainerRemoved() | ActFailed():
                 return _hear_outcome(draft, event)
             case ImagePulled():

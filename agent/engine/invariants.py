@@ -49,6 +49,7 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
     for arn, part, rule in resource_invariants.broken(before, after, decision):
         _broken(arn, part, rule)
     _order_is_kept(after, decision)
+    _lists_are_newer(before, after, decision)
     reports: dict[TaskArn, list[TaskReport]] = {}
     for report in decision.reports:
         reports.setdefault(report.task, []).append(report)
@@ -160,6 +161,19 @@ def _ports_are_leased_once(after: Snapshot) -> None:
                 if mine & chosen:
                     _broken(task, container.name, f"port {lease.host_port} belongs to another container")
                 chosen |= mine
+
+
+def _lists_are_newer(before: Snapshot, after: Snapshot, decision: Decision) -> None:
+    number = before.manifest
+    for taken in decision.manifests:
+        if taken.number <= number:
+            _broken(taken.message_id, "", "a list of tasks is taken from ECS only if it is newer")
+        number = taken.number
+        for arn in taken.candidates:
+            if arn not in after.tasks or after.tasks[arn].wanted is Status.STOPPED:
+                _broken(arn, "", "ECS is asked about tasks that are here and are to run")
+    if after.manifest != number:
+        _broken("decision", "", "the number of the newest list is committed")
 
 
 def _order_is_kept(after: Snapshot, decision: Decision) -> None:

@@ -35,6 +35,7 @@ class Snapshot:
     tasks: Mapping[TaskArn, Task]
     tombstones: Mapping[TaskArn, Tombstone]
     pulls: Mapping[ImageSource, Pull]
+    manifest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ class World:
     """The same in order: of arrival, and of those who came together as they were named."""
     places: int = 0
     """How many places there have been in the queue."""
+    manifest: int = 0
+    """The number of the newest list of tasks that was heard from ECS."""
+    verifiable: str = ""
+    """The name of that list, as long as ECS has not said which tasks are to stop. A restart forgets it."""
     credentials: set[str] = field(default_factory=set)
     """The ids whose values have arrived since this process began."""
 

@@ -12,6 +12,7 @@ promised                                                  when
 ``com.amazonaws.ecs.capability.selinux``, ``apparmor``    the operator says so and the engine has it
 ``ecs.capability.container-ordering``                     always
 ``ecs.capability.container-restart-policy``               always
+``ecs.capability.full-sync``                              always: ECS's list of tasks is answered
 ``ecs.capability.network.container-port-range``           always
 ``ecs.capability.container-health-check``                 the engine speaks 1.24, unless
                                                           ``ECS_DISABLE_DOCKER_HEALTH_CHECK``; health is kept and obeyed
@@ -72,7 +73,6 @@ WITHHELD = {
     NEW + "secrets.ssm.bootstrap.log-driver": "nobody fetches them",
     NEW + "secrets.asm.bootstrap.log-driver": "nobody fetches them",
     NEW + "env-files.s3": "nobody fetches them",
-    NEW + "full-sync": "no task manifest",
     NEW + "task-eni": "no awsvpc network",
     NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task, though those of the host work",
     NEW + "efs": "never tried with a real file system",
@@ -158,7 +158,7 @@ def _old(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
 
 def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
     spoken = _version(engine.api_version)
-    yield from ("container-ordering", "network.container-port-range", "container-restart-policy")
+    yield from ("container-ordering", "network.container-port-range", "container-restart-policy", "full-sync")
     if wishes.task_limits:
         if spoken >= LIMITS_SINCE:
             yield "task-cpu-mem-limit"

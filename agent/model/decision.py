@@ -24,6 +24,18 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestTaken:
+    """ECS's list of tasks is the newest so far: its number is committed before ECS hears so.
+
+    `candidates` run here and are not on the list; whether they are to stop, ECS is asked.
+    """
+
+    message_id: str
+    number: int
+    candidates: tuple[TaskArn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Rows, reports and acts. Committed in one transaction before any act or answer leaves."""
 
@@ -36,11 +48,13 @@ class Decision:
     reports: tuple[TaskReport, ...] = ()
     acts: tuple[Act, ...] = ()
     moves: tuple[Moved, ...] = ()
+    manifests: tuple[ManifestTaken, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
         """True if there is nothing to commit."""
-        return not (self.tasks or self.forgotten or self.tombstones or self.buried or self.reports)
+        changed = self.tasks or self.forgotten or self.tombstones or self.buried or self.reports or self.manifests
+        return not changed
 
     def then(self, later: "Decision") -> "Decision":
         """This decision and a *later* one as one: the later row of a task wins, reports and acts keep their order."""
@@ -58,4 +72,5 @@ class Decision:
             reports=self.reports + later.reports,
             acts=self.acts + later.acts,
             moves=self.moves + later.moves,
+            manifests=self.manifests + later.manifests,
         )

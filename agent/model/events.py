@@ -57,6 +57,27 @@ class TaskRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestHeard:
+    """ECS says which tasks it wants to run here. `number` grows with every list; one that is not newer says nothing."""
+
+    message_id: str
+    number: int
+    running: frozenset[TaskArn]
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopsVerified:
+    """ECS has looked again at tasks that its list did not have, and these are to stop. Counts once for a list."""
+
+    message_id: str
+    tasks: tuple[TaskArn, ...]
+    at: datetime
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsArrived:
     """The values behind a credentials id are in the vault (again)."""
 
@@ -256,6 +277,8 @@ Event = (
     | TaskStopRequested
     | OperatorStop
     | TaskRefused
+    | ManifestHeard
+    | StopsVerified
     | CredentialsArrived
     | ImageResolved
     | ImagePulled

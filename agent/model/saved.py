@@ -12,6 +12,8 @@ class Saved:
 
     tasks: tuple[Task, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+    manifest: int = 0
+    """The number of the newest list of tasks that was taken from ECS."""
 
 
 @dataclass(frozen=True, slots=True)

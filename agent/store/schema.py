@@ -39,4 +39,5 @@ STEPS = (
         );
         """
     ),
+    Step("CREATE TABLE manifest (number INTEGER NOT NULL);   -- one row at most: ECS's newest list of tasks\n"),
 )

@@ -6,16 +6,21 @@ somebody reads them one by one (acs_spec.py), so that a bad task harms none of i
 Unlike the reference, names of fields must match in case: no server is known to send others.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from agent.model.errors import BadInput
+from agent.wire import pieces
 from agent.wire.acs_task import IAMRoleCredentials, Task
 from agent.wire.reading import Shape, read
 
 NAME_LIMIT = 64
 """How much of an unknown type's name an error repeats."""
+
+
+Long: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the protocol calls a long; nothing larger could be saved."""
 
 
 class HeartbeatMessage(Shape, frozen=True):
@@ -32,9 +37,9 @@ class PayloadMessage(Shape, frozen=True):
     cluster_arn: str | None = None
     container_instance_arn: str | None = None
     tasks: list[msgspec.Raw] | None = None
-    seq_num: int | None = None
-    timeline: int | None = None
-    generated_at: int | None = None
+    seq_num: Long | None = None
+    timeline: Long | None = None
+    generated_at: Long | None = None
 
 
 class IAMRoleCredentialsMessage(Shape, frozen=True):
@@ -45,6 +50,40 @@ class IAMRoleCredentialsMessage(Shape, frozen=True):
     task_cluster_arn: str | None = None
     role_type: str | None = None
     role_credentials: IAMRoleCredentials | None = None
+
+
+class TaskIdentifier(Shape, frozen=True):
+    """A task on a list, and what ECS wants of it."""
+
+    task_arn: str | None = None
+    task_cluster_arn: str | None = None
+    desired_status: str | None = None
+
+
+class TaskManifestMessage(Shape, frozen=True):
+    """All tasks that ECS knows on this instance. `timeline` and the `seq_num` of payloads are one growing sequence."""
+
+    message_id: str | None = None
+    cluster_arn: str | None = None
+    container_instance_arn: str | None = None
+    tasks: list[TaskIdentifier] | None = None
+    timeline: Long | None = None
+    generated_at: Long | None = None
+
+
+class TaskStopVerificationMessage(Shape, frozen=True):
+    """The agent's question about tasks that the manifest of the same id does not have."""
+
+    message_id: str | None = None
+    stop_candidates: list[TaskIdentifier] | None = None
+
+
+class TaskStopVerificationAck(Shape, frozen=True):
+    """The answer: these of them are to stop."""
+
+    message_id: str | None = None
+    stop_tasks: list[TaskIdentifier] | None = None
+    generated_at: Long | None = None
 
 
 class AckRequest(Shape, frozen=True):
@@ -131,6 +170,9 @@ Frame: TypeAlias = (
     | NackRequest
     | HeartbeatAckRequest
     | IAMRoleCredentialsAckRequest
+    | TaskManifestMessage
+    | TaskStopVerificationMessage
+    | TaskStopVerificationAck
     | Said
 )
 
@@ -156,6 +198,9 @@ SHAPES: dict[str, type[Frame]] = {
     "NackRequest": NackRequest,
     "HeartbeatAckRequest": HeartbeatAckRequest,
     "IAMRoleCredentialsAckRequest": IAMRoleCredentialsAckRequest,
+    "TaskManifestMessage": TaskManifestMessage,
+    "TaskStopVerificationMessage": TaskStopVerificationMessage,
+    "TaskStopVerificationAck": TaskStopVerificationAck,
     **SAYINGS,
 }
 
@@ -164,9 +209,6 @@ UNSERVED = frozenset(
         "AttachTaskNetworkInterfacesMessage",
         "AttachInstanceNetworkInterfacesMessage",
         "ConfirmAttachmentMessage",
-        "TaskManifestMessage",
-        "TaskStopVerificationMessage",
-        "TaskStopVerificationAck",
         "StageUpdateMessage",
         "PerformUpdateMessage",
     }
@@ -194,8 +236,16 @@ def task_text(task: Task) -> msgspec.Raw:
 
 
 def decode(text: bytes | str) -> Frame | Unserved:
-    """Read a frame. Raises BadInput where it is no frame, or of a type that the protocol does not have."""
-    envelope = read(text, _Envelope)
+    """Read a frame. Raises BadInput where it is no frame, or of a type that the protocol does not have.
+
+    A payload that JSON's rules forbid because of one of its tasks is a frame all the same; that task stays as it came.
+    """
+    try:
+        envelope = read(text, _Envelope)
+    except BadInput:
+        if (saved := _payload_in_parts(text)) is not None:
+            return saved
+        raise
     if not envelope.type:
         return _typeless(text)
     if envelope.type not in SHAPES and envelope.type not in UNSERVED:
@@ -210,11 +260,25 @@ def decode(text: bytes | str) -> Frame | Unserved:
     return read(body, SHAPES[envelope.type], "message")
 
 
+def _payload_in_parts(text: bytes | str) -> PayloadMessage | None:
+    """Read a payload around its tasks, whatever is in them; None where it is none."""
+    try:
+        frame = dict(pieces.members(pieces.octets(text)))
+        if frame.get(b'"type"') != b'"PayloadMessage"':
+            return None
+        message = pieces.members(frame.get(b'"message"', b""))
+        around = b",".join(name + b":" + value for name, value in message if name != b'"tasks"')
+        tasks = [msgspec.Raw(task) for _, task in pieces.members(dict(message).get(b'"tasks"', b"[]"))]
+        return msgspec.structs.replace(read(b"{" + around + b"}", PayloadMessage, "message"), tasks=tasks)
+    except BadInput:
+        return None
+
+
 def _typeless(text: bytes | str) -> Said:
     """Read ``{"<TypeName>": "<sentence>"}``, the other way in which errors are written."""
-    said = read(text, dict[str, object])
+    said = read(text, dict[str, msgspec.Raw])
     if len(said) == 1:
         [(name, sentence)] = said.items()
-        if name in SAYINGS and isinstance(sentence, str):
-            return SAYINGS[name](sentence)
+        if name in SAYINGS and bytes(sentence).startswith(b'"'):
+            return SAYINGS[name](read(sentence, str, name))
     raise BadInput("type", "is missing")

@@ -3,12 +3,15 @@
 Read task by task: what is wrong with one is said of that one alone, as BadInput with the field's own name.
 """
 
+import re
+
 import msgspec
 
 from agent.model.credentials import RoleCredentials
 from agent.model.errors import BadInput
-from agent.model.names import TaskArn
+from agent.model.names import TaskArn, task_id
 from agent.model.task import TaskSpec
+from agent.wire import pieces
 from agent.wire.acs_container import container
 from agent.wire.acs_features import refuse_what_is_missing
 from agent.wire.acs_task import IAMRoleCredentials, Task
@@ -23,6 +26,9 @@ PID_MODES = ("", "host", "task")
 IPC_MODES = ("", "host", "none", "task")
 MOST_PROCESSORS = 1 << 20
 """All that the protocol knows; what this agent does not have is refused before these are read."""
+
+LONGEST_ARN = 2048
+PRINTABLE, PLAIN_ID = re.compile(r"[!-~]+"), re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 WANTED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED", "DEAD": "STOPPED"}
 """Words of ``desiredStatus``, and what they come to."""
@@ -43,15 +49,37 @@ class _Roles(msgspec.Struct, frozen=True, rename="camel"):
 
 def read_arn(raw: msgspec.Raw) -> TaskArn:
     """The ARN of a task, whatever else is wrong with it. Raises BadInput where there is none."""
-    arn = read(raw, _Head).arn
+    arn = _head(raw).arn
     if not isinstance(arn, str) or not arn:
         raise BadInput("arn", "must be a text that is not empty")
+    if len(arn) > LONGEST_ARN:
+        raise BadInput("arn", f"must have {LONGEST_ARN} characters at most")
     return TaskArn(arn)
+
+
+def _head(raw: msgspec.Raw) -> _Head:
+    """Name and wish of a task. Raises BadInput where these cannot be read, even if all the rest is left out."""
+    try:
+        return read(raw, _Head)
+    except BadInput as bad:
+        if bad.path:
+            raise
+        wanted = (b'"arn"', b'"desiredStatus"')
+        kept = b",".join(name + b":" + value for name, value in _members(raw, bad) if name in wanted)
+        return read(b"{" + kept + b"}", _Head)
+
+
+def _members(raw: msgspec.Raw, bad: BadInput) -> list[tuple[bytes, bytes]]:
+    """The members of a task that is no JSON; raises *bad* where it is not even an object."""
+    text = bytes(raw)
+    if not text.startswith(b"{"):
+        raise bad
+    return pieces.members(text)
 
 
 def is_stop(raw: msgspec.Raw) -> bool:
     """Does ECS want this task stopped, and not run? Raises BadInput where it wants neither."""
-    word = read(raw, _Head).desired_status or ""
+    word = _head(raw).desired_status or ""
     if not isinstance(word, str) or word not in WANTED.keys() | WAITING:
         raise BadInput("desiredStatus", "must be RUNNING or STOPPED")
     if word in WAITING:
@@ -92,7 +120,10 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
     Raises BadInput where a field is wrong, or asks for something that this agent does not have: a task runs as it
     was asked for, or not at all.
     """
-    task = read(raw, Task)
+    try:
+        task = read(raw, Task)
+    except BadInput as bad:
+        raise bad if bad.path else pieces.blamed(bytes(raw), bad) from None
     refuse_what_is_missing(task)
     roles = {role.role_type: role.credentials_id for role in read_roles(raw)}
     asked = task.containers or ()
@@ -105,7 +136,7 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
     if len({one.name for one in containers}) < len(containers):
         raise BadInput("containers", "two containers have the same name")
     return TaskSpec(
-        arn=read_arn(raw),
+        arn=_usable(read_arn(raw)),
         family=task.family or "",
         version=task.version or "",
         containers=containers,
@@ -118,6 +149,13 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
         task_credentials_id=roles.get(TASK_ROLE, ""),
         execution_credentials_id=roles.get(EXECUTION_ROLE, ""),
     )
+
+
+def _usable(arn: TaskArn) -> TaskArn:
+    """The ARN of a task that is to run: its last part becomes the name of files and containers."""
+    if not PRINTABLE.fullmatch(arn) or not PLAIN_ID.fullmatch(task_id(arn)):
+        raise BadInput("arn", "must be printable and end with letters, digits, - and _ behind its last slash")
+    return arn
 
 
 def _gpus(task: Task) -> dict[str, list[str]]:

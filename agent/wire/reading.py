@@ -36,6 +36,8 @@ def read(text: bytes | str | msgspec.Raw, shape: type[T], path: str = "") -> T:
         found = _WHERE.fullmatch(str(error))
         rule, inner = (found["rule"], found["path"]) if found else (str(error), "")
         raise BadInput(join(path, inner), rule[:1].lower() + rule[1:]) from None
+    except UnicodeDecodeError:
+        raise BadInput(path, "is not UTF-8") from None
     except (msgspec.DecodeError, UnicodeError):
         raise BadInput(path, "is not JSON") from None
     except RecursionError:

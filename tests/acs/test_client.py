@@ -152,16 +152,36 @@ def test_a_connection_that_breaks_is_an_error() -> None:
     over_a_connection(story)
 
 
-def test_a_text_that_is_not_utf8_breaks_the_protocol() -> None:
+def test_a_text_that_is_not_utf8_is_received_as_it_is_and_the_connection_lives() -> None:
     async def story(server: Accepted, connection: Connection) -> None:
-        server.write(b"\x81\x02\xff\xff")
+        server.write(b"\x81\x02\xff\xff\x81\x02ok")
+
+        assert [await connection.receive(), await connection.receive()] == [b"\xff\xff", "ok"]
+
+    over_a_connection(story)
+
+
+def test_octets_that_are_no_frames_end_the_connection() -> None:
+    async def story(server: Accepted, connection: Connection) -> None:
+        server.write(b"\x83\x00")
 
         async with asyncio.TaskGroup() as jobs:
             answer = jobs.create_task(server.receive())
             ended = await end_of(connection)
 
+        assert str(ended) == "the protocol was broken: there are no frames of kind 3"
         assert not ended.clean
-        assert answer.result().data == 1007
+        assert answer.result().data == 1002
+
+    over_a_connection(story)
+
+
+def test_a_message_that_is_too_large_is_passed_over_and_the_connection_lives() -> None:
+    async def story(server: Accepted, connection: Connection) -> None:
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(server.ws.send_bytes(bytes(70 * 1024 * 1024)))
+            jobs.create_task(server.ws.send_str("next"))
+            assert await connection.receive() == "next"
 
     over_a_connection(story)
 

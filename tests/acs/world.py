@@ -14,6 +14,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
+from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
 from agent.model.credentials import RoleCredentials
 from agent.model.events import Event
@@ -253,6 +254,7 @@ class Agent:
     vault: Vault
     endpoints: Endpoints
     job: "asyncio.Task[None]"
+    manifests: Manifests
     greeted: list[bool]
     """One entry for each call of `connected`, saying what `is_connected` was then."""
 
@@ -269,19 +271,20 @@ async def an_agent(
     """Run a session at *url* until the block ends. Chance says one half until told otherwise."""
     time, vault, endpoints, greeted = Time(), Vault(), Endpoints(url), list[bool]()
     endpoints.failures.extend(failures)
-    engine = Engine(vault, holds=holds)
+    engine, manifests = Engine(vault, holds=holds), Manifests()
     loop = AcsLoop(
         settings,
         engine=engine,
         vault=vault,
         endpoints=endpoints,
         signer=Signer(),
+        manifests=manifests,
         connected=lambda: greeted.append(loop.is_connected),
         world=World(monotonic=lambda: time.now, sleep=time.sleep, chance=lambda: time.chance, dial=dial),
     )
     job = asyncio.create_task(loop.run())
     try:
-        yield Agent(loop, time, engine, vault, endpoints, job, greeted)
+        yield Agent(loop, time, engine, vault, endpoints, job, manifests, greeted)
     finally:
         job.cancel()
         _, still_there = await asyncio.wait({job}, timeout=PATIENCE)

@@ -16,10 +16,28 @@ from mypy_boto3_ecs.type_defs import TaskTypeDef
 from yarl import URL
 
 from agent.controlplane.settings import Cadence
-from agent.wire.acs import AckRequest, HeartbeatMessage, IAMRoleCredentialsMessage, PayloadMessage
+from agent.wire.acs import (
+    AckRequest,
+    HeartbeatMessage,
+    IAMRoleCredentialsMessage,
+    PayloadMessage,
+    TaskIdentifier,
+    TaskManifestMessage,
+    TaskStopVerificationAck,
+    TaskStopVerificationMessage,
+)
 from agent.wire.acs_task import Task
 from agent.wire.reading import read
-from tests.controlplane.hand_agent import call, connected, describe, poll_query, register, until, upgrade_headers
+from tests.controlplane.hand_agent import (
+    HandAgent,
+    call,
+    connected,
+    describe,
+    poll_query,
+    register,
+    until,
+    upgrade_headers,
+)
 from tests.controlplane.house import House, aws, running
 
 ROLE = "arn:aws:iam::123456789012:role/app"
@@ -388,3 +406,74 @@ async def upgrade(house: House, arn: str, change: dict[str, str] | None = None) 
     }
     async with aiohttp.ClientSession() as session, session.get(URL(url, encoded=True), headers=headers) as answer:
         return answer.status, await answer.text()
+
+
+def named(message: TaskManifestMessage) -> dict[str | None, str | None]:
+    return {one.task_arn: one.desired_status for one in message.tasks or ()}
+
+
+async def verified(agent: HandAgent, *candidates: str) -> list[str | None]:
+    """What the control plane wants stopped of *candidates*."""
+    asked = [TaskIdentifier(arn, "cluster", "STOPPED") for arn in candidates]
+    await agent.say(TaskStopVerificationMessage("manifest-1", asked))
+    answer = await agent.next(TaskStopVerificationAck)
+    assert answer.message_id == "manifest-1"
+    assert all(one.desired_status == "STOPPED" for one in answer.stop_tasks or ())
+    return [one.task_arn for one in answer.stop_tasks or ()]
+
+
+def test_each_session_begins_with_a_newer_list_of_the_tasks_that_the_agent_should_have(house: House, host: str) -> None:
+    client = house.client()
+
+    async def story() -> None:
+        async with connected(house, host) as agent:
+            empty = await agent.next(TaskManifestMessage)
+            assert (named(empty), empty.container_instance_arn) == ({}, host)
+            assert empty.cluster_arn == "arn:aws:ecs:us-east-1:123456789012:cluster/demo"
+            runs, stops = await call(run_one, client=client), await call(run_one, client=client)
+            payloads = [(await agent.next_task())[0] for _ in range(2)]
+            await call(client.stop_task, cluster="demo", task=stops)
+        async with connected(house, host) as agent:
+            listed = await agent.next(TaskManifestMessage)
+            assert named(listed) == {runs: "RUNNING", stops: "STOPPED"}
+            numbers = [empty.timeline or 0, *(one.seq_num or 0 for one in payloads), listed.timeline or 0]
+            assert numbers == sorted(set(numbers)), "lists and payloads are numbered by one growing sequence"
+
+    asyncio.run(story())
+
+
+def test_only_tasks_of_this_instance_that_are_over_are_confirmed_to_be_stopped(house: House, host: str) -> None:
+    client, agents = house.client(), house.client(house.keys.agent)
+    other = register(agents)
+
+    async def story() -> None:
+        async with connected(house, host) as agent:
+            runs, stops, ended = [await call(run_one, client=client) for _ in range(3)]
+            await call(client.stop_task, cluster="demo", task=stops)
+            await call(agents.submit_task_state_change, cluster="demo", task=ended, status="STOPPED")
+            unknown = runs[:-4] + "0000"
+            assert await verified(agent, runs, stops, ended, unknown, "") == [stops, ended]
+        async with connected(house, other) as agent:
+            assert await verified(agent, stops, ended) == []
+
+    asyncio.run(story())
+    client.deregister_container_instance(cluster="demo", containerInstance=other, force=True)
+
+
+def test_what_was_acknowledged_is_told_once_more_at_the_start_of_the_next_session(house: House, host: str) -> None:
+    client = house.client()
+
+    async def story() -> None:
+        async with connected(house, host) as agent:
+            runs, stops = await call(run_one, client=client), await call(run_one, client=client)
+            for _ in range(2):
+                await agent.ack((await agent.next_task())[0])
+            await call(client.stop_task, cluster="demo", task=stops)
+            message, told = await agent.next_task()
+            assert (told.arn, told.desired_status) == (stops, "STOPPED")
+            await agent.ack(message)
+        async with connected(house, host) as agent:
+            again = [(await agent.next_task())[1] for _ in range(2)]
+            assert [(told.arn, told.desired_status) for told in again] == [(stops, "STOPPED"), (runs, "RUNNING")]
+
+    asyncio.run(story())

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from agent.controlplane import tables
 from agent.controlplane.delivery import due
-from agent.controlplane.events import DeliveriesAsked, MinutePassed, PlaneDecision, PlaneStarted
+from agent.controlplane.events import (
+    DeliveriesAsked,
+    ManifestAsked,
+    MinutePassed,
+    PlaneDecision,
+    PlaneStarted,
+    StopsAsked,
+)
 from agent.controlplane.faults import Fault
 from agent.controlplane.plane import Plane
 from agent.controlplane.records import LAST_STATUS, PlaneTask
@@ -20,7 +27,7 @@ from tests.controlplane.desk import WEB, Desk
 
 WORDS = """
 register register_again deregister connect connect connect connect lose run run run_again stop report report
-report_container acknowledge acknowledge minute restart fail_commit
+report_container acknowledge acknowledge minute restart fail_commit list_tasks verify_stops
 """
 STEPS = tuple(WORDS.split())
 
@@ -142,6 +149,24 @@ class History:
         self.desk.acknowledge(instance, name)
         self.save()
         self.desk.acknowledge(instance, name)
+        assert not self.desk.last.changes
+
+    def list_tasks(self) -> None:
+        instance = self.any_instance()
+        listed = self.desk.decide(ManifestAsked(instance, self.desk.now)).manifest
+        assert (listed is None) == (instance not in self.world.instances)
+        if listed is not None:
+            assert listed.seq > max(self.numbers, default=0), "sequence numbers only grow"
+            self.numbers.append(listed.seq)
+            owed = due(self.world, instance, again=True)
+            assert {one.task.arn for one in owed} <= {task.arn for task in listed.tasks}
+
+    def verify_stops(self) -> None:
+        instance, asked = self.any_instance(), (self.any_task(), self.any_task())
+        for arn in self.desk.decide(StopsAsked(instance, asked)).over:
+            task = self.world.tasks[arn]
+            assert task.instance == instance
+            assert "STOPPED" in (task.last_status, task.desired_status)
         assert not self.desk.last.changes
 
     def minute(self) -> None:

@@ -230,6 +230,7 @@ class History:
         self.forgetful = True
         self.world.disk.tasks.clear()
         self.world.disk.tombstones.clear()
+        self.world.disk.manifest = 0
         self.world.told.clear()
         self.world.crash("and the journal is gone")
 
@@ -355,6 +356,6 @@ class History:
             if not self.forgetful and arn not in world.broken:
                 things = world.host.left_of(arn, frozenset({POOL.name}))
                 assert not things, f"{things} is left of {arn}"
-        restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values())
+        restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values(), world.disk.manifest)
         rows = {arn: resources.after_start(task) for arn, task in world.engine.tasks.items()}
         assert dict(restarted.tasks) == rows, "the rows on disk are the engine's"

@@ -23,13 +23,14 @@ from agent.model.acts import (
     StartContainer,
     StopContainer,
 )
-from agent.model.decision import Decision
+from agent.model.decision import Decision, ManifestTaken
 from agent.model.errors import TryAgain
 from agent.model.events import (
     DeadlinePassed,
     DockerLost,
     Event,
     Listed,
+    ManifestHeard,
 )
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
@@ -83,6 +84,7 @@ class Disk:
     tasks: dict[TaskArn, Task] = field(default_factory=dict)
     tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
     outbox: list[TaskReport] = field(default_factory=list)
+    manifest: int = 0
 
     def commit(self, decision: Decision) -> None:
         self.tasks |= {task.arn: task for task in decision.tasks}
@@ -92,6 +94,7 @@ class Disk:
         for arn in decision.buried:
             self.tombstones.pop(arn, None)
         self.outbox += decision.reports
+        self.manifest = max([self.manifest, *(taken.number for taken in decision.manifests)])
 
 
 class Road:
@@ -120,6 +123,9 @@ class Road:
         self.faults: Counter[TaskArn] = Counter()
         self.acts: Counter[TaskArn] = Counter()
         self.history: list[Event | str] = []
+        self.lists: list[ManifestHeard] = []
+        self.lists_made = 0
+        self.verifications: list[tuple[str, tuple[TaskArn, ...]]] = []
 
     def hear(self, event: Event) -> None:
         """Decide, commit, perform; with a crash between them when the tape says so."""
@@ -159,6 +165,8 @@ class Road:
         self.disk.commit(decision)
         for report in decision.reports:
             self.note(report)
+        for taken in decision.manifests:
+            self.verify_stops(taken)
         if crash_after:
             self.send(acts[: self.tape.below(len(acts) + 1)])
             self.crash("after the commit")
@@ -173,6 +181,11 @@ class Road:
             assert not self.told[arn, name, status], f"{status.name} of {arn} {name} told twice"
             assert not self.told[arn, name, Status.STOPPED], f"{status.name} of {arn} {name} told after STOPPED"
             self.told[arn, name, status] += 1
+
+    def verify_stops(self, taken: ManifestTaken) -> None:
+        """ECS looks again at the tasks that its list did not have: it wants those stopped that it gave up."""
+        over = tuple(arn for arn in taken.candidates if arn in self.stopping or arn not in self.asked)
+        self.verifications.append((taken.message_id, over))
 
     def send(self, acts: tuple[Act, ...]) -> None:
         for act in acts:
@@ -215,7 +228,7 @@ class Road:
         self.is_up = True
         self.listing_owed = Step(0)
         self.host.crash()
-        self.engine = Engine(self.rules, self.disk.tasks.values(), self.disk.tombstones.values())
+        self.engine = Engine(self.rules, self.disk.tasks.values(), self.disk.tombstones.values(), self.disk.manifest)
 
     def orphan(self, flight: Flight) -> None:
         """The client of a request died: Docker may finish it later, or never."""

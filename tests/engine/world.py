@@ -1,5 +1,6 @@
 """The engine amid everything that can happen to it: Docker, ECS, time, and crashes between any two lines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from agent.engine.leases import ports_of
@@ -34,11 +35,13 @@ from agent.model.events import (
     ImagePulled,
     ImageResolved,
     Listed,
+    ManifestHeard,
     Observed,
     OperatorStop,
     ReportsSettled,
     ResourceCleared,
     ResourceReady,
+    StopsVerified,
     TaskAssigned,
     TaskRefused,
     TaskStopRequested,
@@ -291,6 +294,30 @@ class World(Road):
         if arn in self.engine.tasks:
             self.stopping.add(arn)
         self.hear(OperatorStop(arn, force, "uid 0 (root)", self.now))
+
+    def refuse(self, arn: TaskArn) -> None:
+        self.hear(TaskRefused(arn, "UnreadableTaskError: no", self.now))
+
+    def make_list(self) -> None:
+        """ECS writes down what it wants to run here; the list is heard later, more than once, or never."""
+        self.lists_made += 1
+        wanted = frozenset(self.asked - self.stopping)
+        self.lists.append(ManifestHeard(f"list-{self.lists_made}", self.lists_made, wanted, self.now))
+
+    def hear_list(self) -> None:
+        if self.lists:
+            one = self.tape.pick(self.lists[::-1])
+            if not self.tape.rarely(4):  # else it comes again
+                self.lists.remove(one)
+            self.hear(replace(one, at=self.now))
+
+    def hear_verification(self) -> None:
+        """The answer to a list arrives, perhaps after a newer list, and perhaps twice."""
+        if self.verifications:
+            answer = self.tape.pick(self.verifications[::-1])
+            if not self.tape.rarely(4):
+                self.verifications.remove(answer)
+            self.hear(StopsVerified(*answer, self.now))
 
     def is_over(self, arn: TaskArn) -> bool:
         """ECS has heard the last of this task, and its tombstone is gone: ECS does not speak of it again."""

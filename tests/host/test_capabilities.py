@@ -25,6 +25,7 @@ def test_all_that_is_promised_by_default() -> None:
         Attribute("ecs.capability.container-ordering"),
         Attribute("ecs.capability.network.container-port-range"),
         Attribute("ecs.capability.container-restart-policy"),
+        Attribute("ecs.capability.full-sync"),
         Attribute("ecs.capability.container-health-check"),
         Attribute("ecs.capability.docker-plugin.local"),
         Attribute("ecs.os-type", "linux"),

@@ -109,7 +109,8 @@ def test_names_of_fields_are_those_of_the_protocol() -> None:
         ('{"type":"CloseMessage","message":{"message":"bye"}}', acs.CloseMessage("bye")),
         ('{"InactiveInstanceException":"gone"}', acs.InactiveInstanceException("gone")),
         ('{"type":"InactiveInstanceException","message":{"message":"gone"}}', acs.InactiveInstanceException("gone")),
-        ('{"type":"TaskManifestMessage","message":{"messageId":"tm-1"}}', acs.Unserved("TaskManifestMessage", "tm-1")),
+        ('{"type":"TaskManifestMessage","message":{"messageId":"tm-1"}}', acs.TaskManifestMessage("tm-1")),
+        ('{"type":"StageUpdateMessage","message":{"messageId":"u-1"}}', acs.Unserved("StageUpdateMessage", "u-1")),
     ],
 )  # fmt: skip
 def test_a_frame_is_read_by_its_type(text: str | bytes, frame: acs.Frame) -> None:
