@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("dockworker: the settings cannot be used:\n")
         sys.stderr.writelines(f"  {complaint}\n" for complaint in bad.complaints)
         return NOT_WORTH_A_RESTART
-    logs.configure(settings.log_level, settings.log_format)
-    return asyncio.run(serve(settings, os.environ))
+    with logs.kept(settings):
+        return asyncio.run(serve(settings, os.environ))
 
 
 def read_settings(environ: Mapping[str, str], config: Path | None) -> Settings:

@@ -105,6 +105,23 @@ def whole_number(least: int, most: int, of: str = "") -> Kind:
     return Kind(from_text, check)
 
 
+def number(least: float, most: float) -> Kind:
+    """A number within bounds, with a fraction or without."""
+    rule = f"a number from {least:g} to {most:g}"
+
+    def from_text(written: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", written.strip()):
+            raise ValueError(rule)
+        return float(written)
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ValueError(rule)
+        return float(value)
+
+    return Kind(from_text, check)
+
+
 def duration_or_default(least: timedelta, least_text: str) -> Kind:
     """A span of time; one below *least* counts as not given, as it does to the reference agent."""
     given = duration(timedelta(0), f"0s (below {least_text} is the default)")

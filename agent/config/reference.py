@@ -320,4 +320,23 @@ SETTINGS: tuple[Setting, ...] = (
         kinds.choice("console", "json"),
         "console or json; unset is console on a terminal and json elsewhere.",
     ),
+    _row("log_file", "ECS_LOGFILE", kinds.path(), "A file for the lines too; unset writes to standard error alone."),
+    _row(
+        "log_max_file_size_mb",
+        "ECS_LOG_MAX_FILE_SIZE_MB",
+        kinds.number(0.1, 10_000),
+        "How many million bytes the file may hold; then it is rolled.",
+    ),
+    _row(
+        "log_max_roll_count",
+        "ECS_LOG_MAX_ROLL_COUNT",
+        kinds.whole_number(0, 1000),
+        "How many rolled files are kept beside the one that is written.",
+    ),
+    _row(
+        "log_rollover_type",
+        "ECS_LOG_ROLLOVER_TYPE",
+        kinds.choice("size", "hourly", "none"),
+        "size rolls a full file; hourly does so with each hour too; none never does, and bounds nothing.",
+    ),
 )

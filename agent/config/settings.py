@@ -82,6 +82,11 @@ class Settings:
     log_level: str = "info"
     log_format: str = ""
     """``console`` or ``json``; empty means console on a terminal and JSON elsewhere."""
+    log_file: Path | None = None
+    log_max_file_size_mb: float = 10.0
+    """Of 1,000,000 bytes, as the reference agent counts."""
+    log_max_roll_count: int = 24
+    log_rollover_type: str = "size"
 
     not_honoured: tuple[str, ...] = ()
     """Settings that were given and that the reference agent knows, but this one does not act on yet."""
