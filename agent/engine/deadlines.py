@@ -5,17 +5,14 @@ any deadline passes.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from agent.engine import due, ending, resources
+from agent.engine import clock_steps, due, ending, resources
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.names import TaskArn
 from agent.model.status import Status
 from agent.model.task import Task, Tombstone
-
-TOMBSTONE_KEPT = timedelta(hours=1)
-"""How long a tombstone stays once ECS knows all there was to tell."""
 
 
 def next_of(world: World) -> datetime | None:
@@ -72,5 +69,5 @@ def tidy(draft: Draft, arn: TaskArn) -> None:
         draft.put(task)
         return
     draft.forget(arn)
-    until = draft.at + TOMBSTONE_KEPT if task.settled else None
+    until = draft.at + clock_steps.TOMBSTONE_KEPT if task.settled else None
     draft.put_tombstone(Tombstone(arn, task.stopped_at or draft.at, until))

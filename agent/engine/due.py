@@ -4,13 +4,18 @@ from datetime import datetime, timedelta
 
 from agent.model.rules import Rules
 from agent.model.status import Doing, Status
-from agent.model.task import Container, Task
+from agent.model.task import Container, ContainerSpec, Task
 
 KILL_SLACK = timedelta(seconds=5)
 """Docker kills at the end of the grace by itself; if it has not by then, the kill is ours."""
 
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=1)
+
+
+def grace(spec: ContainerSpec, rules: Rules) -> timedelta:
+    """How long a container has between the signal and the kill."""
+    return timedelta(seconds=spec.stop_timeout) if spec.stop_timeout else rules.stop_timeout
 
 
 def back_off(tries: int) -> timedelta:

@@ -1,9 +1,8 @@
 """How a container comes down: stopped in turn, killed in time, removed in the end."""
 
 from dataclasses import replace
-from datetime import timedelta
 
-from agent.engine import ordering
+from agent.engine import due, ordering
 from agent.engine.draft import Draft
 from agent.engine.naming import container_name
 from agent.model.acts import (
@@ -74,8 +73,8 @@ def stop(draft: Draft, task: Task, spec: ContainerSpec, container: Container) ->
         return container
     if task.forced:
         return kill(draft, task, container)
-    grace = timedelta(seconds=spec.stop_timeout) if spec.stop_timeout else draft.rules.stop_timeout
-    kill_at = max(container.kill_at, draft.at) if container.kill_at is not None else draft.at + grace
+    latest = draft.at + due.grace(spec, draft.rules)
+    kill_at = min(max(container.kill_at, draft.at), latest) if container.kill_at is not None else latest
     act = StopContainer(task.arn, container.name, container.run, container.docker_id, kill_at)
     return do(draft, replace(container, kill_at=kill_at), act)
 

@@ -13,6 +13,7 @@ from typing import assert_never
 from agent.engine import (
     admission,
     broken,
+    clock_steps,
     deadlines,
     facts,
     lifecycle,
@@ -32,6 +33,7 @@ from agent.model.decision import Decision
 from agent.model.events import (
     ActBroke,
     ActFailed,
+    ClockStepped,
     ContainerAnswered,
     ContainerCreated,
     ContainerRemoved,
@@ -155,6 +157,8 @@ class Engine:
                 return listing.hear(draft, event)
             case DeadlinePassed():
                 return deadlines.pass_all(draft)
+            case ClockStepped():
+                return clock_steps.shift_all(draft, event.by)
             case DockerLost():
                 draft.hold()
                 return set()
@@ -185,7 +189,7 @@ def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
     known = draft.task(arn)
     if known is not None:
         if known.spec.rebuilt:
-            draft.put(ordering.refused(listing.fill_in(known, event.spec, event.draw)))
+            draft.put(ordering.refused(listing.fill_in(known, event.spec, event.draw, draft.rules)))
             return {arn}
         return set()
     if draft.tombstone(arn) is not None:
@@ -292,7 +296,7 @@ def _settle(draft: Draft, event: ReportsSettled) -> set[TaskArn]:
     for arn in event.tasks:
         stone, task = draft.tombstone(arn), draft.task(arn)
         if stone is not None and stone.until is None:
-            draft.put_tombstone(replace(stone, until=event.at + deadlines.TOMBSTONE_KEPT))
+            draft.put_tombstone(replace(stone, until=event.at + clock_steps.TOMBSTONE_KEPT))
         if task is not None and task.told is Status.STOPPED:
             with draft.about(arn):
                 draft.put(replace(task, settled=True))

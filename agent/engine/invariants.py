@@ -157,7 +157,7 @@ def _ports_are_leased_once(after: Snapshot) -> None:
     for task in after.tasks.values():
         for container in task.containers:
             for lease in container.leases if not container.at_rest else ():
-                mine = set(leases.ports_of(lease)) if lease.chosen else set()
+                mine = set(leases.ports_of(lease)) if lease.chosen and lease.host_port else set()
                 if mine & chosen:
                     _broken(task, container.name, f"port {lease.host_port} belongs to another container")
                 chosen |= mine
@@ -215,7 +215,7 @@ def _restarts_are_allowed(old: Task | None, new: Task) -> None:
             _broken(new, container.name, "a restart is one new run")
         if container.exit_code is None or container.exit_code in policy.ignored_exit_codes:
             _broken(new, container.name, f"starts again after exit code {container.exit_code}")
-        if (container.restarted_at - last).total_seconds() < policy.attempt_period:
+        if 0 <= (container.restarted_at - last).total_seconds() < policy.attempt_period:
             _broken(new, container.name, "starts again too early")
         if before.wanted is Status.STOPPED or before.known is Status.STOPPED:
             _broken(new, container.name, "starts again though it was to end")

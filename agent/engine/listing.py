@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 
-from agent.engine import downtime, ending, facts, leases, lifecycle, reasons
+from agent.engine import clock_steps, downtime, ending, facts, leases, lifecycle, reasons, resources
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.acts import KillContainer, RemoveContainer
 from agent.model.events import Listed
 from agent.model.names import DockerId, Image, TaskArn
+from agent.model.parts import Volume
+from agent.model.rules import Rules
 from agent.model.seen import Labels, Phase, Seen, Summary
 from agent.model.status import Doing, Status
 from agent.model.task import Container, ContainerSpec, Task, TaskSpec
@@ -61,6 +63,8 @@ def hear(draft: Draft, event: Listed) -> set[TaskArn]:
     by_task = _by_task(event.seen)
     touched = set()
     down = timedelta() if draft.world.listed else downtime.length(draft.tasks(), event.at)
+    if not draft.world.listed:
+        clock_steps.clamp_all(draft)
     for task in list(draft.tasks()):
         seen = by_task.pop(task.arn, ())
         if task.arn in draft.world.abandoned:
@@ -154,8 +158,6 @@ def _remember_strays(world: World, strays: frozenset[DockerId]) -> None:
 def rebuild(draft: Draft, arn: TaskArn, seen: tuple[Seen, ...]) -> TaskArn:
     """Make a task of what its containers' labels say: enough to obey stops and report exits."""
     task = found(arn, _first(seen) or draft.at, draft.at)
-    labels = seen[0].labels
-    task = replace(task, spec=replace(task.spec, family=labels.family, version=labels.version))
     with draft.about(arn):
         task = _with_found(task, seen)
         for one in seen:
@@ -183,8 +185,16 @@ def _with_found(task: Task, seen: Iterable[Seen]) -> Task:
     rows = tuple(_row(spec, one) for spec, one in zip(specs, latest.values(), strict=True))
     if not rows:
         return task
-    spec = replace(task.spec, containers=task.spec.containers + specs)
-    return replace(task, spec=spec, containers=task.containers + rows)
+    labels = next(iter(latest.values())).labels
+    spec = replace(
+        task.spec,
+        family=labels.family,
+        version=labels.version,
+        containers=task.spec.containers + specs,
+        volumes=task.spec.volumes or tuple(Volume(name) for name in labels.volumes),
+    )
+    had = task.resources or resources.found(spec, has_cgroup=labels.cgroup)
+    return replace(task, spec=spec, containers=task.containers + rows, resources=had)
 
 
 def _row(spec: ContainerSpec, seen: Seen) -> Container:
@@ -219,7 +229,7 @@ def _spec(labels: Labels) -> ContainerSpec:
     )
 
 
-def fill_in(task: Task, spec: TaskSpec, draw: str) -> Task:
+def fill_in(task: Task, spec: TaskSpec, draw: str, rules: Rules) -> Task:
     """A rebuilt task, now that a payload says what it really is. Containers it lacks begin from nothing.
 
     Of a task that is over, nothing is begun.
@@ -228,4 +238,4 @@ def fill_in(task: Task, spec: TaskSpec, draw: str) -> Task:
         return task
     known = {container.name: container for container in task.containers}
     containers = tuple(known.get(one.name) or Container(name=one.name) for one in spec.containers)
-    return replace(task, spec=spec, containers=containers, draw=draw)
+    return resources.filled_in(replace(task, spec=spec, containers=containers, draw=draw), rules)

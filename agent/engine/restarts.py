@@ -14,7 +14,8 @@ from agent.model.task import Container, ContainerSpec
 def covers(spec: ContainerSpec, before: Container, after: Container, at: datetime) -> bool:
     """Does the policy of *spec* start a container again that ran *before* and has ended *after*?
 
-    An exit without a code, as of a container that has vanished, is none that a policy covers.
+    An exit without a code, as of a container that has vanished, is none that a policy covers. Where the clock was set
+    back behind the start nobody knows how long it ran, and it is given the benefit of the doubt.
     """
     policy = spec.restart
     if policy is None or before.known is not Status.RUNNING or after.known is not Status.STOPPED:
@@ -24,7 +25,7 @@ def covers(spec: ContainerSpec, before: Container, after: Container, at: datetim
     last = after.restarted_at or after.first_started_at
     if after.exit_code is None or after.exit_code in policy.ignored_exit_codes or last is None:
         return False
-    return at - last >= timedelta(seconds=policy.attempt_period)
+    return at < last or at - last >= timedelta(seconds=policy.attempt_period)
 
 
 def again(before: Container, after: Container, at: datetime) -> Container:

@@ -1,7 +1,7 @@
 """What the engine is told. Past tense; time, chance and step numbers are fields, never calls."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from agent.model.acts import Act, ContainerAct, ResourceAct
@@ -248,6 +248,18 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock was set: it shows so much more than before (less, if negative), and no time has passed for that.
+
+    Decided before anything that was stamped by the clock as it is now.
+    """
+
+    by: timedelta
+    at: datetime
+    cause: str = "clock"
+
+
+@dataclass(frozen=True, slots=True)
 class DockerLost:
     """Docker does not answer. A fact about Docker, never about a container."""
 
@@ -294,6 +306,7 @@ Event = (
     | EndedWell
     | Listed
     | DeadlinePassed
+    | ClockStepped
     | DockerLost
     | DockerBack
     | ReportsSettled

@@ -6,6 +6,7 @@ is kept and grows, and nothing leaves but stops and kills: a full disk never kee
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,10 +17,10 @@ import structlog
 from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
 from agent.model.acts import Act, KillContainer, StopContainer
-from agent.model.clock import Clock
+from agent.model.clock import Clock, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.errors import place_of
-from agent.model.events import ActBroke, DeadlinePassed, Event, TaskBroke
+from agent.model.events import ActBroke, ClockStepped, DeadlinePassed, Event, TaskBroke
 from agent.model.names import TaskArn
 from agent.runner import story
 from agent.runner.ports import Journal
@@ -30,6 +31,8 @@ TRY_COMMIT_AGAIN = 1.0
 """Seconds between attempts to write a journal that cannot be written."""
 MOST_BREAKS = 2
 """The engine promises that one event breaks no task more often; if it does, only a new process can help."""
+LOOK_AT_CLOCK = 2.0
+"""Seconds for which a wall clock that was set may go unnoticed while something is due."""
 
 
 class Performs(Protocol):
@@ -56,12 +59,14 @@ class Runner:
         journal: Journal,
         *,
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
         after_commit: Callable[[Decision], None],
         note: Callable[[Event, Decision], None] = story.tell,
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._clock = clock
+        self._steps = Steps(clock, monotonic)
         self._after_commit = after_commit
         self._note = note
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
@@ -82,11 +87,7 @@ class Runner:
         """Run for ever. A bug that belongs to no task ends it."""
         async with asyncio.TaskGroup() as jobs:
             while True:
-                for waiting in await self._drain():
-                    if waiting.saved is not None:
-                        self._unsaved.append(waiting.saved)
-                    for event in waiting.events:
-                        self._kept = self._kept.then(self._decide(event))
+                self._hear(await self._drain())
                 if await self._commit():
                     acts, self._kept = self._kept.acts, Decision()
                     self._tell_saved()
@@ -98,7 +99,7 @@ class Runner:
 
     async def _drain(self) -> list[_Waiting]:
         deadline = self._engine.next_deadline()
-        delay = None if deadline is None else max(0.0, (deadline - self._clock()).total_seconds())
+        delay = None if deadline is None else min(LOOK_AT_CLOCK, max(0.0, (deadline - self._clock()).total_seconds()))
         if not self._kept.changes_nothing:
             delay = TRY_COMMIT_AGAIN if delay is None else min(delay, TRY_COMMIT_AGAIN)
         batch = []
@@ -109,9 +110,25 @@ class Runner:
             pass  # a deadline, or a journal to be written again
         while not self._inbox.empty():
             batch.append(self._inbox.get_nowait())
-        if deadline is not None and deadline <= (now := self._clock()):
-            batch.append(_Waiting((DeadlinePassed(now),)))  # also where the inbox is never empty
         return batch
+
+    def _hear(self, batch: list[_Waiting]) -> None:
+        """Decide what waits; before it, that the wall clock was set, and after it, that something is due."""
+        now, step = self._steps.look()
+        if step:
+            log.warning("clock_stepped", seconds=round(step.total_seconds(), 3))
+            self._keep(ClockStepped(step, now))
+        for waiting in batch:
+            if waiting.saved is not None:
+                self._unsaved.append(waiting.saved)
+            for event in waiting.events:
+                self._keep(replace(event, at=stamped_anew(event.at, now, step)) if step else event)
+        deadline = self._engine.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._keep(DeadlinePassed(now))
+
+    def _keep(self, event: Event) -> None:
+        self._kept = self._kept.then(self._decide(event))
 
     def _decide(self, event: Event) -> Decision:
         decision, breaks = Decision(), Counter[TaskArn]()

@@ -41,6 +41,8 @@ class History:
         self.restless = restless
         self.spoiled_by_hand: set[str] = set()
         self.forgetful = False
+        self.unfindable: set[TaskArn] = set()
+        """Tasks whose row was lost while no container of theirs told of what they had."""
         steps = [(storm if self.is_storm else calm, step) for calm, storm, step in self.choices_of_steps()]
         steps += [(4, self.meddle)] if meddling else []
         steps += [(2, self.lose_the_journal)] if amnesia else []
@@ -77,6 +79,8 @@ class History:
             (1, 0, self.bring_credentials),
             (1, 0, self.resolve),
             (1, 0, self.refuse),
+            (1, 1, world.step_clock),
+            (1, 0, self.crash_while_the_clock_is_set),
             (1, 1, world.make_list),
             (2, 1, world.hear_list),
             (2, 1, world.hear_verification),
@@ -203,6 +207,10 @@ class History:
     def crash(self) -> None:
         self.world.crash("at rest")
 
+    def crash_while_the_clock_is_set(self) -> None:
+        self.world.crash("and the clock is set")
+        self.world.set_clock()
+
     def fill_or_empty_the_disk(self) -> None:
         self.world.disk_is_full = not self.world.disk_is_full
         self.world.commit()
@@ -228,6 +236,8 @@ class History:
     def lose_the_journal(self) -> None:
         """The disk is wiped and the agent starts again. What ECS has heard, it still knows."""
         self.forgetful = True
+        shown = {one.labels.task for one in self.world.docker.containers.values()}
+        self.unfindable |= self.world.specs.keys() - shown
         self.world.disk.tasks.clear()
         self.world.disk.tombstones.clear()
         self.world.disk.manifest = 0
@@ -353,7 +363,7 @@ class History:
             assert arn not in world.engine.tasks, f"the row of {arn} is left"
             assert arn not in world.disk.tasks, f"the row of {arn} is left on disk"
             assert arn not in world.engine.snapshot().tombstones, f"the tombstone of {arn} is left"
-            if not self.forgetful and arn not in world.broken:
+            if arn not in self.unfindable | world.broken:
                 things = world.host.left_of(arn, frozenset({POOL.name}))
                 assert not things, f"{things} is left of {arn}"
         restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values(), world.disk.manifest)

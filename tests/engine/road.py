@@ -26,6 +26,7 @@ from agent.model.acts import (
 from agent.model.decision import Decision, ManifestTaken
 from agent.model.errors import TryAgain
 from agent.model.events import (
+    ClockStepped,
     DeadlinePassed,
     DockerLost,
     Event,
@@ -52,6 +53,7 @@ RULES = Rules(
     agent="me",
     instance="here",
 )
+HOUR = timedelta(hours=1)
 LONG = timedelta(minutes=5)
 """Longer than the deadline of any act, and than the time between two listings."""
 
@@ -65,6 +67,8 @@ class Flight:
     made: DockerId | None = None
     answer: Event | None = None
     cancelled: bool = False
+    set_by: timedelta = timedelta()
+    """How far the clock had been set when it left."""
 
 
 @dataclass(slots=True)
@@ -137,6 +141,8 @@ class Road:
         if isinstance(event, DeadlinePassed) and deadline is not None and deadline <= event.at:
             later = self.engine.next_deadline()
             assert later is None or later > event.at, f"{later} was due, and is still"
+        if isinstance(event, ClockStepped):
+            check_only_dates(event, decision, deadline, self.engine.next_deadline())
         self.check_is_released(event, decision)
         self.kept = self.kept.then(decision)
         crash = self.tape.below(60)
@@ -195,7 +201,7 @@ class Road:
                     flight.cancelled |= isinstance(flight.act, PullImage) and flight.act.source == act.source
             elif not isinstance(act, ListContainers):
                 self.check_is_alone(act)
-                self.flights.append(Flight(act))
+                self.flights.append(Flight(act, set_by=self.docker.set_by))
             if isinstance(act, CreateContainer):
                 self.host.check_needs(act)
             if isinstance(act, StartContainer) and has_cgroup(self.engine.tasks.get(act.task)):
@@ -242,6 +248,13 @@ class Road:
     def now(self) -> datetime:
         self.docker.tick(timedelta(milliseconds=1))
         return self.docker.now
+
+
+def check_only_dates(event: ClockStepped, decision: Decision, before: datetime | None, after: datetime | None) -> None:
+    """A clock that is set changes when something is due, and by nothing else than the step."""
+    others = (decision.acts, decision.reports, decision.moves, decision.forgotten, decision.buried)
+    assert not any(others), others
+    assert after == (before + event.by if before is not None else None)
 
 
 def has_cgroup(task: Task | None) -> bool:

@@ -105,11 +105,16 @@ class SimContainer:
         self.health = Health.UNHEALTHY if self.is_checked else None  # Docker's word for a check that has ended
 
 
+AS_IT_IS = timedelta()
+
+
 class SimDocker:
     """What dockerd does with requests."""
 
     def __init__(self, start: datetime) -> None:
         self.now = start
+        self.set_by = timedelta()
+        """How far the clock has been set in all: Docker's own waits do not follow."""
         self.containers: dict[DockerId, SimContainer] = {}
         self.images: set[Image] = set()
         self.held_ports: set[int] = set()
@@ -154,12 +159,15 @@ class SimDocker:
         except (GiveUp, PortTaken):
             return
 
-    def is_ready(self, act: ContainerAct) -> bool:
-        """May *act* take effect now? A stop of a container that ignores its signal ends with the kill."""
+    def is_ready(self, act: ContainerAct, set_by: timedelta = AS_IT_IS) -> bool:
+        """May *act* take effect now? A stop of a container that ignores its signal ends with the kill.
+
+        *set_by* is how far the clock had been set when it was asked for.
+        """
         if not isinstance(act, StopContainer):
             return True
         found = self.find(act)
-        return found is None or not found.runs or not found.stubborn or self.now >= act.kill_at
+        return found is None or not found.runs or not found.stubborn or self.now - self.set_by >= act.kill_at - set_by
 
     def effect(self, act: ContainerAct) -> DockerId | None:
         """Do it. Gives the id of what was created."""
@@ -209,6 +217,8 @@ class SimDocker:
             image=act.spec.image,
             depends_on=tuple(dict.fromkeys(act.spec.dependencies)),
             restart=act.spec.restart,
+            volumes=act.wiring.task_volumes,
+            cgroup=bool(act.wiring.cgroup_parent),
         )
         made = SimContainer(docker_id, act.name, labels, act.leases, asked, act.spec.command, self.now)
         made.is_checked = act.spec.health_check

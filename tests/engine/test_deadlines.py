@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agent.engine import due
-from agent.engine.deadlines import TOMBSTONE_KEPT
+from agent.engine.clock_steps import TOMBSTONE_KEPT
 from agent.model.acts import KillContainer, PullImage, RemoveContainer, StopContainer
 from agent.model.events import ContainerRemoved, DockerLost, Fault, Observed, ReportsSettled, TaskAssigned
 from agent.model.names import Image

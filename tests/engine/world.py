@@ -22,6 +22,7 @@ from agent.model.errors import GiveUp, PortTaken, TryAgain
 from agent.model.events import (
     ActBroke,
     ActFailed,
+    ClockStepped,
     ContainerAnswered,
     ContainerCreated,
     ContainerRemoved,
@@ -51,7 +52,7 @@ from agent.model.seen import Summary
 from agent.model.status import Status
 from tests.engine import queue_oracle
 from tests.engine.plans import FIXED
-from tests.engine.road import LONG, Flight, Listing, Road
+from tests.engine.road import HOUR, LONG, Flight, Listing, Road
 
 
 class World(Road):
@@ -76,7 +77,7 @@ class World(Road):
             flight.answer = self.change_host(act)
             return True
         assert isinstance(act, ContainerAct)
-        if not self.docker.is_ready(act):
+        if not self.docker.is_ready(act, flight.set_by):
             return False
         self.docker.decide_late(act)
         try:
@@ -287,9 +288,6 @@ class World(Road):
         self.stopping.add(arn)
         self.hear(TaskStopRequested(arn, self.now))
 
-    def refuse(self, arn: TaskArn) -> None:
-        self.hear(TaskRefused(arn, "UnreadableTaskError: no", self.now))
-
     def operator_stop(self, arn: TaskArn, *, force: bool) -> None:
         if arn in self.engine.tasks:
             self.stopping.add(arn)
@@ -343,6 +341,21 @@ class World(Road):
             return
         self.docker.now = max(self.now, deadline) + timedelta(seconds=self.tape.pick((0, 0, 7)))
         self.hear(DeadlinePassed(self.now))
+
+    def set_clock(self) -> timedelta:
+        """Somebody sets the clock; Docker counts on in seconds of its own."""
+        by = self.tape.pick((-HOUR, HOUR, timedelta(seconds=-3), timedelta(seconds=3)))
+        self.docker.now += by
+        self.docker.set_by += by
+        return by
+
+    def step_clock(self) -> None:
+        """The clock is set, and the agent notices before anything else is decided."""
+        by = self.set_clock()
+        for flight in self.flights:
+            if flight.answer is not None:
+                flight.answer = replace(flight.answer, at=flight.answer.at + by)
+        self.hear(ClockStepped(by, self.now))
 
     def let_acts_end(self) -> None:
         """Before a long time passes, every act meets its deadline, dead requests end, and listings are taken."""

@@ -113,7 +113,7 @@ def play(
 
     async def whole() -> None:
         journal, script = GatedJournal(), Script(answer)
-        runner = Runner(engine, journal, clock=lambda: T0, after_commit=lambda _: None)
+        runner = Runner(engine, journal, clock=lambda: T0, monotonic=lambda: 0.0, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         try:
             await story(runner, engine, journal, script)
@@ -236,7 +236,9 @@ def test_what_a_bug_says_reaches_neither_ecs_nor_the_log() -> None:
 
 def test_a_bug_that_belongs_to_no_task_ends_the_runner() -> None:
     async def whole() -> None:
-        runner = Runner(Engine(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
+        runner = Runner(
+            Engine(Rules()), GatedJournal(), clock=lambda: T0, monotonic=lambda: 0.0, after_commit=lambda _: None
+        )
         running = asyncio.ensure_future(runner.run(Script(obliging)))
         runner.post(ActBroke(ListContainers(), "boom", T0))
         async with asyncio.timeout(5):
@@ -255,7 +257,9 @@ def test_an_engine_that_breaks_over_and_over_ends_the_runner_instead_of_turning_
             return super().decide(event)
 
     async def whole() -> None:
-        runner = Runner(Broken(Rules()), GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
+        runner = Runner(
+            Broken(Rules()), GatedJournal(), clock=lambda: T0, monotonic=lambda: 0.0, after_commit=lambda _: None
+        )
         running = asyncio.ensure_future(runner.run(Script(obliging)))
         runner.post(LISTED, ASSIGNED)
         async with asyncio.timeout(5):
@@ -271,7 +275,13 @@ def test_deadlines_pass_when_nothing_else_happens() -> None:
         now = T0
         engine, journal = Engine(Rules(cleanup_wait=timedelta(seconds=0.01))), GatedJournal()
         script = Script(obliging)
-        runner = Runner(engine, journal, clock=lambda: now, after_commit=lambda _: None)
+        runner = Runner(
+            engine,
+            journal,
+            clock=lambda: now,
+            monotonic=lambda: now.timestamp() - T0.timestamp(),
+            after_commit=lambda _: None,
+        )
         running = asyncio.create_task(runner.run(script))
         await runner.submit(LISTED, ASSIGNED)
         await script.until(StartContainer)
@@ -303,9 +313,12 @@ def test_a_deadline_passes_also_while_the_inbox_is_never_empty() -> None:
                 runner.post(TaskStopRequested(ARN, T0))
             return T0 + timedelta(minutes=1) if late else T0
 
+        def monotonic() -> float:
+            return 60.0 if late else 0.0
+
         script = Script(obliging)
         engine = Noting(Rules(cleanup_wait=timedelta(seconds=30)))
-        runner = Runner(engine, GatedJournal(), clock=clock, after_commit=lambda _: None)
+        runner = Runner(engine, GatedJournal(), clock=clock, monotonic=monotonic, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         await runner.submit(LISTED, ASSIGNED)
         await script.until(StartContainer)
@@ -337,7 +350,7 @@ def test_one_call_that_hangs_delays_its_own_container_only() -> None:
 
     async def whole() -> None:
         engine, script = Engine(Rules()), Hanging(obliging)
-        runner = Runner(engine, GatedJournal(), clock=lambda: T0, after_commit=lambda _: None)
+        runner = Runner(engine, GatedJournal(), clock=lambda: T0, monotonic=lambda: 0.0, after_commit=lambda _: None)
         running = asyncio.create_task(runner.run(script))
         async with asyncio.timeout(5):
             await runner.submit(LISTED, TaskAssigned(spec, T0, "0" * 40), TaskAssigned(other, T0, "1" * 40))
