@@ -17,6 +17,8 @@ from agent.model.task import ContainerSpec, PortMapping
 
 AGENT = "dockworker.agent"
 INSTANCE = "dockworker.instance"
+HOME = "dockworker.home"
+"""The agent's data directory: who has lost everything there finds out by it who it was."""
 SPEC = "dockworker.spec"
 
 TASK = "com.amazonaws.ecs.task-arn"
@@ -38,6 +40,8 @@ class _Spec(msgspec.Struct, omit_defaults=True):
     image: str = ""
     depends_on: tuple[Dependency, ...] = ()
     restart: RestartPolicy | None = None
+    volumes: tuple[str, ...] = ()
+    cgroup: bool = False
     digest: str = ""
 
 
@@ -59,12 +63,14 @@ def of_act(act: CreateContainer, owner: Identity, digest: str) -> Labels:
         image=act.spec.image,
         depends_on=_needs(act.spec),
         restart=act.spec.restart,
+        volumes=act.wiring.task_volumes,
+        cgroup=bool(act.wiring.cgroup_parent),
         digest=digest,
     )
 
 
-def write(labels: Labels, cluster: str) -> dict[str, str]:
-    """The labels as Docker takes them."""
+def write(labels: Labels, cluster: str, home: str = "") -> dict[str, str]:
+    """The labels as Docker takes them; *home* is the agent's data directory."""
     spec = _Spec(
         essential=labels.essential,
         stop_timeout=labels.stop_timeout,
@@ -75,6 +81,8 @@ def write(labels: Labels, cluster: str) -> dict[str, str]:
         image=labels.image,
         depends_on=labels.depends_on,
         restart=labels.restart,
+        volumes=labels.volumes,
+        cgroup=labels.cgroup,
         digest=labels.digest,
     )
     return {
@@ -85,6 +93,7 @@ def write(labels: Labels, cluster: str) -> dict[str, str]:
         CLUSTER: cluster,
         AGENT: labels.agent,
         INSTANCE: labels.instance,
+        HOME: home,
         SPEC: msgspec.json.encode(spec).decode(),
     }
 
@@ -117,6 +126,8 @@ def read(found: Mapping[str, str]) -> Labels | None:
         image=spec.image,
         depends_on=spec.depends_on,
         restart=spec.restart,
+        volumes=spec.volumes,
+        cgroup=spec.cgroup,
         digest=spec.digest,
     )
 

@@ -46,9 +46,10 @@ def _of_act(act: ResourceAct, task: Task | None, decided: set[tuple[TaskArn, Key
 
 def _of_row(old: Task | None, new: Task, decided: set[Key]) -> Iterator[Broken]:
     known = _by_key(old)
+    is_filled_in = old is not None and old.spec.rebuilt and not new.spec.rebuilt  # what was found is prepared again
     for key, resource in _by_key(new).items():
         was = known.get(key, Resource(*key))
-        if resource.known not in MAY_FOLLOW[was.known]:
+        if resource.known not in MAY_FOLLOW[was.known] and not is_filled_in:
             yield new.arn, resource.kind, f"{resource.known} follows {was.known}"
         is_new = _is_in_flight(resource) and not (_is_in_flight(was) and was.doing is resource.doing)
         if is_new and key not in decided:

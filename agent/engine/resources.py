@@ -84,7 +84,7 @@ def after_start(task: Task) -> Task:
 
     A host that was started anew has forgotten its cgroups: before a container starts, its limits are set once more.
     """
-    is_wanted = task.wanted is not Status.STOPPED
+    is_wanted = task.wanted is not Status.STOPPED and not task.spec.rebuilt  # of what labels tell, nothing is made
     needs_values = is_wanted and any(c.known < Status.RUNNING for c in task.containers)
     needs_limits = needs_values or (is_wanted and any(spec.restart for spec in task.spec.containers))
 
@@ -96,6 +96,24 @@ def after_start(task: Task) -> Task:
         return replace(one, lost=one.doing is not None)
 
     return replace(task, resources=tuple(begin(one) for one in task.resources))
+
+
+def found(spec: TaskSpec, *, has_cgroup: bool) -> tuple[Resource, ...]:
+    """What a task has that was found by its labels: it runs, so it is there; and it ends with the task."""
+    cgroup = (Resource(ResourceKind.CGROUP, known=ResourceStatus.READY),) if has_cgroup else ()
+    volumes = (Resource(ResourceKind.VOLUME, one.name, known=ResourceStatus.READY) for one in spec.volumes)
+    return (*cgroup, *volumes)
+
+
+def filled_in(task: Task, rules: Rules) -> Task:
+    """*task* with all that it needs by its spec, which labels told only in part. What was found is prepared again."""
+    had = tuple(
+        replace(one, known=ResourceStatus.NONE, doing=ResourceDoing.PREPARE, lost=True)
+        for one in task.resources
+        if one.known is ResourceStatus.READY
+    )
+    names = {(one.kind, one.name) for one in had}
+    return replace(task, resources=had + tuple(o for o in _needs(task.spec, rules) if (o.kind, o.name) not in names))
 
 
 def advance(draft: Draft, task: Task) -> Task:
@@ -215,15 +233,14 @@ def failed(draft: Draft, event: ActFailed, act: ResourceAct) -> set[TaskArn]:
         resource,
         doing=resource.doing if is_lost else None,
         lost=is_lost,
-        tries=resource.tries + 1,
+        tries=resource.tries if is_lost else resource.tries + 1,  # Docker's silence is no failed try
         wake_at=draft.at + due.back_off(resource.tries),
     )
     if resource.doing is ResourceDoing.CLEAR:
         gone = replace(again, known=ResourceStatus.GONE, doing=None, lost=False, wake_at=None)
         draft.put(_having(task, again if again.tries < CLEAR_TRIES else gone))
     elif event.fault is Fault.GIVE_UP or again.tries >= TRIES:
-        reason = reasons.not_initialized(event.reason) if is_lost else event.reason
-        draft.put(_fail(task, resource, reason))
+        draft.put(_fail(task, resource, event.reason))
     else:
         draft.put(_having(task, again))
     return {task.arn}

@@ -29,6 +29,7 @@ def of_container(task: Task, spec: ContainerSpec, rules: Rules) -> Wiring:
         task_credentials_id=names.task_credentials_id,
         execution_credentials_id=names.execution_credentials_id,
         has_gpus=any(one.gpus for one in names.containers),
+        task_volumes=tuple(one.name for one in names.volumes if one.is_dockers and not one.is_shared),
     )
 
 

@@ -121,6 +121,8 @@ class Wiring:
     execution_credentials_id: str = ""
     has_gpus: bool = False
     """True if any container of the task was given a GPU."""
+    task_volumes: tuple[str, ...] = ()
+    """Names, as the task definition has them, of the Docker volumes that end with the task; for labels alone."""
 
 
 @dataclass(frozen=True, slots=True)

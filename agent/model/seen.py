@@ -43,6 +43,10 @@ class Labels:
     depends_on: tuple[Dependency, ...] = ()
     """With links and volumesFrom: what is needed to stop in reverse order."""
     restart: RestartPolicy | None = None
+    volumes: tuple[str, ...] = ()
+    """The volumes that end with the task, whichever container mounts them."""
+    cgroup: bool = False
+    """True if the task as a whole has a cgroup."""
     digest: str = ""
     """SHA-256 of the create body without secrets: two bodies that match are the same container."""
 

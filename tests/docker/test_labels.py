@@ -34,6 +34,8 @@ any_labels = st.builds(
     image=st.text(),
     depends_on=st.lists(needs, max_size=4).map(tuple),
     restart=st.none() | policies,
+    volumes=st.lists(words, max_size=3).map(tuple),
+    cgroup=st.booleans(),
     digest=st.text(),
 )
 

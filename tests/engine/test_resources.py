@@ -391,3 +391,53 @@ def test_each_thing_of_a_task_is_known_by_kind_and_name() -> None:
     ]
     play.hear(ResourceReady(next(a for a in play.open if isinstance(a, CreateVolume) and a.resource == "more"), T0))
     assert [one.known for one in play.task.resources].index(ResourceStatus.READY) == 2
+
+
+def a_found_task(phase: Phase = Phase.RUNNING) -> Play:
+    """A task without a row, found by the labels of a container; it had a cgroup and a volume."""
+    play = Play(heard=False, rules=LIMITED)
+    shown = seen(phase)
+    play.hear(listed(replace(shown, labels=replace(shown.labels, volumes=("data",), cgroup=True))))
+    return play
+
+
+def test_what_a_found_task_had_is_known_from_labels_and_cleared_with_it_under_the_same_names() -> None:
+    usual = Play(rules=LIMITED)
+    usual.assign(mounting())
+    made = act_of(usual, CreateVolume)
+    assert isinstance(made, CreateVolume)
+
+    play = a_found_task()
+    assert {one.kind: one.known for one in play.task.resources} == {
+        ResourceKind.CGROUP: ResourceStatus.READY,
+        ResourceKind.VOLUME: ResourceStatus.READY,
+    }
+    play.list(seen(Phase.EXITED, exit_code=0))
+    wake(play)
+    play.hear(ContainerRemoved(play.take(RemoveContainer), T0))  # type: ignore[arg-type] # it is one
+    (cgroup, volume) = (act for act in play.open if isinstance(act, RemoveCgroup | RemoveVolume))
+    assert isinstance(cgroup, RemoveCgroup)
+    assert isinstance(volume, RemoveVolume)
+    assert (cgroup.path, volume.name) == (f"/ecs/{ARN.rpartition('/')[2]}", made.name)
+
+
+def test_a_stop_that_comes_before_the_first_look_finds_what_the_task_had_too() -> None:
+    play = Play(heard=False, rules=LIMITED)
+    play.stop()
+    shown = seen()
+    play.hear(listed(replace(shown, labels=replace(shown.labels, volumes=("data",), cgroup=True))))
+    assert (play.task.spec.family, play.task.spec.version) == ("web", "1")
+    assert len(play.task.resources) == 2
+
+
+def test_a_payload_has_what_was_found_prepared_again_and_the_rest_prepared() -> None:
+    play = a_found_task()
+    decision = play.assign(having(asking(), volumes=(DATA, Volume("more"))))
+    assert sorted(kind.__name__ for kind in kinds(decision)) == ["CreateCgroup", "CreateVolume", "CreateVolume"]
+
+
+def test_a_new_process_makes_nothing_for_a_task_that_only_labels_tell_of() -> None:
+    play = a_found_task()
+    again = Play(replace(play.task, spec=replace(play.task.spec, containers=(asking(restart=RestartPolicy()),))))
+    assert all(one.known is ResourceStatus.READY for one in again.task.resources)
+    assert not again.open
