@@ -21,6 +21,7 @@ from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suf
 from agent.aws.endpoints import explicit_endpoint, user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.poll_client import PollEndpointsClient
+from agent.aws.server_time import ServerTime
 from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
@@ -41,6 +42,7 @@ from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
 from agent.membership.decisions import MembershipSettings
+from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.model.acts import PullImage
 from agent.model.clock import utc_now
@@ -72,7 +74,7 @@ from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 
 log = structlog.get_logger()
 
-FIRST_RETRY, LONGEST_RETRY = 0.5, 10.0
+FIRST_RETRY, LONGEST_RETRY = 0.25, 1.0
 IMDS_PATIENCE = 30.0
 """Seconds for which instance metadata may be late on EC2; elsewhere it is asked once."""
 
@@ -81,16 +83,23 @@ class _ToldToStopError(Exception):
     """Somebody asked the daemon to end."""
 
 
-async def serve(settings: Settings, *, told_to_stop: asyncio.Event, ready: Callable[[str], None]) -> int:
+async def serve(
+    settings: Settings,
+    *,
+    told_to_stop: asyncio.Event,
+    ready: Callable[[str], None],
+    draining: Progress = nobody_listens,
+) -> int:
     """Be the agent until told to stop; gives the exit code: 0 as asked, 1 worth a restart, 5 not worth one.
 
-    *ready* is called with the ARN of the container instance once it is registered and ECS's control channel stands.
+    *ready* is called with the ARN of the container instance once it is registered and ECS's control channel stands,
+    *draining* with how many tasks are still to end, again and again, while the end waits for them.
     """
-    code = 0
+    code, leaving = 0, Leaving(settings, draining)
     try:
         async with asyncio.TaskGroup() as jobs:
-            jobs.create_task(_until(told_to_stop), name="told-to-stop")
-            jobs.create_task(_live(settings, ready), name="agent")
+            jobs.create_task(_until(told_to_stop, leaving), name="told-to-stop")
+            jobs.create_task(_live(settings, ready, leaving), name="agent")
     except* _ToldToStopError:
         log.info("stopped_as_asked", containers="left as they are")
     except* Fatal as failures:
@@ -105,12 +114,13 @@ def _first(failures: BaseExceptionGroup[Fatal]) -> Fatal:
     return _first(one) if isinstance(one, BaseExceptionGroup) else one
 
 
-async def _until(told_to_stop: asyncio.Event) -> None:
+async def _until(told_to_stop: asyncio.Event, leaving: Leaving) -> None:
     await told_to_stop.wait()
+    await leaving.leave()
     raise _ToldToStopError
 
 
-async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
+async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving) -> None:
     async with AsyncExitStack() as stack:
         data_dir = _data_dir(settings.data_dir)
         stack.enter_context(only_one(data_dir))
@@ -119,11 +129,11 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
         patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
         imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
         metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
-        keys = CredentialsClient()
+        keys, server_time = CredentialsClient(), ServerTime()
         region = await _region(settings, metadata)
         flush = _Flush()
         ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), _endpoint(settings))
-        ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush))
+        ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush, server_time=server_time))
         facts = await _docker_facts(docker)
         reservations = Reservations(
             settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, _endpoint(settings)
@@ -140,7 +150,7 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
         )
         identity = await membership.recall()
         journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
-        signer = UpgradeSigner(keys, region)
+        signer = UpgradeSigner(keys, region, server_time)
         around = Surroundings.of(settings, facts, region, amazon_suffix(region))
         house = House(
             settings,
@@ -157,7 +167,7 @@ async def _live(settings: Settings, ready: Callable[[str], None]) -> None:
             flush,
             around,
         )
-        await house.live(ready)
+        await house.live(ready, leaving)
 
 
 class _Flush:
@@ -189,7 +199,7 @@ class House:
     flush: _Flush
     around: Surroundings
 
-    async def live(self, ready: Callable[[str], None]) -> None:
+    async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
@@ -216,9 +226,8 @@ class House:
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
         desk = StopDesk(engine, runner.post)
         containers = ContainerDriver.of(self.docker, self.settings, owner, self.around)
-        watcher = Watcher(
-            engine, runner, containers, EventDriver(self.docker, owner), clock=utc_now, pause=asyncio.sleep
-        )
+        events = EventDriver(self.docker, owner)
+        watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
         volumes = VolumeDriver(self.docker, owner, self.around)
         performer = Performer(
             Hands(containers, images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
@@ -230,14 +239,17 @@ class House:
         )
         reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
         self.flush.reporter = reporter
+        leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
         async with asyncio.TaskGroup() as jobs:
             jobs.create_task(runner.run(performer), name="runner")
             jobs.create_task(watcher.run(), name="docker")
+            jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
             sources = Sources(engine, chronicle, self.journal, progress, vault)
             jobs.create_task(OperatorServer(self.settings.data_dir, sources, desk).run(), name="operator")
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             owner.identity = identity = await self.membership.join(identity)
+            jobs.create_task(leaving.come_back(), name="active-again")
             jobs.create_task(self._acs(identity, runner, vault, manifests, ready).run(), name="acs")
 
     def _images(self, progress: PullProgress) -> ImageDriver:

@@ -35,7 +35,11 @@ log = structlog.get_logger()
 
 
 class CannotConnect(AgentError):
-    """There is no connection. The text holds the answer's body, where there was an answer."""
+    """There is no connection. The text holds the answer's body, where there was an answer, and `date` its date."""
+
+    def __init__(self, why: str, *, date: str = "") -> None:
+        super().__init__(why)
+        self.date = date
 
 
 class ConnectionEnded(AgentError):
@@ -167,7 +171,8 @@ async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> C
             )
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         await session.close()
-        raise CannotConnect(f"cannot connect to {url.partition('?')[0]}: {type(error).__name__} {error}") from error
+        why = f"cannot connect to {url.partition('?')[0]}: {type(error).__name__} {error}"
+        raise CannotConnect(why, date=handshake.date) from error
     except BaseException:
         await session.close()
         raise
@@ -180,10 +185,12 @@ class _Handshake:
     def __init__(self) -> None:
         self.lost: asyncio.Future[None] | None = None
         self.transport: asyncio.Transport | None = None
+        self.date = ""
 
     async def __call__(self, request: aiohttp.ClientRequest, call: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         answer = await call(request)
         if answer.status != SWITCHING_PROTOCOLS:
+            self.date = answer.headers.get("Date", "")
             body = await _beginning(answer.content)
             answer.close()
             raise aiohttp.ClientError(f"the handshake was answered {answer.status}: {body.decode(errors='replace')}")

@@ -28,10 +28,10 @@ from agent.model.errors import AgentError, InactiveInstance, TryAgain
 from agent.wire import acs
 
 INACTIVITY = 60.0
-INACTIVITY_JITTER = 30.0
+INACTIVITY_JITTER = 20.0
 """Seconds without a message that could be read, and up to so many more by chance: the connection is dropped.
 
-The reference adds up to 60. With half of that, a network that swallows everything is noticed within one and a half
+The reference adds up to 60. With a third of that, a network that swallows everything is noticed within one and a half
 times the shortest silence that makes an agent give up.
 """
 LIFE = 30 * 60.0
@@ -158,7 +158,9 @@ class AcsLoop:
             raise CannotConnect(f"no endpoint and signature within {PREPARE_TIMEOUT:.0f} seconds") from None
         try:
             return await self._world.dial(url, headers, self._settings)
-        except CannotConnect:
+        except CannotConnect as error:
+            if error.date and self._signer.refused(url, error.date, str(error)):
+                raise
             self._failures += 1
             if self._failures % FORGET_AFTER == 0:
                 self._endpoints.forget()
@@ -211,7 +213,7 @@ class AcsLoop:
         """The answers to *heard*, once its events are committed. The engine takes them in before it waits."""
         try:
             if heard.events:
-                await self._engine.submit(*heard.events)
+                await self._engine.save(*heard.events)
         finally:
             self._waiting -= 1
         # Values come for tasks that are over or refused, too, and nobody else would drop them.

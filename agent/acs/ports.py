@@ -10,8 +10,8 @@ from agent.model.events import Event
 class Engine(Protocol):
     """Where facts go. The runner, seen from here."""
 
-    async def submit(self, *events: Event) -> None:
-        """Return when the events are decided and committed; only then may ECS be told "got it"."""
+    async def save(self, *events: Event) -> None:
+        """Return when the events are decided and on the disk; only then may ECS be told "got it"."""
         ...
 
 
@@ -50,5 +50,12 @@ class Signer(Protocol):
         """The SigV4 headers for the GET that opens a WebSocket at *url* (http or https, query included).
 
         Raises TryAgain where there are no credentials.
+        """
+        ...
+
+    def refused(self, url: str, date: str, why: str) -> bool:
+        """The handshake at *url* was refused at *date* for the reason *why*. Is the date of the signature to blame?
+
+        Then the next one has a better date.
         """
         ...

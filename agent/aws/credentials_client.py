@@ -9,15 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol, cast
 
-from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 from structlog import get_logger
 
+from agent.aws.server_time import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
-from agent.model.clock import Clock, utc_now
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
 
@@ -97,7 +97,7 @@ class CredentialsClient:
             self._found_at = now
             if self._found is not None:
                 log.info("aws_credentials_found", method=self._found.method)
-        frozen = None if self._found is None else self._found.get_frozen_credentials()
+        frozen = None if self._found is None else _freeze(self._found)
         if frozen is None or not frozen.access_key or not frozen.secret_key:
             self._found = None
             raise TryAgain(NOWHERE, NO_CREDENTIALS)
@@ -107,6 +107,22 @@ class CredentialsClient:
         if self._found is None:
             return True
         return not isinstance(self._found, RefreshableCredentials) and now - self._found_at >= READ_AGAIN_AFTER
+
+
+def _freeze(found: Credentials) -> ReadOnlyCredentials:
+    """The keys as they are now.
+
+    botocore judges them by the clock of this machine, and gives up where keys that were issued a moment ago seem to
+    have expired: then it is the clock that is wrong, and whoever issued them knows better.
+    """
+    try:
+        return found.get_frozen_credentials()
+    except RuntimeError:
+        if not isinstance(found, RefreshableCredentials):
+            raise
+        log.warning("aws_credentials_seem_expired", method=found.method)
+        frozen: ReadOnlyCredentials = cast(Any, found)._frozen_credentials  # noqa: SLF001, TC006 -- all else judges again
+        return frozen
 
 
 def _in_a_thread(search: Callable[[], SigningKeys]) -> Future[SigningKeys]:
@@ -128,10 +144,10 @@ def _in_a_thread(search: Callable[[], SigningKeys]) -> Future[SigningKeys]:
 class UpgradeSigner:
     """Signs the requests that open WebSockets to ACS and TCS."""
 
-    def __init__(self, keys: Keys, region: str, clock: Clock = utc_now) -> None:
+    def __init__(self, keys: Keys, region: str, server_time: ServerTime | None = None) -> None:
         self._keys = keys
         self._region = region
-        self._clock = clock
+        self._time = server_time or ServerTime()
 
     async def upgrade_headers(self, url: str) -> dict[str, str]:
         """The headers to add to a GET of *url* (http or https, query included). Raises TryAgain without keys.
@@ -140,4 +156,8 @@ class UpgradeSigner:
         WebSocket, and no ``X-Amz-Content-Sha256`` (wire protocol, SigV4 of the upgrade request).
         """
         keys = await self._keys.keys()
-        return signed_headers("GET", url, {}, b"", keys=keys, region=self._region, now=self._clock())
+        return signed_headers("GET", url, {}, b"", keys=keys, region=self._region, now=self._time.now(url))
+
+    def refused(self, url: str, date: str, why: str) -> bool:
+        """The handshake at *url* was refused at *date* for the reason *why*. Is the date of the signature to blame?"""
+        return any(word in why for word in SKEWED) and self._time.refused(url, date)

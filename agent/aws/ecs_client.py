@@ -22,9 +22,9 @@ from agent.aws.credentials_client import Keys
 from agent.aws.endpoints import dns_suffix, regional_endpoint
 from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
 from agent.aws.retry import ONCE, STANDARD, wait_after
+from agent.aws.server_time import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.config.proxies import proxy_for
-from agent.model.clock import Clock, utc_now
 from agent.model.errors import TryAgain
 from agent.model.registration import Registered, Registration, RegistrationFailure
 from agent.model.reports import TaskReport, Verdict
@@ -38,6 +38,10 @@ TIMEOUT = aiohttp.ClientTimeout(total=42, sock_connect=30)
 SUCCESS = range(200, 300)
 
 A = TypeVar("A", bound=ecs.Answer)
+
+
+class _WrongDate(EcsError):
+    """The signature was refused for its date. What the date is there is known now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class EcsClient:
         session: aiohttp.ClientSession,
         keys: Keys,
         *,
-        clock: Clock = utc_now,
+        server_time: ServerTime | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
         environ: Mapping[str, str] = os.environ,
@@ -68,7 +72,7 @@ class EcsClient:
         self._url = (settings.endpoint or _amazon(settings.region)).rstrip("/") + "/"
         self._session = session
         self._keys = keys
-        self._clock = clock
+        self._time = server_time or ServerTime()
         self._sleep = sleep
         self._draw = draw
         self._proxy = proxy_for(self._url, environ)
@@ -77,7 +81,12 @@ class EcsClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: EcsSettings, keys: Keys, *, heard: Callable[[], None] = lambda: None
+        cls,
+        settings: EcsSettings,
+        keys: Keys,
+        *,
+        heard: Callable[[], None] = lambda: None,
+        server_time: ServerTime | None = None,
     ) -> AsyncIterator[Self]:
         """A client with connections of its own.
 
@@ -85,7 +94,7 @@ class EcsClient:
         in place of signatures, and proxy loopback addresses. The proxy variables are read here instead.
         """
         async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield cls(settings, session, keys, heard=heard)
+            yield cls(settings, session, keys, heard=heard, server_time=server_time)
 
     @property
     def url(self) -> str:
@@ -107,6 +116,12 @@ class EcsClient:
         except (EcsError, TryAgain) as error:
             raise _registration_failure(error) from error
         return answer.cluster.cluster_name
+
+    async def set_state(self, cluster: str, instance_arn: str, status: str) -> str:
+        """Make the instance ACTIVE or DRAINING. Gives why ECS would not, ``""`` if it did. Raises AgentError."""
+        asked = ecs.UpdateContainerInstancesState(cluster, (instance_arn,), status)
+        answer = await self._ask(asked, ecs.UpdateContainerInstancesStateAnswer)
+        return "; ".join(failure.reason or "no reason given" for failure in answer.failures or ())
 
     async def discover(self, cluster: str, instance_arn: str) -> ecs.DiscoverPollEndpointAnswer:
         """Ask where ACS and TCS are. Raises EcsError; TryAgain without keys."""
@@ -137,8 +152,12 @@ class EcsClient:
         body = msgspec.json.encode(request)
         invocation = str(uuid.uuid4())
         for attempt in range(1, attempts + 1):
+            number = f"attempt={attempt}; max={attempts}"
             try:
-                return await self._once(action, body, f"attempt={attempt}; max={attempts}", invocation)
+                try:
+                    return await self._once(action, body, number, invocation)
+                except _WrongDate:  # it was refused unread: whoever keeps an order of repeats loses nothing
+                    return await self._once(action, body, number, invocation)
             except EcsError as error:
                 wait = wait_after(attempt, attempts, error, self._draw())
                 if wait is None:
@@ -151,7 +170,7 @@ class EcsClient:
         keys = await self._keys.keys()
         named = {"Content-Type": ecs.CONTENT_TYPE, "X-Amz-Target": ecs.TARGET_PREFIX + action}
         headers = signed_headers(
-            "POST", self._url, named, body, keys=keys, region=self._settings.region, now=self._clock()
+            "POST", self._url, named, body, keys=keys, region=self._settings.region, now=self._time.now(self._url)
         )
         # Not signed: proxies may rewrite the first, and the last two differ between repeats of one call.
         headers["User-Agent"] = self._settings.user_agent
@@ -163,14 +182,18 @@ class EcsClient:
             ) as response:
                 answer = await response.read()
                 status, header = response.status, response.headers.get(ERROR_HEADER, "")
+                date = response.headers.get("Date", "")
         except TimeoutError as error:
             raise EcsError("", f"ECS at {self._url} did not answer {action} in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise EcsError("", f"cannot reach ECS at {self._url} for {action}: {error}") from error
         if status in SUCCESS:
+            self._time.accepted(self._url, date)
             self._heard()
             return answer
         code, message = read_error(status, header, answer)
+        if code in SKEWED and self._time.refused(self._url, date):
+            raise _WrongDate(code, message, status)
         if code in REFUSED_KEYS:
             self._keys.forget()
         raise EcsError(code, message, status)

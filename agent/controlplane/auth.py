@@ -16,12 +16,13 @@ from agent.controlplane.faults import Fault, forbidden
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "ecs"
-SKEW = timedelta(minutes=15)
+SKEW = timedelta(minutes=5)
 REGION = re.compile(r"[a-z0-9-]{1,32}")
 SCOPE = re.compile(
     rf"(?P<key>[^/]{{1,128}})/(?P<date>\d{{8}})/(?P<region>{REGION.pattern})/(?P<service>[a-z0-9-]+)/aws4_request"
 )
 UNRESERVED = "-_.~"
+STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,12 @@ def verify(request: SignedRequest, secrets: Mapping[str, str], now: datetime) ->
     signature = read_signature(request.headers)
     stamp = request.headers.get("x-amz-date", "")
     try:
-        signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        signed_at = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
     except ValueError:
         raise _incomplete("X-Amz-Date must be a time such as 20260115T120000Z") from None
     if stamp[:8] != signature.date:
         raise _incomplete("the date of the Credential must be that of X-Amz-Date")
-    if abs(now - signed_at) > SKEW:
-        minutes = int(SKEW.total_seconds() // 60)
-        raise Fault(
-            "RequestExpired",
-            f"The request was signed at {stamp}, more than {minutes} minutes from {now:%Y%m%dT%H%M%SZ}",
-        )
+    _check_age(stamp, signed_at, now)
     secret = secrets.get(signature.key_id)
     if secret is None:
         raise forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -96,6 +92,18 @@ def verify(request: SignedRequest, secrets: Mapping[str, str], now: datetime) ->
             "The signature that was calculated does not match the one provided. Check the secret access key.",
         )
     return signature
+
+
+def _check_age(stamp: str, signed_at: datetime, now: datetime) -> None:
+    """Raise Fault unless *signed_at* is now, more or less; the words are Amazon's, which clients and people know."""
+    minutes = f"{SKEW.total_seconds() / 60:g} min."
+    for is_wrong, what, edge, sign in (
+        (now - signed_at > SKEW, "Signature expired: {} is now earlier than", now - SKEW, "-"),
+        (signed_at - now > SKEW, "Signature not yet current: {} is still later than", now + SKEW, "+"),
+    ):
+        if is_wrong:
+            text = f"{what.format(stamp)} {edge:{STAMP}} ({now:{STAMP}} {sign} {minutes})"
+            raise Fault("InvalidSignatureException", text)
 
 
 def expected(request: SignedRequest, signature: Signature, stamp: str, secret: str) -> str:

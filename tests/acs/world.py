@@ -183,7 +183,7 @@ class Engine:
         self._holds = holds
         self._changed = asyncio.Event()
 
-    async def submit(self, *events: Event) -> None:
+    async def save(self, *events: Event) -> None:
         commit = asyncio.get_running_loop().create_future()
         self.submitted.append(events)
         self.vault_then.append(list(self._vault.held))
@@ -242,6 +242,9 @@ class Signer:
 
     async def upgrade_headers(self, url: str) -> dict[str, str]:
         return {"Authorization": f"signed {url}", "X-Amz-Date": "20260115T120000Z"}
+
+    def refused(self, url: str, date: str, why: str) -> bool:
+        return False
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.session import Session
 
 from agent.aws import credentials_client
@@ -156,3 +156,16 @@ def test_keys_of_a_container_role_are_renewed_before_they_end(monkeypatch: pytes
 
     run(story())
     assert served == ["ASIA0", "ASIA1"]
+
+
+def test_keys_that_were_issued_a_moment_ago_are_used_though_a_wrong_clock_says_they_have_expired() -> None:
+    expired = (datetime.now(UTC) - timedelta(minutes=50)).isoformat()  # the clock is an hour ahead of the issuer's
+
+    def issue() -> dict[str, str]:
+        return {"access_key": "AKIDFRESH", "secret_key": "s", "token": "t", "expiry_time": expired}
+
+    class Issuing(Session):
+        def get_credentials(self) -> Credentials:
+            return RefreshableCredentials.create_from_metadata(issue(), issue, "iam-role")
+
+    assert run(CredentialsClient(open_session=Issuing).keys()) == SigningKeys("AKIDFRESH", "s", "t")

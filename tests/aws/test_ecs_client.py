@@ -9,6 +9,7 @@ import pytest
 
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports
 from agent.aws.failures import EcsError
+from agent.aws.server_time import ServerTime
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
 from agent.model.identity import Attribute, Resource
@@ -49,7 +50,7 @@ async def a_story(keys: SigningKeys | None = None, endpoint: str = "") -> AsyncI
             EcsSettings(REGION, "Amazon ECS Agent - v1 dockworker/1", endpoint or peer.url),
             session,
             found,
-            clock=lambda: NOON,
+            server_time=ServerTime(lambda: NOON, lambda: 0.0),
             sleep=sleep,
             draw=lambda: 0.5,
             environ={"HTTP_PROXY": "http://127.0.0.1:9"},
@@ -73,6 +74,35 @@ def test_a_registration_travels_as_signed_json_and_its_answer_is_read() -> None:
             assert call.headers["User-Agent"] == "Amazon ECS Agent - v1 dockworker/1"
             assert call.headers["Amz-Sdk-Request"] == "attempt=1; max=3"
             assert s.heard == [1]
+
+    run(story())
+
+
+def test_a_signature_with_a_wrong_date_is_made_anew_with_the_servers_even_for_a_call_that_is_never_repeated() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            body = {"__type": "InvalidSignatureException", "message": "Signature expired"}
+            later = "Thu, 15 Jan 2026 13:00:00 GMT"
+            s.peer.will(body, 400, Date=later).will({}, Date=later)
+            verdict = await s.ecs.submit(REPORT, "demo")
+            assert verdict is Verdict.SETTLED
+            assert [call.headers["X-Amz-Date"] for call in s.peer.calls] == ["20260115T120000Z", "20260115T130000Z"]
+            assert all(call.signed for call in s.peer.calls)
+            assert s.keys.forgotten == 0
+            assert s.waits == []
+            await s.ecs.submit(REPORT, "demo")
+            assert s.peer.calls[-1].headers["X-Amz-Date"] == "20260115T130000Z", "the next one is right at once"
+
+    run(story())
+
+
+def test_a_signature_that_is_refused_at_the_right_time_is_refused() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will({"__type": "InvalidSignatureException"}, 400, Date="Thu, 15 Jan 2026 12:00:03 GMT")
+            assert await s.ecs.submit(REPORT, "demo") is Verdict.LATER
+            assert len(s.peer.calls) == 1
+            assert s.keys.forgotten == 1
 
     run(story())
 
@@ -212,9 +242,10 @@ def test_a_redirect_is_not_followed_with_our_signature() -> None:
 def test_the_time_of_a_signature_is_the_time_of_the_attempt() -> None:
     async def story() -> None:
         async with a_story() as s:
-            times = iter([NOON, datetime(2026, 1, 15, 12, 0, 2, tzinfo=UTC)])
-            s.ecs._clock = lambda: next(times)
+            moments = [NOON, datetime(2026, 1, 15, 12, 0, 2, tzinfo=UTC)]
+            s.ecs._time = ServerTime(lambda: moments[len(s.peer.calls)], lambda: 0.0)
             s.peer.fails("SlowDown").will(msgspec.json.encode({"endpoint": "http://h/"}))
+            moments.append(moments[-1])
             await s.ecs.discover("demo", INSTANCE)
 
             assert [c.headers["X-Amz-Date"] for c in s.peer.calls] == ["20260115T120000Z", "20260115T120002Z"]

@@ -3,6 +3,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from agent.aws.credentials_client import UpgradeSigner
+from agent.aws.server_time import ServerTime
 from agent.aws.signing import canonical_url, signed_headers
 from tests.aws.peers import KEYS, NOON, REGION, SESSION_KEYS, FixedKeys, run
 
@@ -15,7 +16,7 @@ PUBLISHED = "fc565e0db710a51e483ac0d116872d79f3e970cd9a301208e7e50be5ec1521a2"
 
 
 def upgrade(url: str, keys: FixedKeys | None = None) -> dict[str, str]:
-    return run(UpgradeSigner(keys or FixedKeys(), REGION, lambda: NOON).upgrade_headers(url))
+    return run(UpgradeSigner(keys or FixedKeys(), REGION, ServerTime(lambda: NOON)).upgrade_headers(url))
 
 
 def test_the_upgrade_of_the_published_vector_has_the_published_signature() -> None:
