@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import merge
 
-from agent.engine import reasons
+from agent.engine import pressure, reasons
 from agent.engine.amounts import Amounts, Holding, Standing, Sums
 from agent.engine.draft import Draft
 from agent.model.names import TaskArn
@@ -44,7 +44,7 @@ def _stop_the_hopeless(draft: Draft, changes: Changes, arns: list[TaskArn]) -> s
         task, holding = draft.task(arn), _holding(draft, changes, arn)
         if task is None or holding is None or holding.standing is not Standing.WAITS:
             continue
-        if lack := _lack(holding.amounts, draft.rules):
+        if lack := _lack(holding.amounts, draft.rules) or pressure.why_not(draft, task):
             draft.put(replace(task, wanted=Status.STOPPED, reason=task.reason or lack))
             stopped.add(arn)
     return stopped

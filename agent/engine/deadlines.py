@@ -40,7 +40,7 @@ def pass_all(draft: Draft) -> set[TaskArn]:
 
 
 def _pass(draft: Draft, task: Task) -> Task:
-    if task.remove_at is not None and task.remove_at <= draft.at:
+    if task.settled and task.remove_at is not None and task.remove_at <= draft.at:
         task = replace(task, remove_at=None)
     task = resources.pass_all(draft, task)
     for container in task.containers:

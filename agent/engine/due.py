@@ -31,7 +31,7 @@ def removal(draw: str, at: datetime, rules: Rules) -> datetime:
 
 def of_task(task: Task) -> datetime | None:
     """The earliest date at which something is due for *task*."""
-    earliest = task.remove_at
+    earliest = task.remove_at if task.settled else None  # until ECS has taken its end, what is left of it stays
     for date in (*(one.wake_at for one in task.resources), *map(of_container, task.containers)):
         if date is not None and (earliest is None or date < earliest):
             earliest = date

@@ -22,6 +22,7 @@ from agent.engine import (
     operator_stop,
     ordering,
     outcomes,
+    pressure,
     pulls,
     reports,
     resources,
@@ -49,10 +50,12 @@ from agent.model.events import (
     ManifestHeard,
     Observed,
     OperatorStop,
+    Reclaim,
     ReportsSettled,
     ResourceCleared,
     ResourceReady,
     StopsVerified,
+    Strained,
     TaskAssigned,
     TaskBroke,
     TaskRefused,
@@ -91,7 +94,8 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """What is known now, for comparison with later."""
         world = self._world
-        return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest)
+        strain = world.strain if world.listed else ""
+        return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest, strain)
 
     def next_deadline(self) -> datetime | None:
         """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
@@ -170,6 +174,10 @@ class Engine:
                 return _settle(draft, event)
             case DockerBack():
                 return set()
+            case Strained():
+                return pressure.strain(draft, event.reason)
+            case Reclaim():
+                return pressure.reclaim(draft, event.most)
             case _:
                 assert_never(event)
 
@@ -192,7 +200,7 @@ def _assign(draft: Draft, event: TaskAssigned) -> set[TaskArn]:
             draft.put(ordering.refused(listing.fill_in(known, event.spec, event.draw, draft.rules)))
             return {arn}
         return set()
-    if draft.tombstone(arn) is not None:
+    if draft.tombstone(arn) is not None or pressure.is_refused(draft, arn):
         return set()
     task = Task(
         spec=event.spec,

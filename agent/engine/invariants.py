@@ -55,6 +55,7 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
         reports.setdefault(report.task, []).append(report)
     for row in decision.tasks:
         _nothing_goes_back(before.tasks.get(row.arn), row)
+        _new_ones_are_refused(before, row)
         _restarts_are_allowed(before.tasks.get(row.arn), row)
         _one_act_each(row)
         _stopped_is_certain(row)
@@ -243,6 +244,12 @@ def _nothing_goes_back(old: Task | None, new: Task) -> None:
             _broken(new, container.name, f"known goes back from {before.known.name} within a run")
         if container.run > before.run and len(before.in_flight) > 1:
             _broken(new, container.name, "a new run begins while an act of the old one is in flight")
+
+
+def _new_ones_are_refused(before: Snapshot, new: Task) -> None:
+    """What a listing finds runs here already."""
+    if before.strain and new.arn not in before.tasks and not new.spec.rebuilt:
+        _broken(new, "", f"is taken in, and no new task is: {before.strain}")
 
 
 def _one_act_each(task: Task) -> None:

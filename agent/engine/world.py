@@ -36,6 +36,8 @@ class Snapshot:
     tombstones: Mapping[TaskArn, Tombstone]
     pulls: Mapping[ImageSource, Pull]
     manifest: int = 0
+    strain: str = ""
+    """Why a task that is unknown is refused; empty while none is, as before the first listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class World:
     listed: bool = False
     """False until the first listing: a task that is unknown may still turn up in it."""
     held_since: Step = Step(0)  # noqa: RUF009 -- likewise
+    lost_at: datetime | None = None
+    """When Docker was lost, until acts are released again."""
     abandoned: set[TaskArn] = field(default_factory=set)
     """Tasks that met a bug again while they were stopped for one: nothing is decided about them any more."""
     dates: dict[TaskArn, datetime] = field(default_factory=dict)
@@ -94,6 +98,10 @@ class World:
     """The number of the newest list of tasks that was heard from ECS."""
     verifiable: str = ""
     """The name of that list, as long as ECS has not said which tasks are to stop. A restart forgets it."""
+    strain: str = ""
+    """Why no new task is taken; empty while they are. A restart forgets it, and whoever knows says it anew."""
+    doubtful: set[TaskArn] = field(default_factory=set)
+    """Tasks that came under strain before the first listing, which might have shown that they run here."""
     credentials: set[str] = field(default_factory=set)
     """The ids whose values have arrived since this process began."""
 
@@ -120,6 +128,7 @@ class World:
         task = self.tasks.pop(arn, None)
         self.dates.pop(arn, None)
         self.abandoned.discard(arn)
+        self.doubtful.discard(arn)
         for container in task.containers if task is not None else ():
             self.heard.pop((arn, container.name), None)
         if task is not None and (ids := self.credentials.intersection(task.spec.credentials_ids)):

@@ -276,6 +276,27 @@ class DockerBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Strained:
+    """The host can take no new task, and *reason* says why (``Name: text``); it can again where that is empty.
+
+    Said whenever it changes, and said anew after a start. Tasks that are known here go on.
+    """
+
+    reason: str
+    at: datetime
+    cause: str = "strain"
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """Room is needed: the cleanup of at most `most` tasks that have stopped does not wait for its time."""
+
+    most: int
+    at: datetime
+    cause: str = "disk"
+
+
+@dataclass(frozen=True, slots=True)
 class ReportsSettled:
     """ECS has acknowledged (or refused for good) everything there was to tell of these tasks."""
 
@@ -309,5 +330,7 @@ Event = (
     | ClockStepped
     | DockerLost
     | DockerBack
+    | Strained
+    | Reclaim
     | ReportsSettled
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from agent.engine import resources
 from agent.engine.engine import Engine
 from agent.model.acts import PullImage
-from agent.model.events import DeadlinePassed, Fault
+from agent.model.events import DeadlinePassed, Fault, Reclaim, Strained
 from agent.model.names import TaskArn
 from agent.model.status import Health, Status
 from tests.engine.plans import JOB, POOL, UNREADABLE, plan, started_again
@@ -79,6 +79,8 @@ class History:
             (1, 0, self.bring_credentials),
             (1, 0, self.resolve),
             (1, 0, self.refuse),
+            (2, 0, self.strain_or_relax),
+            (1, 0, self.reclaim),
             (1, 1, world.step_clock),
             (1, 0, self.crash_while_the_clock_is_set),
             (1, 1, world.make_list),
@@ -178,6 +180,13 @@ class History:
         if not self.world.is_over(UNREADABLE):
             self.world.refuse(UNREADABLE)
 
+    def strain_or_relax(self) -> None:
+        """The host becomes short of something, or has enough of it again."""
+        self.world.hear(Strained("" if self.world.is_strained else "DiskPressure: no room", self.world.now))
+
+    def reclaim(self) -> None:
+        self.world.hear(Reclaim(1 + self.tape.below(3), self.world.now))
+
     def running(self) -> SimContainer | None:
         running = list(self.world.docker.running())
         return self.tape.pick(running) if running else None
@@ -252,6 +261,7 @@ class History:
         world.disk_is_full = False
         world.commit()
         world.find_docker()
+        world.hear(Strained("", world.now))
         for arn in world.specs:
             world.bring_credentials(arn)
             if world.is_over(arn):

@@ -32,6 +32,7 @@ from agent.model.events import (
     Event,
     Listed,
     ManifestHeard,
+    Reclaim,
 )
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
@@ -144,6 +145,8 @@ class Road:
         if isinstance(event, ClockStepped):
             check_only_dates(event, decision, deadline, self.engine.next_deadline())
         self.check_is_released(event, decision)
+        for row in decision.tasks:
+            check_may_be_removed(before.tasks.get(row.arn), row, event)
         self.kept = self.kept.then(decision)
         crash = self.tape.below(60)
         if crash == 59:
@@ -245,6 +248,11 @@ class Road:
                 self.host.effect(flight.act)
 
     @property
+    def is_strained(self) -> bool:
+        """Are new tasks refused, or will they be once a listing has been heard?"""
+        return bool(self.engine._world.strain)
+
+    @property
     def now(self) -> datetime:
         self.docker.tick(timedelta(milliseconds=1))
         return self.docker.now
@@ -255,6 +263,18 @@ def check_only_dates(event: ClockStepped, decision: Decision, before: datetime |
     others = (decision.acts, decision.reports, decision.moves, decision.forgotten, decision.buried)
     assert not any(others), others
     assert after == (before + event.by if before is not None else None)
+
+
+def check_may_be_removed(old: Task | None, new: Task, event: Event) -> None:
+    """What is left of a task goes when ECS has taken its end: at its time, or earlier where room is needed.
+
+    Where room is needed it goes without that too, but not before its time.
+    """
+    if old is None or old.remove_at is None or new.remove_at is not None:
+        return
+    is_over = old.remove_at <= event.at
+    assert new.settled or is_over, f"{new.arn} is cleared away before its time, and ECS does not know its end"
+    assert isinstance(event, Reclaim) or (new.settled and is_over), f"{new.arn} is cleared away by {type(event)}"
 
 
 def has_cgroup(task: Task | None) -> bool:

@@ -16,12 +16,14 @@ from agent.model.events import (
     Fault,
     ImagePulled,
     Listed,
+    ReportsSettled,
     TaskAssigned,
     TaskStopRequested,
 )
 from agent.model.names import DockerId, Image, Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.seen import Labels, Phase, Seen
+from agent.model.status import Status
 from agent.model.task import Container, ContainerSpec, ImageSource, Task, TaskSpec
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,9 +106,18 @@ class Play:
         """A listing that was asked for a moment ago."""
         return self.hear(listed(*shown, asked=self.engine.step, gone=gone))
 
+    def settle(self, arn: TaskArn = ARN) -> Decision:
+        """ECS has taken the end of the task."""
+        return self.hear(ReportsSettled(frozenset({arn}), T0))
+
     def wake(self) -> Decision:
-        """The next deadline passes."""
+        """The next deadline passes. Where there is none, something has ended, and ECS takes that first."""
         due = self.engine.next_deadline()
+        if due is None:
+            for arn, task in self.engine.tasks.items():
+                if task.told is Status.STOPPED:
+                    self.settle(arn)
+            due = self.engine.next_deadline()
         assert due is not None
         return self.hear(DeadlinePassed(due))
 

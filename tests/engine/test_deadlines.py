@@ -4,7 +4,16 @@ from datetime import timedelta
 from agent.engine import due
 from agent.engine.clock_steps import TOMBSTONE_KEPT
 from agent.model.acts import KillContainer, PullImage, RemoveContainer, StopContainer
-from agent.model.events import ContainerRemoved, DockerLost, Fault, Observed, ReportsSettled, TaskAssigned
+from agent.model.events import (
+    ContainerRemoved,
+    DeadlinePassed,
+    DockerLost,
+    Fault,
+    Observed,
+    Reclaim,
+    ReportsSettled,
+    TaskAssigned,
+)
 from agent.model.names import Image
 from agent.model.seen import Phase
 from agent.model.status import Doing, Status
@@ -19,7 +28,7 @@ def ended() -> Play:
 
 
 def test_nothing_is_due_before_the_first_listing_and_while_docker_is_lost() -> None:
-    row = ended().task
+    row = replace(ended().task, settled=True)
     play = Play(row, heard=False)
     assert play.engine.next_deadline() is None
     play.list()
@@ -79,6 +88,7 @@ def test_no_kill_is_due_for_a_container_that_has_ended() -> None:
     play = Play().running()
     play.stop()
     play.hear(Observed(seen(Phase.EXITED, exit_code=143), T0))
+    play.settle()
     assert play.engine.next_deadline() == T0 + RULES.cleanup_wait
 
 
@@ -107,7 +117,7 @@ def test_a_removal_that_fails_is_tried_again_for_ever_with_longer_pauses() -> No
 
 def test_a_tombstone_goes_an_hour_after_its_reports_are_settled() -> None:
     play = ended()
-    play.wake()
+    play.hear(Reclaim(1, T0 + RULES.cleanup_wait))
     remove = play.take(RemoveContainer)
     assert isinstance(remove, RemoveContainer)
     decision = play.hear(ContainerRemoved(remove, T0))
@@ -117,6 +127,16 @@ def test_a_tombstone_goes_an_hour_after_its_reports_are_settled() -> None:
     assert play.engine.next_deadline() == after(5) + TOMBSTONE_KEPT
     assert play.wake().buried == (ARN,)
     assert play.engine.next_deadline() is None
+
+
+def test_what_is_left_of_a_task_stays_until_ecs_has_taken_its_end_however_late() -> None:
+    play = ended()
+    assert play.engine.next_deadline() is None
+    assert play.hear(DeadlinePassed(T0 + RULES.cleanup_wait + timedelta(days=1))).acts == ()
+
+    play.settle()
+    assert play.engine.next_deadline() == T0 + RULES.cleanup_wait
+    assert [type(act) for act in play.wake().acts] == [RemoveContainer]
 
 
 def test_settled_reports_of_a_task_that_lives_settle_nothing() -> None:

@@ -78,6 +78,8 @@ def fail(play: Play, kind: type[Act], fault: Fault, reason: str = "CannotCreateV
 
 
 def wake(play: Play) -> Decision:
+    if play.engine.next_deadline() is None:
+        play.settle()
     due = play.engine.next_deadline()
     assert due is not None
     return play.hear(DeadlinePassed(due))

@@ -282,6 +282,8 @@ class World(Road):
         if not self.tape.rarely(4):  # else they come later
             self.bring_credentials(arn)
         self.asked.add(arn)
+        if self.is_strained:
+            self.faults[arn] += 9  # it may be refused
         self.hear(TaskAssigned(self.specs[arn], self.now, draw=f"{self.tape.below(200):02x}" * 20))
 
     def stop(self, arn: TaskArn) -> None:
