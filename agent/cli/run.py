@@ -15,7 +15,7 @@ import structlog
 
 from agent import daemon
 from agent.cli import logs
-from agent.cli.signals import stop_on_signals
+from agent.cli.signals import end_at_last, stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
@@ -23,6 +23,8 @@ from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
 log = structlog.get_logger(__name__)
 
+ENDS_WITHIN = 15.0
+"""Seconds for the last reports, and for closing what is open; systemd's TimeoutStopSec is longer."""
 CONFIG = Path("/etc/dockworker/config.toml")
 
 
@@ -65,13 +67,21 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
         with stop_on_signals(told_to_stop):
             async with asyncio.TaskGroup() as jobs:
                 watchdog = jobs.create_task(feed_watchdog(notify, told_to_stop), name="watchdog")
-                code = await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready)
+                last_resort = jobs.create_task(end_at_last(told_to_stop, most_seconds(settings)), name="last-resort")
+                code = await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready, draining=notify.draining)
                 if not told_to_stop.is_set():
                     watchdog.cancel()
+                    last_resort.cancel()
     except Exception:
         log.exception("daemon_broke")
         return WORTH_A_RESTART
     return code
+
+
+def most_seconds(settings: Settings) -> float:
+    """How long the end may take at most: its own bounds, and a little for whatever hangs."""
+    drain = 0.0 if settings.drain_on_stop == "off" else settings.drain_timeout.total_seconds()
+    return drain + ENDS_WITHIN
 
 
 class _Parser(argparse.ArgumentParser):

@@ -201,6 +201,18 @@ SETTINGS: tuple[Setting, ...] = (
         "How long Docker may take to start a container.",
     ),
     _row(
+        "drain_on_stop",
+        "DOCKWORKER_DRAIN_ON_STOP",
+        kinds.choice("off", "services", "all"),
+        "Told to stop, drain first: services lets ECS end the tasks of services, all ends the others too.",
+    ),
+    _row(
+        "drain_timeout",
+        "DOCKWORKER_DRAIN_TIMEOUT",
+        SECOND,
+        "How long that may take; what runs then is left running.",
+    ),
+    _row(
         "cleanup_wait",
         "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION",
         SECOND,

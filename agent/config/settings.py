@@ -58,6 +58,9 @@ class Settings:
     stop_timeout: timedelta = timedelta(seconds=30)
     container_create_timeout: timedelta = timedelta(minutes=4)
     container_start_timeout: timedelta = timedelta(minutes=3)
+    drain_on_stop: str = "off"
+    """``off``, ``services`` or ``all``."""
+    drain_timeout: timedelta = timedelta(minutes=5)
     cleanup_wait: timedelta = timedelta(hours=3)
     cleanup_wait_jitter: timedelta = timedelta()
     pull_dependent_containers_upfront: bool = True

@@ -91,6 +91,9 @@ OPERATIONS: dict[str, Operation] = {
         "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources versionInfo"
         " containerInstanceArn attributes platformDevices tags clientToken",
     ),
+    "UpdateContainerInstancesState": Operation.of(
+        ops_instances.update_container_instances_state, "containerInstances status cluster"
+    ),
     "DeregisterContainerInstance": Operation.of(
         ops_instances.deregister_container_instance, "containerInstance cluster force"
     ),

@@ -13,10 +13,18 @@ from agent.controlplane.names import NAME
 from agent.controlplane.ops_clusters import make_cluster
 from agent.controlplane.pages import page
 from agent.controlplane.records import Cluster, ContainerInstance, JsonObject, PlaneTask, Tags
+from agent.controlplane.reports import asked_to_stop
 from agent.controlplane.tags import read_tags
 
 MOST_DESCRIBED = 100
+MOST_UPDATED = 10
 MOST_PORTS = 100
+DRAINING = "DRAINING"
+CHANGEABLE = ("ACTIVE", DRAINING)
+"""The states that an operator may change, each into the other."""
+OF_SERVICE = "service:"
+"""How the group of a service's task begins. Until services have records of their own, nobody replaces such a task."""
+DRAINED = "Task stopped because its container instance is DRAINING."
 RESOURCES = frozenset(("CPU", "MEMORY", "PORTS", "PORTS_UDP"))
 ZONE = "ecs.availability-zone"
 FROM_DOCUMENT = {
@@ -188,6 +196,44 @@ def list_container_instances(call: Call) -> JsonObject:
     ]
     shown, token = page("container-instance", call.request, found, lambda arn: (arn,))
     return {"containerInstanceArns": shown, "nextToken": token}
+
+
+def update_container_instances_state(call: Call) -> JsonObject:
+    """Drain instances, or have them back. What cannot change is a failure; to be told so twice is none.
+
+    A DRAINING instance is given no task any more, and those of services are stopped; the others are left alone.
+    """
+    cluster = call.cluster_named()
+    names, status = call.request["containerInstances"], call.request["status"]
+    if status not in CHANGEABLE:
+        raise invalid("The only valid values of status are ACTIVE and DRAINING.")
+    if not names:
+        raise invalid("Container instance cannot be empty.")
+    if len(names) > MOST_UPDATED:
+        raise invalid(f"containerInstances must hold at most {MOST_UPDATED} entries")
+    shown, failures = [], []
+    for arn in dict.fromkeys(call.full_arn("container-instance", name, cluster) for name in names):
+        instance = call.world.instances.get(arn)
+        if instance is None or instance.cluster != cluster.name:
+            failures.append({"arn": arn, "reason": "MISSING"})
+        elif instance.status not in CHANGEABLE:
+            failures.append({"arn": arn, "reason": instance.status})
+        else:
+            shown.append(show_instance(call.world, _with_status(call, instance, status), with_tags=True))
+    return {"containerInstances": shown, "failures": failures}
+
+
+def _with_status(call: Call, instance: ContainerInstance, status: str) -> ContainerInstance:
+    if instance.status == status:
+        return instance
+    changed = replace(instance, status=status, version=instance.version + 1)
+    call.world.put(changed)
+    if status == DRAINING:
+        for task in call.world.tasks_on(instance.arn):
+            if task.group.startswith(OF_SERVICE) and task.desired_status != "STOPPED":
+                seq = call.world.next_seq(call.at)
+                call.world.put(asked_to_stop(task, seq, "ServiceSchedulerInitiated", DRAINED, call.at))
+    return changed
 
 
 def deregister_container_instance(call: Call) -> JsonObject:

@@ -71,6 +71,7 @@ def _to_run(task: PlaneTask, launch: Launch, definition: TaskDefinition, minted:
         execution_role_credentials=minted.get(task.execution_credentials_id),
         launch_type=task.launch_type,
         group=task.group,
+        service_name=task.group.removeprefix("service:") if task.group.startswith("service:") else None,
     )
 
 

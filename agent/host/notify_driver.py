@@ -51,6 +51,12 @@ class Notify:
         else:
             self._send("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={self.watchdog // timedelta(microseconds=1)}")
 
+    def draining(self, left: int, patience: timedelta) -> None:
+        """We stop, and first let *left* tasks end: there is progress, so systemd is to wait *patience* more."""
+        more = patience // timedelta(microseconds=1)
+        status = f"STATUS=draining; tasks that are still to end: {left}"
+        self._send("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={more}", status)
+
     def stopping(self) -> None:
         """We were told to stop and are about to."""
         self._send("STOPPING=1", "STATUS=stopping; containers keep running")

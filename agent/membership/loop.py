@@ -103,6 +103,114 @@ class Membership:
         await self._remember(now, identity)
         return now
 
+    async def rejoin(self, identity: Identity) -> Identity:
+        """Register again under the ARN that we have, however long ECS is away; gives the identity as it is then.
+
+        Tasks do not wait for it: ECS knows this instance. What ECS refuses is told, and the instance stays registered
+        as it was. Raises Fatal only for a setting that cannot be.
+        """
+        backoff, may_create = Backoff(), True
+        token = self._edge.draw_identity().client_token
+        while not self._is_renewed:
+            began = self._edge.monotonic()
+            try:
+                asked = registration(identity, self._settings, await self._offer(), token)
+                answer = await self._registry.register(asked)
+            except RegistrationFailure as failure:
+                if is_refusal(failure, identity):
+                    log.error("registration_refused", instance=identity.instance_arn, error=str(failure), stays=STAYS)  # noqa: TRY400
+                    return identity
+                if reaction(failure, self._settings, may_create=may_create) is Reaction.CREATE_CLUSTER:
+                    may_create = False
+                    await self._create_cluster(identity)
+                    continue
+                backoff = await self._try_later(backoff, began, failure)
+                continue
+            except Fatal as error:
+                if error.exit_code == NOT_WORTH_A_RESTART:
+                    raise
+                backoff = await self._try_later(backoff, began, error)
+                continue
+            return identity if self._is_renewed else await self._registered_again(identity, asked, answer)
+        return identity
+
+    async def _registered_again(self, identity: Identity, asked: Registration, answer: Registered) -> Identity:
+        try:
+            check_echo(asked, answer, self._settings)
+        except Fatal as error:
+            log.error("registration_refused", instance=identity.instance_arn, error=str(error), stays=STAYS)  # noqa: TRY400
+        now = registered(identity, answer)
+        log.info("instance_registered", instance=now.instance_arn, cluster=now.cluster, again=True)
+        await self._remember(now, identity)
+        return now
+
+    async def renew(self, identity: Identity) -> Identity:
+        """Register as a new instance: ECS has let go of ours. The agent stays who it is, and so do its tasks.
+
+        Tries until ECS has answered. The token is on the disk before the call leaves, beside the old ARN: after a crash
+        ECS is asked once more whether it knows that one, and if not, the call is made again under the same token.
+        """
+        self._is_renewed = True
+        backoff, may_create = Backoff(), True
+        while True:
+            began = self._edge.monotonic()
+            kept = identity if identity.client_token else self._with_a_token(identity)
+            await self._remember(kept, identity)
+            identity = kept
+            try:
+                asked = registration(replace(kept, instance_arn=""), self._settings, await self._offer(), "")
+                answer = await self._registry.register(asked)
+                now = registered(replace(kept, instance_arn=""), answer)
+            except AgentError as error:
+                if isinstance(error, RegistrationFailure):
+                    if is_refusal(error, identity):
+                        identity = self._with_a_token(identity)
+                    if reaction(error, self._settings, may_create=may_create) is Reaction.CREATE_CLUSTER:
+                        may_create = False
+                        await self._create_cluster(identity)
+                        continue
+                backoff = await self._try_later(backoff, began, error)
+                continue
+            log.warning("instance_registered_anew", instance=now.instance_arn, was=identity.instance_arn)
+            await self._remember(now, kept)
+            return now
+
+    def _with_a_token(self, identity: Identity) -> Identity:
+        return replace(identity, client_token=self._edge.draw_identity().client_token)
+
+    async def _try_later(self, backoff: Backoff, began: float, error: AgentError) -> Backoff:
+        wait = backoff.wait(self._edge.draw())
+        log.warning("registration_delayed", error=str(error), wait=round(wait, 1), budget="none: tasks go on meanwhile")
+        waiting = asyncio.ensure_future(self._edge.sleep(wait))
+        poked = asyncio.ensure_future(self._poked.wait())
+        try:
+            await asyncio.wait({waiting, poked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for job in (waiting, poked):
+                job.cancel()
+        self._poked.clear()
+        return backoff.after(self._edge.monotonic() - began)
+
+    def poke(self) -> None:
+        """ECS answers: what is waiting for it need not wait any longer."""
+        self._poked.set()
+
+    async def status(self, identity: Identity) -> str:
+        """How ECS has this instance now: ACTIVE or DRAINING. Raises AgentError.
+
+        Registering again changes nothing, and its answer is the only one that tells so to every agent's role.
+        """
+        token = self._edge.draw_identity().client_token
+        asked = registration(identity, self._settings, await self._offer(), token)
+        return (await self._registry.register(asked)).status
+
+    async def mark(self, identity: Identity, *, drained: bool) -> None:
+        """Remember whether the instance is DRAINING because this agent said so. A disk that refuses ends nothing."""
+        try:
+            await self._file.write(replace(identity, drained=drained))
+        except OSError as error:
+            log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))
+
     async def _register(self, identity: Identity) -> tuple[Registration, Registered]:
         backoff, may_create = Backoff(), True
         token = self._edge.draw_identity().client_token

@@ -53,3 +53,11 @@ class InstanceMetadata(Protocol):
     async def instance_id(self) -> str:
         """The EC2 instance's id."""
         ...
+
+
+class InstanceState(Protocol):
+    """The ECS action UpdateContainerInstancesState, for one instance."""
+
+    async def set_state(self, cluster: str, instance_arn: str, status: str) -> str:
+        """Make it ACTIVE or DRAINING. Gives why ECS would not, ``""`` if it did. Raises AgentError."""
+        ...

@@ -18,6 +18,23 @@ class Identity:
     availability_zone: str = ""
     ec2_instance_id: str = ""
     """The EC2 instance this was saved on, if any: a disk that wakes up on another machine is another instance."""
+    drained: bool = False
+    """True from before this agent sets its instance DRAINING until it has set it ACTIVE again. Nobody else's drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the labels of one container say of the agent that made it: the identity's third leg."""
+
+    agent_id: str
+    cluster: str
+    instance_arn: str
+    home: str
+    """The agent's data directory; empty for a container that was made before agents said so."""
+    task: str
+    created_at: datetime
+    is_alive: bool = False
+    """Does it run, or is it about to?"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Registered:
 
     instance_arn: str
     attributes: tuple[Attribute, ...] = ()
+    status: str = ""
+    """ACTIVE or DRAINING, where ECS says so."""
 
 
 class RegistrationFailure(AgentError):

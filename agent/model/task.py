@@ -145,6 +145,8 @@ class TaskSpec:
     volumes: tuple[Volume, ...] = ()
     task_credentials_id: str = ""
     execution_credentials_id: str = ""
+    service: str = ""
+    """The service whose task it is, as ECS says; empty for a standalone one, and where nobody knows."""
     rebuilt: bool = False
     """True while the task is known only from the labels of its containers (the journal was lost)."""
 

@@ -65,6 +65,10 @@ class Backlog:
             self._pause = self._pause.longer(now, draw)
         self._held[task] = replace(self._held.get(task, Pause()), until=now + FIRST)
 
+    def is_paused(self, now: float) -> bool:
+        """Do all reports wait, because ECS does not take them?"""
+        return self._pause.until > now
+
     def resume(self) -> None:
         """ECS answers again: nothing waits for the pause any more."""
         self._pause = Pause()

@@ -87,6 +87,15 @@ class Reporter:
         self._backlog.resume()
         self._news.set()
 
+    @property
+    def is_refused(self) -> bool:
+        """Does ECS take no reports at the moment, so that they wait for a pause to end?"""
+        return self._backlog.is_paused(self._monotonic())
+
+    async def is_done(self) -> bool:
+        """Has ECS been told all that the outbox holds? Raises OSError."""
+        return not await self._outbox.unsent()
+
     def _seconds_to(self, wake_at: float | None) -> float | None:
         moments = [wake_at, self._reading.until if self._unread else None]
         waits = [max(0.0, moment - self._monotonic()) for moment in moments if moment is not None]

@@ -148,6 +148,7 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
         volumes=volumes(task.volumes or ()),
         task_credentials_id=roles.get(TASK_ROLE, ""),
         execution_credentials_id=roles.get(EXECUTION_ROLE, ""),
+        service=task.service_name or "",
     )
 
 

@@ -66,12 +66,33 @@ class RegisteredInstance(Answer, frozen=True):
 
     container_instance_arn: str | None = None
     attributes: tuple[WireAttribute, ...] | None = None
+    status: str | None = None
 
 
 class RegisterContainerInstanceAnswer(Answer, frozen=True):
     """The answer to RegisterContainerInstance."""
 
     container_instance: RegisteredInstance
+
+
+class UpdateContainerInstancesState(Request, frozen=True):
+    """API: UpdateContainerInstancesState. `status` is ACTIVE or DRAINING."""
+
+    cluster: str
+    container_instances: tuple[str, ...]
+    status: str
+
+
+class WireFailure(Answer, frozen=True):
+    """API: Failure, as far as an agent reads it."""
+
+    reason: str | None = None
+
+
+class UpdateContainerInstancesStateAnswer(Answer, frozen=True):
+    """The answer to UpdateContainerInstancesState."""
+
+    failures: tuple[WireFailure, ...] | None = None
 
 
 class CreateCluster(Request, frozen=True):
@@ -161,7 +182,7 @@ def to_registered(answer: RegisterContainerInstanceAnswer) -> Registered:
     """What the agent reads of the answer; an ARN that is missing is ``""``."""
     instance = answer.container_instance
     attributes = tuple(Attribute(a.name, a.value or "") for a in instance.attributes or ())
-    return Registered(instance.container_instance_arn or "", attributes)
+    return Registered(instance.container_instance_arn or "", attributes, instance.status or "")
 
 
 def to_state_change(report: TaskReport, cluster: str) -> SubmitTaskStateChange:

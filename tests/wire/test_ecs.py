@@ -63,7 +63,7 @@ def test_an_answer_is_read_whatever_else_it_holds() -> None:
 
     answer = to_registered(msgspec.json.decode(text, type=RegisterContainerInstanceAnswer))
 
-    assert answer == Registered("arn", (Attribute("ecs.vpc-id", "vpc-0a"), Attribute("bare")))
+    assert answer == Registered("arn", (Attribute("ecs.vpc-id", "vpc-0a"), Attribute("bare")), "ACTIVE")
 
 
 def test_an_answer_without_arn_or_attributes_is_empty() -> None:
