@@ -1,8 +1,8 @@
 """The one road: decide, commit, perform.
 
 Events that wait are drained together, decided in order, and committed in one transaction; only then do those who
-brought them hear "saved", and only then does Docker hear of the acts. While the journal cannot be written, the decision
-is kept and grows, and nothing leaves but stops and kills: a full disk never keeps a container from being stopped.
+brought them hear of it, and only then does Docker hear of the acts. Where the disk fails, the journal goes on in
+memory: no stop, restart or report waits for the disk, but whoever asked for it to be saved does.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import structlog
 
 from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
-from agent.model.acts import Act, KillContainer, StopContainer
+from agent.model.acts import Act
 from agent.model.clock import Clock, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.errors import place_of
@@ -27,8 +27,6 @@ from agent.runner.ports import Journal
 
 log = structlog.get_logger()
 
-TRY_COMMIT_AGAIN = 1.0
-"""Seconds between attempts to write a journal that cannot be written."""
 MOST_BREAKS = 2
 """The engine promises that one event breaks no task more often; if it does, only a new process can help."""
 LOOK_AT_CLOCK = 2.0
@@ -46,7 +44,7 @@ class Performs(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     events: tuple[Event, ...]
-    saved: asyncio.Future[None] | None = None
+    committed: asyncio.Future[None] | None = None
     """Who brought them waits here, if anybody does."""
 
 
@@ -71,13 +69,18 @@ class Runner:
         self._note = note
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._kept = Decision()
-        self._unsaved: list[asyncio.Future[None]] = []
+        self._uncommitted: list[asyncio.Future[None]] = []
 
     async def submit(self, *events: Event) -> None:
-        """Return when *events* are decided and committed."""
-        saved = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait(_Waiting(events, saved))
-        await saved
+        """Return when *events* are decided, and what they came to is in the journal: a failing disk holds up nobody."""
+        committed = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait(_Waiting(events, committed))
+        await committed
+
+    async def save(self, *events: Event) -> None:
+        """Return when *events* are decided, and the disk has what they came to: after that, no crash can undo it."""
+        await self.submit(*events)
+        await self._journal.saved()
 
     def post(self, *events: Event) -> None:
         """Have *events* decided, without waiting for it."""
@@ -88,26 +91,20 @@ class Runner:
         async with asyncio.TaskGroup() as jobs:
             while True:
                 self._hear(await self._drain())
-                if await self._commit():
-                    acts, self._kept = self._kept.acts, Decision()
-                    self._tell_saved()
-                else:
-                    acts = tuple(act for act in self._kept.acts if isinstance(act, StopContainer | KillContainer))
-                    self._kept = replace(self._kept, acts=tuple(a for a in self._kept.acts if a not in acts))
-                for act in acts:
+                decided, self._kept = self._kept, Decision()
+                await self._commit(decided)
+                for act in decided.acts:
                     jobs.create_task(self._do(performer, act), name=type(act).__name__)
 
     async def _drain(self) -> list[_Waiting]:
         deadline = self._engine.next_deadline()
         delay = None if deadline is None else min(LOOK_AT_CLOCK, max(0.0, (deadline - self._clock()).total_seconds()))
-        if not self._kept.changes_nothing:
-            delay = TRY_COMMIT_AGAIN if delay is None else min(delay, TRY_COMMIT_AGAIN)
         batch = []
         try:
             async with asyncio.timeout(delay):
                 batch.append(await self._inbox.get())
         except TimeoutError:
-            pass  # a deadline, or a journal to be written again
+            pass  # a deadline
         while not self._inbox.empty():
             batch.append(self._inbox.get_nowait())
         return batch
@@ -119,8 +116,8 @@ class Runner:
             log.warning("clock_stepped", seconds=round(step.total_seconds(), 3))
             self._keep(ClockStepped(step, now))
         for waiting in batch:
-            if waiting.saved is not None:
-                self._unsaved.append(waiting.saved)
+            if waiting.committed is not None:
+                self._uncommitted.append(waiting.committed)
             for event in waiting.events:
                 self._keep(replace(event, at=stamped_anew(event.at, now, step)) if step else event)
         deadline = self._engine.next_deadline()
@@ -147,22 +144,14 @@ class Runner:
             self._note(event, latest)
             return decision.then(latest)
 
-    async def _commit(self) -> bool:
-        if self._kept.changes_nothing:
-            return True
-        try:
-            await self._journal.commit(self._kept)
-        except OSError as error:
-            log.error("journal_not_written", error=str(error), kept_tasks=len(self._kept.tasks))  # noqa: TRY400
-            return False
-        self._after_commit(self._kept)
-        return True
-
-    def _tell_saved(self) -> None:
-        for saved in self._unsaved:
-            if not saved.done():
-                saved.set_result(None)
-        self._unsaved.clear()
+    async def _commit(self, decided: Decision) -> None:
+        if not decided.changes_nothing:
+            await self._journal.commit(decided)
+            self._after_commit(decided)
+        for committed in self._uncommitted:
+            if not committed.done():
+                committed.set_result(None)
+        self._uncommitted.clear()
 
     async def _do(self, performer: Performs, act: Act) -> None:
         try:

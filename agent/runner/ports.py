@@ -131,13 +131,29 @@ class Hints(Protocol):
         ...
 
 
+class Pulse(Protocol):
+    """Docker, asked for a sign of life."""
+
+    async def ping(self) -> None:
+        """Return if Docker answers. Raises TryAgain."""
+        ...
+
+    def is_back(self) -> None:
+        """Docker was away and answers again: what it was asked before that may never be answered."""
+        ...
+
+
 class Journal(Protocol):
-    """Tasks, tombstones and outgoing reports on disk."""
+    """Tasks, tombstones and outgoing reports, on disk where there is one that can be written."""
 
     async def load(self) -> Saved:
         """All rows. Raises OSError where the file cannot be read."""
         ...
 
     async def commit(self, decision: Decision) -> None:
-        """Write everything of *decision* in one transaction, or nothing. Raises OSError (sqlite3 errors become it)."""
+        """Write everything of *decision* in one transaction. Where the disk fails, it is kept, to be written later."""
+        ...
+
+    async def saved(self) -> None:
+        """Return when the disk has everything that was committed before."""
         ...

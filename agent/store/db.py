@@ -3,6 +3,7 @@
 All reads and writes of a file go through its one thread, in the order in which they were asked for, and nobody holds
 a cursor across an await. WAL with ``synchronous=FULL``: what was committed survives the loss of power. The file's
 form is numbered (``PRAGMA user_version``); a step that older programs could not live with raises `min_reader`.
+mirror_db.py has a file of which all rows are kept in memory, too.
 
 What the disk says (full, busy, not allowed, broken) is an OSError. What only a mistake of ours can cause (wrong SQL,
 a constraint, a closed connection) stays a `sqlite3.Error`: it is a bug, and trying again would not help.
@@ -11,6 +12,7 @@ a constraint, a closed connection) stays a `sqlite3.Error`: it is a bug, and try
 import asyncio
 import os
 import sqlite3
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -19,10 +21,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
+import structlog
+
+from agent.model.clock import utc_now
+
+story = structlog.get_logger()
+
 T = TypeVar("T")
 
 OWNER_ONLY = 0o600
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+KEPT_ASIDE = 5
+"""So many files of one name are kept that were set aside: the first one, and the latest."""
+LOG_HEADER_SIZE = 32
+LOG_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
+"""The first word of a write-ahead log, and in which order the bytes are that its checksum is made of."""
 
 
 class Unreadable(OSError):
@@ -56,7 +69,7 @@ class Database:
         Raises Unreadable for a damaged file or one from a later program; OSError for what the disk says.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"db-{path.stem}")
-        opening = thread.submit(_open, path, steps)
+        opening = thread.submit(open_file, path, steps)
         try:
             connection = await asyncio.wrap_future(opening)
             yield cls(connection, thread, path)
@@ -65,7 +78,7 @@ class Database:
             closing = thread.submit(_close, opening)
             thread.shutdown(wait=False)
             await asyncio.shield(asyncio.wrap_future(closing))
-            thread.shutdown(wait=True)
+            await asyncio.to_thread(thread.shutdown)
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run *change* in one transaction: all of it is on the disk when this returns, or none if it raises."""
@@ -77,27 +90,19 @@ class Database:
 
     def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._connection
-        with _in_words(f"cannot write {self.path}"):
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                result = change(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # a full disk makes SQLite roll back by itself
-                    with suppress(sqlite3.Error):  # the first error tells more
-                        connection.execute("ROLLBACK")
-                raise
-            return result
+        with in_words(f"cannot write {self.path}"), transaction(connection):
+            return change(connection)
 
     def _read(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        with _in_words(f"cannot read {self.path}"):
+        with in_words(f"cannot read {self.path}"):
             return question(self._connection)
 
 
 def set_aside(path: Path, now: datetime) -> Path:
-    """Move a file that cannot be used out of the way, with its date; nothing is deleted. Gives its new name.
+    """Move a file that cannot be used out of the way, whole, with its date. Gives its new name.
 
-    The write-ahead log goes first: left behind, SQLite would play it into the file that is made next.
+    The write-ahead log goes first: left behind, SQLite would play it into the file that is made next. Where damage
+    comes again and again, the first file and the latest ones stay.
     """
     name = f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}"
     aside, count = path.with_name(name), 1
@@ -108,11 +113,35 @@ def set_aside(path: Path, now: datetime) -> Path:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
+    _thin_out(path)
     return aside
 
 
+def _thin_out(path: Path) -> None:
+    there = path.parent.glob(f"{path.name}.aside-*")
+    asides = [one for one in there if not one.name.endswith(("-wal", "-shm"))]
+    for one in sorted(asides, key=lambda aside: aside.stat().st_mtime_ns)[1 : 1 - KEPT_ASIDE]:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(IsADirectoryError):
+                one.with_name(one.name + suffix).unlink(missing_ok=True)
+
+
 @contextmanager
-def _in_words(attempt: str) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is done within is committed, or none if it raises."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+            with suppress(sqlite3.Error):  # the first error tells more
+                connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def in_words(attempt: str) -> Iterator[None]:
     """Turn what the disk says through SQLite into an OSError; a bug goes on as it is."""
     try:
         yield
@@ -125,16 +154,18 @@ def _in_words(attempt: str) -> Iterator[None]:
         raise
 
 
-def _open(path: Path, steps: Sequence[Step]) -> sqlite3.Connection:
+def open_file(path: Path, steps: Sequence[Step]) -> sqlite3.Connection:
+    """Open *path* as `Database.open` does, in the thread that is to use it."""
     _make(path)
-    with _in_words(f"cannot open {path}"):
+    _check_log(path)
+    with in_words(f"cannot open {path}"):
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
-            _check(connection, path)
-            _bring_up(connection, steps, path)
+            check(connection, path)
+            bring_up(connection, steps, path)
         except BaseException:
             connection.close()
             raise
@@ -146,7 +177,8 @@ def _close(opening: Future[sqlite3.Connection]) -> None:
         opening.result().close()
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the whole file. Raises Unreadable where it is damaged."""
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise Unreadable(f"cannot open {path}: the file is damaged: {verdict}")
@@ -154,7 +186,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _make(path: Path) -> None:
     """See that *path* exists, is the owner's alone, and that its folder remembers it after a loss of power."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, OWNER_ONLY))
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, OWNER_ONLY))
+    except IsADirectoryError as error:
+        raise Unreadable(f"cannot open {path}: it is a directory") from error
     path.chmod(OWNER_ONLY)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -163,7 +198,38 @@ def _make(path: Path) -> None:
         os.close(folder)
 
 
-def _bring_up(connection: sqlite3.Connection, steps: Sequence[Step], path: Path) -> None:
+def _check_log(path: Path) -> None:
+    """See that SQLite does not throw away a write-ahead log that holds something: it plays none into an empty file.
+
+    One that does not begin as a log does is moved aside. One that is cut off in the middle is what a crash leaves.
+    """
+    log = path.with_name(path.name + "-wal")
+    if log.is_file() and log.stat().st_size:
+        if not path.stat().st_size:
+            raise Unreadable(f"cannot open {path}: it is empty, and there is a log of what was written to it")
+        if not is_log(log):
+            aside = set_aside(log, utc_now())
+            story.warning("database_log_set_aside", path=str(log), aside=str(aside))
+
+
+def is_log(path: Path) -> bool:
+    """Does the file begin as a write-ahead log of SQLite does? It holds whole transactions then, or none."""
+    with path.open("rb") as file:
+        header = file.read(LOG_HEADER_SIZE)
+    if len(header) < LOG_HEADER_SIZE:
+        return False
+    order = LOG_MAGIC.get(int.from_bytes(header[:4], "big"))
+    if order is None:
+        return False
+    words, first, second = struct.unpack(f"{order}6I", header[:24]), 0, 0
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        first = (first + even + second) & 0xFFFFFFFF
+        second = (second + odd + first) & 0xFFFFFFFF
+    return struct.unpack(">2I", header[24:]) == (first, second)
+
+
+def bring_up(connection: sqlite3.Connection, steps: Sequence[Step], path: Path) -> None:
+    """Give the rows the form that *steps* describe. Raises Unreadable where a later program wrote them."""
     form = connection.execute("PRAGMA user_version").fetchone()[0]
     if form > len(steps):
         _check_newer(connection, form, len(steps), path)

@@ -1,19 +1,22 @@
 """What is remembered of images on disk: those that tasks have used, and the names that were fetched.
 
-Fulfils the runner's `PullMemory` and the images' `Records`. Methods raise OSError; Unreadable where a row makes no
-sense.
+Fulfils the runner's `PullMemory` and the images' `Records`. A row that makes no sense is none: the image is met again,
+or it is asked for once more.
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from agent.images.ports import Pulled, Record
 from agent.model.clock import Clock, utc_now
 from agent.model.names import Image
-from agent.store.db import Database, Unreadable
+from agent.store.mirror_db import Mirror
+
+log = structlog.get_logger()
 
 _encoder = msgspec.json.Encoder()
 _record = msgspec.json.Decoder(Record)
@@ -26,7 +29,7 @@ V = TypeVar("V")
 class ImageMemory:
     """Images, in the journal's file."""
 
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Mirror, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
 
@@ -43,13 +46,17 @@ class ImageMemory:
 
     async def pulled(self) -> Sequence[Pulled]:
         """Every name that was fetched and not removed since."""
-        rows = await self._database.read(lambda c: c.execute("SELECT row FROM pulled ORDER BY image").fetchall())
-        return [_read(_pulled, row) for (row,) in rows]
+        rows = await self._database.read(
+            lambda c: c.execute("SELECT CAST(row AS BLOB) FROM pulled ORDER BY image").fetchall()
+        )
+        return _read(_pulled, rows)
 
     async def records(self) -> Sequence[Record]:
         """All records."""
-        rows = await self._database.read(lambda c: c.execute("SELECT row FROM images ORDER BY id").fetchall())
-        return [_read(_record, row) for (row,) in rows]
+        rows = await self._database.read(
+            lambda c: c.execute("SELECT CAST(row AS BLOB) FROM images ORDER BY id").fetchall()
+        )
+        return _read(_record, rows)
 
     async def keep(self, records: Sequence[Record]) -> None:
         """Write records, in place of older ones of the same images."""
@@ -68,8 +75,11 @@ class ImageMemory:
             await self._database.write(change)
 
 
-def _read(decoder: "msgspec.json.Decoder[V]", row: str) -> V:
-    try:
-        return decoder.decode(row)
-    except msgspec.DecodeError as error:
-        raise Unreadable(f"cannot read what is remembered of an image: {error}") from error
+def _read(decoder: "msgspec.json.Decoder[V]", rows: Iterable[tuple[bytes]]) -> list[V]:
+    read = []
+    for (row,) in rows:
+        try:
+            read.append(decoder.decode(row))
+        except msgspec.DecodeError as error:
+            log.warning("image_row_ignored", error=str(error))
+    return read

@@ -25,22 +25,22 @@ def text_of(value: Task | Tombstone | TaskReport) -> str:
     return _encoder.encode(value).decode()
 
 
-def task_from(row: str) -> Task:
+def task_from(row: str | bytes) -> Task:
     """The task that *row* stands for. Raises BadInput."""
     return _read(_task, row)
 
 
-def tombstone_from(row: str) -> Tombstone:
+def tombstone_from(row: str | bytes) -> Tombstone:
     """The tombstone that *row* stands for. Raises BadInput."""
     return _read(_tombstone, row)
 
 
-def report_from(row: str) -> TaskReport:
+def report_from(row: str | bytes) -> TaskReport:
     """The report that *row* stands for. Raises BadInput."""
     return _read(_report, row)
 
 
-def _read(decoder: "msgspec.json.Decoder[V]", row: str) -> V:
+def _read(decoder: "msgspec.json.Decoder[V]", row: str | bytes) -> V:
     try:
         return decoder.decode(row)
     except msgspec.DecodeError as error:  # msgspec's text ends with the path: "... - at `$.spec.arn`"

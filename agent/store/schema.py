@@ -40,4 +40,15 @@ STEPS = (
         """
     ),
     Step("CREATE TABLE manifest (number INTEGER NOT NULL);   -- one row at most: ECS's newest list of tasks\n"),
+    Step(
+        """
+        ALTER TABLE owner ADD COLUMN identity TEXT NOT NULL DEFAULT '';     -- model.identity.Identity
+        CREATE TABLE aside (        -- single rows that made no sense
+            at TEXT NOT NULL,
+            place TEXT NOT NULL,    -- the table and the key
+            row BLOB NOT NULL,
+            error TEXT NOT NULL
+        );
+        """
+    ),
 )
