@@ -27,7 +27,7 @@ class Reader:
         try:
             for found in self._frames.feed(bytes(octets)):
                 if isinstance(found, PassedOver):
-                    log.warning("acs_frame_dropped", error=found.rule, octets=found.size)
+                    log.warning("acs_frame_dropped", error=found.rule, size=found.size)
                 else:
                     self._queue.feed_data(_message(found), len(found.content))
         except Broken as error:

@@ -5,7 +5,7 @@ protocol wants: values into the vault, facts to the engine, and only after the c
 is the only "no" that ECS understands: it sends the message again.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,6 +28,7 @@ from agent.wire import acs, acs_spec
 Draw = Callable[[], str]
 """Gives at least 40 random hexadecimal digits, other ones each time."""
 
+MOST_NOTES = 20
 RUNNING, STOPPED = "RUNNING", "STOPPED"
 REFUSED = "UnrecogniedTaskError: Error loading task - "
 """How ECS knows the reason of a task that could not be read, spelling included ("wire protocol", PayloadMessage)."""
@@ -85,7 +86,8 @@ def received(frame: bytes | str, now: datetime, draw: Draw, latest: int = 0) -> 
     try:
         message = acs.decode(frame)
     except BadInput as bad:
-        return Heard(notes=(Note("acs_frame_dropped", {"error": str(bad)}, warning=True),), understood=False)
+        fields = {"error": str(bad), "size": len(frame)}
+        return Heard(notes=(Note("acs_frame_dropped", fields, warning=True),), understood=False)
     match message:
         case acs.HeartbeatMessage():
             return Heard(replies=(acs.HeartbeatAckRequest(message.message_id),))
@@ -187,9 +189,20 @@ def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
         events=stops + arrived + others,  # the credentials first: who waits for them need not wait
         credentials=roles,
         acks=_acks(message, roles) if all(t.is_good for t in tasks) else (),
-        notes=(Note("acs_payload_received", fields), *(note for t in tasks for note in t.notes)),
+        notes=(Note("acs_payload_received", fields), *_first(note for t in tasks for note in t.notes)),
         seq=message.seq_num or 0,
     )
+
+
+def _first(notes: Iterable[Note]) -> Iterator[Note]:
+    """As many notes as anybody reads of one message, and how many more there were."""
+    more = 0
+    for at, note in enumerate(notes):
+        more += at >= MOST_NOTES
+        if at < MOST_NOTES:
+            yield note
+    if more:
+        yield Note("acs_more_of_these", {"count": more}, warning=True)
 
 
 def _acks(message: acs.PayloadMessage, roles: tuple[RoleCredentials, ...]) -> tuple[acs.Frame, ...]:

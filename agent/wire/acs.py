@@ -19,6 +19,10 @@ NAME_LIMIT = 64
 """How much of an unknown type's name an error repeats."""
 
 
+MOST_TASKS = 10_000
+"""Of one message; more fit on no machine."""
+MOST_VALUES = 500_000
+"""Commas in one message. JSON of few octets a value takes ten times its size when it is read."""
 Long: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What the protocol calls a long; nothing larger could be saved."""
 
@@ -36,7 +40,7 @@ class PayloadMessage(Shape, frozen=True):
     message_id: str | None = None
     cluster_arn: str | None = None
     container_instance_arn: str | None = None
-    tasks: list[msgspec.Raw] | None = None
+    tasks: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_TASKS)] | None = None
     seq_num: Long | None = None
     timeline: Long | None = None
     generated_at: Long | None = None
@@ -240,6 +244,8 @@ def decode(text: bytes | str) -> Frame | Unserved:
 
     A payload that JSON's rules forbid because of one of its tasks is a frame all the same; that task stays as it came.
     """
+    if len(text) > MOST_VALUES and text.count("," if isinstance(text, str) else b",") > MOST_VALUES:  # type: ignore[arg-type]
+        raise BadInput("", f"must have {MOST_VALUES} values at most")
     try:
         envelope = read(text, _Envelope)
     except BadInput:

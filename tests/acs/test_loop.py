@@ -11,7 +11,7 @@ from agent.model.events import CredentialsArrived, TaskAssigned, TaskStopRequest
 from tests.acs.world import PATIENCE, Accepted, a_server, an_agent
 from tests.wire.acs_samples import ARN, INSTANCE, ROLE, a_task
 
-INACTIVITY = 75.0
+INACTIVITY = 70.0
 PROBATION = 90.0
 LIFE = 1950.0
 FIRST_WAIT = 0.275
@@ -244,7 +244,7 @@ def test_each_message_draws_the_time_of_silence_afresh() -> None:
         async with a_server() as acs, an_agent(acs.url) as agent:
             server = await acs.accepted()
             await agent.time.asleep(INACTIVITY)
-            for chance, seconds in ((0.0, 60.0), (1.0, 90.0)):
+            for chance, seconds in ((0.0, 60.0), (1.0, 80.0)):
                 agent.time.chance = chance
                 await beat(server)
                 await agent.time.asleep(seconds)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aiohttp import WSMsgType, web
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Plane")
 
 ACCOUNT = "arn:aws:ecs:us-east-1:123456789012"
 CLUSTER = "bench"
@@ -157,9 +158,8 @@ async def _beat(socket: web.WebSocketResponse) -> None:
 
 
 @asynccontextmanager
-async def a_plane() -> AsyncIterator[Plane]:
+async def a_plane(plane: P) -> AsyncIterator[P]:
     """A plane that listens on a free port of loopback."""
-    plane = Plane()
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", plane.serve)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)

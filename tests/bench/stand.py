@@ -146,7 +146,7 @@ class Stand:
 async def a_stand(folder: Path, **settings: str) -> AsyncIterator[Stand]:
     """A stand with an agent that is connected; its log is printed if a measurement fails. Leaves no container."""
     connector = aiohttp.UnixConnector(DEFAULT_HOST.removeprefix("unix://"), limit=0)
-    async with a_plane() as plane, aiodocker.Docker(url=DEFAULT_HOST, connector=connector) as docker:
+    async with a_plane(Plane()) as plane, aiodocker.Docker(url=DEFAULT_HOST, connector=connector) as docker:
         docker.docker_host = "unix://localhost"
         await docker.version()
         stand = Stand(plane, _agent(folder, plane.url, settings), folder / "agent", docker)
@@ -171,7 +171,13 @@ async def a_stand(folder: Path, **settings: str) -> AsyncIterator[Stand]:
 
 
 def _agent(folder: Path, url: str, settings: Mapping[str, str]) -> Program:
-    environ = {
+    command = (sys.executable, "-m", "agent", "run")
+    return Program("agent", command, agent_environment(folder, url, settings), folder / "agent.log")
+
+
+def agent_environment(folder: Path, url: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an agent that takes what listens at *url* for ECS."""
+    return {
         **clean_environment(),
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -183,8 +189,6 @@ def _agent(folder: Path, url: str, settings: Mapping[str, str]) -> Program:
         "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
         **settings,
     }
-    command = (sys.executable, "-m", "agent", "run")
-    return Program("agent", command, environ, folder / "agent.log")
 
 
 def dockerd() -> psutil.Process:

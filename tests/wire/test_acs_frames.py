@@ -31,7 +31,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401  a type hint
     if hint is type(None):
         return st.none()
     if origin is typing.Annotated:
-        return st.integers(0, 65535) if arguments[0] is int else st.floats(0, 100)
+        plain = {int: st.integers(0, 65535), float: st.floats(0, 100)}
+        return plain[arguments[0]] if arguments[0] in plain else values_of(arguments[0])
     if origin is list:
         return st.lists(values_of(arguments[0]), max_size=2)
     if origin is dict:
