@@ -8,6 +8,11 @@ from agent.model.saved import OutboxRow
 from agent.reporter.next_call import Call, Plan, Waiting, next_calls
 from agent.reporter.pause import FIRST, Pause
 
+ROWS_AT_HAND = 1000
+"""Rows that may be sent soon. The rest stays on the disk: ECS may be away for days."""
+ROWS_IN_ALL = 20 * ROWS_AT_HAND
+"""Rows of tasks that ECS holds back are no reason to let others wait, up to here."""
+
 
 class Backlog:
     """Each task's unsettled rows in order, the calls in flight, and the pauses. Moments are on the monotonic clock."""
@@ -25,6 +30,18 @@ class Backlog:
         for row in rows:
             self._queues.setdefault(row.report.task, []).append(Waiting(row, now))
             self.last_read = row.number
+
+    @property
+    def has_room(self) -> bool:
+        """May more rows be read from the outbox?"""
+        held = {task for task, pause in self._held.items() if pause.tries}
+        at_hand = sum(len(queue) for task, queue in self._queues.items() if task not in held)
+        return at_hand < ROWS_AT_HAND and self.rows < ROWS_IN_ALL
+
+    @property
+    def rows(self) -> int:
+        """How many rows are in memory."""
+        return sum(len(queue) for queue in self._queues.values())
 
     def start(self, now: float) -> Plan:
         """The calls that leave now; until `end`, they are in flight."""

@@ -16,7 +16,9 @@ from agent.model.clock import Clock, utc_now
 from agent.model.events import ReportsSettled
 from agent.model.names import TaskArn, task_id
 from agent.model.reports import TaskReport, Verdict
+from agent.model.saved import OutboxRow
 from agent.model.status import Status
+from agent.reporter import backlog
 from agent.reporter.backlog import Backlog
 from agent.reporter.next_call import Call
 from agent.reporter.pause import Pause
@@ -97,7 +99,7 @@ class Reporter:
         return not await self._outbox.unsent()
 
     def _seconds_to(self, wake_at: float | None) -> float | None:
-        moments = [wake_at, self._reading.until if self._unread else None]
+        moments = [wake_at, self._reading.until if self._unread and self._backlog.has_room else None]
         waits = [max(0.0, moment - self._monotonic()) for moment in moments if moment is not None]
         return min(waits, default=None)
 
@@ -108,15 +110,15 @@ class Reporter:
             self._news.set()
 
     async def _read(self) -> None:
-        """Take in what is new in the outbox. A disk that does not answer is asked again later."""
-        if not self._unread or self._monotonic() < self._reading.until:
+        """Take in what is new in the outbox, as far as there is room. A disk that does not answer is asked later."""
+        if not self._unread or self._monotonic() < self._reading.until or not self._backlog.has_room:
             return
         self._unread = False
         try:
             if not self._recalled:  # what an earlier process did not come to say
                 self._end(await self._outbox.all_told())
                 self._recalled = True
-            rows = await self._outbox.unsent(self._backlog.last_read)
+            rows = await self._unsent()
         except OSError as error:
             self._unread = True
             self._reading = self._reading.longer(self._monotonic(), self._draw())
@@ -124,6 +126,15 @@ class Reporter:
             return
         self._reading = Pause()
         self._backlog.add(rows, self._monotonic())
+
+    async def _unsent(self) -> tuple[OutboxRow, ...]:
+        """The next rows, and with the first of a call that was sent once all others of it: it must say the same."""
+        rows = page = await self._outbox.unsent(self._backlog.last_read, backlog.ROWS_AT_HAND)
+        while len(page) == backlog.ROWS_AT_HAND and max(row.call for row in rows) > page[-1].number:
+            page = await self._outbox.unsent(page[-1].number, backlog.ROWS_AT_HAND)
+            rows += page
+        self._unread |= len(page) == backlog.ROWS_AT_HAND
+        return rows
 
     async def _send(self, call: Call) -> None:
         """One call from the outbox to ECS and back."""

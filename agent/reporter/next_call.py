@@ -69,13 +69,15 @@ def next_calls(
     free = CALLS_AT_ONCE - len(busy)
     if free <= 0:
         return Plan((), None)  # an answer comes first, whatever else is due
+    if paused_until > now:
+        return Plan((), paused_until if any(task not in busy for task in queues) else None)
     calls: list[Call] = []
     later: list[float] = []
     waiting = (queue for task, queue in queues.items() if queue and task not in busy)
     for queue in sorted(waiting, key=lambda queue: queue[0].row.number):
         head = _head(queue)
         task = head[0].row.report.task
-        due = max(_due(head), held.get(task, now), paused_until)
+        due = max(_due(head), held.get(task, now))
         if due > now:
             later.append(due)
         elif len(calls) < free:

@@ -12,8 +12,11 @@ from agent.model.saved import OutboxRow
 class Outbox(Protocol):
     """Unsent reports, oldest first. Survives the process."""
 
-    async def unsent(self, after: int = 0) -> tuple[OutboxRow, ...]:
-        """Every unsettled row with a number above *after*, in the order of the numbers. Raises OSError."""
+    async def unsent(self, after: int = 0, most: int = -1) -> tuple[OutboxRow, ...]:
+        """Unsettled rows with a number above *after*, in the order of the numbers; *most* of them, or every one.
+
+        Raises OSError.
+        """
         ...
 
     async def all_told(self) -> frozenset[TaskArn]:

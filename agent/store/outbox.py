@@ -9,6 +9,8 @@ from agent.model.saved import OutboxRow
 from agent.store import rows
 from agent.store.tasks import decoded
 
+ALL = -1
+
 
 def append(connection: sqlite3.Connection, reports: Iterable[TaskReport]) -> None:
     """Add *reports* behind those that wait."""
@@ -18,9 +20,10 @@ def append(connection: sqlite3.Connection, reports: Iterable[TaskReport]) -> Non
     )
 
 
-def unsent(connection: sqlite3.Connection, after: int) -> tuple[OutboxRow, ...]:
-    """Every row with a number above *after*, in order. Raises Unreadable for a row that makes no sense."""
-    found = connection.execute("SELECT number, call, report FROM outbox WHERE number > ? ORDER BY number", (after,))
+def unsent(connection: sqlite3.Connection, after: int, most: int = ALL) -> tuple[OutboxRow, ...]:
+    """Rows with a number above *after*, in order, *most* of them. Raises Unreadable for one that makes no sense."""
+    text = "SELECT number, call, report FROM outbox WHERE number > ? ORDER BY number LIMIT ?"
+    found = connection.execute(text, (after, most))
     return tuple(
         OutboxRow(number, decoded(rows.report_from, report, f"outbox, {number}"), call)
         for number, call, report in found

@@ -154,7 +154,11 @@ def _told_twice(entries: Sequence[Entry]) -> Iterator[str]:
 def _goes_back(entries: Sequence[Entry]) -> Iterator[str]:
     order = ("PENDING", "RUNNING", "STOPPED")
     highest: dict[str, int] = {}
+    texts: set[str] = set()
     for entry in entries:
+        if entry.text in texts:
+            continue
+        texts.add(entry.text)
         for name, status in entry.says:
             place = order.index(status) if status in order else 0
             if place < highest.get(name, 0):

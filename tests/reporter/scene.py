@@ -127,9 +127,9 @@ class Disk:
             self._scene.disk_fails.remove(method)
             raise OSError(f"cannot {method}: no space left")
 
-    async def unsent(self, after: int = 0) -> tuple[OutboxRow, ...]:
+    async def unsent(self, after: int = 0, most: int = -1) -> tuple[OutboxRow, ...]:
         self._touch("unsent")
-        return await self._journal.unsent(after)
+        return await self._journal.unsent(after, most)
 
     async def all_told(self) -> frozenset[TaskArn]:
         self._touch("all_told")
