@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -18,7 +17,7 @@ from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suffix
-from agent.aws.endpoints import explicit_endpoint, user_agent
+from agent.aws.endpoints import user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.poll_client import PollEndpointsClient
 from agent.aws.server_time import ServerTime
@@ -33,7 +32,6 @@ from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
 from agent.host import rules as host_rules
-from agent.host.capabilities import EngineOffer
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
@@ -41,21 +39,21 @@ from agent.host.resources import Reservations
 from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
-from agent.membership.decisions import MembershipSettings
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.model.acts import PullImage
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
-from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
+from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal
 from agent.model.events import Event, ImagePulled
-from agent.model.identity import Attribute, Identity
+from agent.model.identity import Identity
 from agent.model.names import Image
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
 from agent.model.status import Status
 from agent.model.task import ImageSource
+from agent.opening import by_systemd, docker_facts, endpoint_of, limits_tasks, offer, open_self, region_of, take_place
 from agent.operator.chronicle import Chronicle
 from agent.operator.operator_server import OperatorServer, Sources
 from agent.operator.stop_server import StopDesk
@@ -67,14 +65,11 @@ from agent.runner.pulling import Pulling
 from agent.runner.values import NoValues
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
-from agent.store.identity_driver import IdentityFile
-from agent.store.journal_driver import FILE_NAME, Journal, own_journal
-from agent.store.lock_driver import only_one
+from agent.store.journal_driver import Journal
 from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 
 log = structlog.get_logger()
 
-FIRST_RETRY, LONGEST_RETRY = 0.25, 1.0
 IMDS_PATIENCE = 30.0
 """Seconds for which instance metadata may be late on EC2; elsewhere it is asked once."""
 
@@ -122,36 +117,29 @@ async def _until(told_to_stop: asyncio.Event, leaving: Leaving) -> None:
 
 async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving) -> None:
     async with AsyncExitStack() as stack:
-        data_dir = _data_dir(settings.data_dir)
-        stack.enter_context(only_one(data_dir))
+        data_dir = await asyncio.to_thread(take_place, stack, settings)
         docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
         machine = await asyncio.to_thread(read_machine)
         patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
         imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
         metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
         keys, server_time = CredentialsClient(), ServerTime()
-        region = await _region(settings, metadata)
+        region = await region_of(settings, metadata)
         flush = _Flush()
-        ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), _endpoint(settings))
+        ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
         ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush, server_time=server_time))
-        facts = await _docker_facts(docker)
+        facts = await docker_facts(docker)
         reservations = Reservations(
-            settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, _endpoint(settings)
+            settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, endpoint_of(settings)
         )
-        cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=_by_systemd(facts))
-        task_limits = await asyncio.to_thread(_limits_tasks, settings, facts, cgroups)
+        cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
+        task_limits = await asyncio.to_thread(limits_tasks, settings, facts, cgroups)
         wishes = host_rules.wishes(settings, task_limits=task_limits)
-        membership = Membership(
-            _membership(settings, data_dir),
-            registry=ecs,
-            file=IdentityFile(data_dir / "identity.json"),
-            host=HostFacts(reservations, wishes, lambda: _offer(docker)),
-            metadata=metadata,
-        )
-        identity = await membership.recall()
-        journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
+        host = HostFacts(reservations, wishes, lambda: offer(docker))
+        membership, identity, journal, saved = await open_self(stack, settings, data_dir, docker, ecs, host, metadata)
         signer = UpgradeSigner(keys, region, server_time)
-        around = Surroundings.of(settings, facts, region, amazon_suffix(region))
+        suffix = await asyncio.to_thread(amazon_suffix, region)
+        around = Surroundings.of(settings, facts, region, suffix)
         house = House(
             settings,
             journal,
@@ -248,9 +236,18 @@ class House:
             sources = Sources(engine, chronicle, self.journal, progress, vault)
             jobs.create_task(OperatorServer(self.settings.data_dir, sources, desk).run(), name="operator")
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
-            owner.identity = identity = await self.membership.join(identity)
+            if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
+                jobs.create_task(self._rejoin(owner), name="registration")
+            else:
+                owner.identity = await self.membership.join(identity)
             jobs.create_task(leaving.come_back(), name="active-again")
-            jobs.create_task(self._acs(identity, runner, vault, manifests, ready).run(), name="acs")
+            jobs.create_task(self._acs(owner, runner, vault, manifests, ready).run(), name="acs")
+
+    async def _rejoin(self, owner: "_Owner") -> None:
+        before = owner.identity
+        after = await self.membership.rejoin(before)
+        if owner.identity is before:  # else ECS has let go of that instance meanwhile
+            owner.identity = after
 
     def _images(self, progress: PullProgress) -> ImageDriver:
         try:
@@ -289,11 +286,18 @@ class House:
         )
 
     def _acs(
-        self, identity: Identity, runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]
+        self, owner: "_Owner", runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]
     ) -> AcsLoop:
+        identity = owner.identity
+
         def connected() -> None:
             self.flush()
-            ready(identity.instance_arn)
+            self.membership.poke()
+            ready(owner.identity.instance_arn)
+
+        async def renew() -> str:
+            owner.identity = await self.membership.renew(owner.identity)
+            return owner.identity.instance_arn
 
         return AcsLoop(
             AcsSettings(
@@ -310,6 +314,7 @@ class House:
             signer=self.signer,
             manifests=manifests,
             connected=connected,
+            renew=renew if self.settings.reregister_when_inactive else None,
         )
 
 
@@ -332,77 +337,3 @@ def _forget_values(vault: Vault, decided: Decision) -> None:
     vault.settle(decided.tasks)
     ended = (task.spec for task in decided.tasks if task.known is Status.STOPPED)
     vault.forget(one for spec in ended for one in spec.credentials_ids)
-
-
-def _data_dir(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Fatal(f"ECS_DATADIR: cannot make the directory {path}: {error.strerror}", NOT_WORTH_A_RESTART) from error
-    return path
-
-
-async def _journal(stack: AsyncExitStack, path: Path, identity: Identity) -> tuple[Journal, Saved]:
-    try:
-        return await stack.enter_async_context(own_journal(path, identity.agent_id))
-    except OSError as error:
-        raise Fatal(f"cannot keep a journal in {path}: {error}") from error
-
-
-async def _region(settings: Settings, metadata: ImdsClient) -> str:
-    region = settings.region or await metadata.region()
-    if not region:
-        text = "AWS_REGION is not set, and there is no instance metadata that says which region this is"
-        raise Fatal(text, NOT_WORTH_A_RESTART)
-    return region
-
-
-def _endpoint(settings: Settings) -> str:
-    return explicit_endpoint(settings.backend_host) if settings.backend_host else ""
-
-
-async def _docker_facts(docker: DockerEngine) -> EngineFacts:
-    """What Docker says of itself, as soon as it says anything."""
-    retry = FIRST_RETRY
-    while True:
-        try:
-            return await docker.facts()
-        except TryAgain as error:
-            log.warning("waiting_for_docker", error=str(error), next_try_in=retry)
-        await asyncio.sleep(retry)
-        retry = min(retry * 2, LONGEST_RETRY)
-
-
-async def _offer(docker: DockerEngine) -> EngineOffer:
-    facts = await docker.facts()
-    return EngineOffer(
-        facts.api_version,
-        facts.oldest_api_version,
-        frozenset(facts.logging_drivers),
-        frozenset(facts.security_options),
-        frozenset(facts.volume_drivers),
-    )
-
-
-def _by_systemd(facts: EngineFacts) -> bool | None:
-    """Does Docker leave cgroups to systemd? Ours must lie where Docker looks; None where it does not say."""
-    return facts.cgroup_driver == "systemd" if facts.cgroup_driver else None
-
-
-def _limits_tasks(settings: Settings, facts: EngineFacts, cgroups: CgroupDriver) -> bool:
-    """Do tasks get cgroups? Where the operator left it open and the machine has none to give, one line says so."""
-    if settings.task_cpu_mem_limit is False:
-        return False
-    lack = host_rules.lack_of_docker(facts) or cgroups.probe()
-    if lack and settings.task_cpu_mem_limit is None:
-        log.warning("tasks_not_limited", reason=lack, setting="ECS_ENABLE_TASK_CPU_MEM_LIMIT")
-    return host_rules.limits_tasks(settings, lack)
-
-
-def _membership(settings: Settings, data_dir: Path) -> MembershipSettings:
-    return MembershipSettings(
-        cluster=settings.cluster,
-        attributes=tuple(Attribute(name, value) for name, value in settings.instance_attributes.items()),
-        tags=tuple(settings.instance_tags.items()),
-        identity_path=str(data_dir / "identity.json"),
-    )

@@ -23,8 +23,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(HANDS, TRANSLATION),
     **dict.fromkeys(LOOPS, TRANSLATION | {"engine"}),
     "controlplane": WORDS | {"wire", "store/db"},
-    "daemon": TRANSLATION | {"engine", "version"} | HANDS | LOOPS,
-    "cli": WORDS | {"config", "controlplane", "daemon", "host/cgroup_driver", "host/notify_driver", "version"},
+    "opening": TRANSLATION | HANDS | {"membership"},
+    "departure": TRANSLATION | HANDS | {"membership", "opening", "version"},
+    "daemon": TRANSLATION | {"engine", "opening", "version"} | HANDS | LOOPS,
+    "cli": WORDS | {"config", "controlplane", "daemon", "departure", "host/cgroup_driver", "host/notify_driver", "version"},
     "version": frozenset(),
     "__main__": frozenset({"cli"}),
 }
@@ -54,7 +56,7 @@ WORLDLY = frozenset(
 WORLDLY_NAMES = ("driver", "client", "server", "db", "loop")
 AWAITS_ONLY_PORTS = frozenset({"runner/perform", "runner/vault"})
 PURE_ROOMS = frozenset({"model", "config", "wire", "engine"})
-UNBOUND = frozenset({"cli", "daemon", "__main__"})
+UNBOUND = frozenset({"cli", "daemon", "departure", "opening", "__main__"})
 """The wiring and the door, which touch the world by their trade."""
 
 

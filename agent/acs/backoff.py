@@ -20,6 +20,7 @@ QUICK = 1.0
 PROBATION = 60.0
 """Seconds, and up to as many again by chance: a connection that lasts longer proves that the server is well."""
 INACTIVE = "InactiveInstanceException"
+UNKNOWN = "InvalidInstanceException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Ended:
     def is_inactive(self) -> bool:
         """Did ECS say that this container instance is deregistered? The word counts wherever it stands."""
         return not self.clean and INACTIVE in self.why
+
+    @property
+    def is_unknown(self) -> bool:
+        """Did ECS say that there is no such container instance?"""
+        return not self.clean and UNKNOWN in self.why
 
 
 @dataclass(frozen=True, slots=True)

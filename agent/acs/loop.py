@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -36,6 +36,8 @@ times the shortest silence that makes an agent give up.
 """
 LIFE = 30 * 60.0
 LIFE_JITTER = 5 * 60.0
+RENEW_AFTER = 60.0
+"""Seconds from ECS's word that it has let go of this instance to the registration of a new one."""
 EXPIRED = "ConnectionExpired: Reconnect to continue"
 NORMAL = 1000
 PREPARE_TIMEOUT = 150.0
@@ -87,7 +89,7 @@ class _Lines:
 class AcsLoop:
     """Keeps one session with ACS open, whatever happens to its connections."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a room next door
         self,
         settings: AcsSettings,
         *,
@@ -97,6 +99,7 @@ class AcsLoop:
         signer: Signer,
         manifests: Manifests | None = None,
         connected: Callable[[], None] = lambda: None,
+        renew: Callable[[], Awaitable[str]] | None = None,
         world: World | None = None,
     ) -> None:
         self._settings = settings
@@ -106,6 +109,7 @@ class AcsLoop:
         self._signer = signer
         self._manifests = manifests or Manifests()
         self._connected = connected
+        self._renew = renew
         self._world = world or World()
         self._has_connected = False
         self._failures = 0
@@ -114,7 +118,11 @@ class AcsLoop:
         self.is_connected = False
 
     async def run(self) -> None:
-        """Run until cancelled. An instance that ECS calls inactive asks again once an hour."""
+        """Run until cancelled.
+
+        An instance that ECS calls inactive asks again once an hour; with `renew`, which registers a new one and gives
+        its ARN, that is done after a minute, and also where ECS does not know the instance.
+        """
         pace = Pace()
         async with asyncio.TaskGroup() as submits:
             while True:
@@ -123,11 +131,22 @@ class AcsLoop:
                 connection = submits.create_task(self._one_connection(submits), name="acs connection")
                 await asyncio.wait({connection})
                 ended = connection.result()
+                if self._renew is not None and (ended.is_inactive or ended.is_unknown):
+                    pace = await self._start_over(ended, self._renew)
+                    continue
                 pace, wait = pace.after(ended, probation=probation, chance=self._world.chance())
                 tell = log.info if ended.clean else log.warning
                 tell("acs_connection_ended", why=ended.why, lasted=round(ended.lasted, 3), next_in=round(wait, 3))
                 if wait:
                     await self._world.sleep(wait)
+
+    async def _start_over(self, ended: Ended, renew: Callable[[], Awaitable[str]]) -> Pace:
+        """Go on as a new instance: whoever deregistered the old one may have a minute to end the agent, too."""
+        log.warning("instance_let_go", instance=self._settings.instance_arn, why=ended.why, renewed_in=RENEW_AFTER)
+        await self._world.sleep(RENEW_AFTER)
+        self._settings = replace(self._settings, instance_arn=await renew())
+        self._has_connected = False
+        return Pace()
 
     async def _one_connection(self, submits: asyncio.TaskGroup) -> Ended:
         try:

@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -93,6 +93,8 @@ class EcsClient:
         The session does not read the environment (aiohttp's ``trust_env``): that would send passwords of ``.netrc``
         in place of signatures, and proxy loopback addresses. The proxy variables are read here instead.
         """
+        if not settings.endpoint:
+            settings = replace(settings, endpoint=await asyncio.to_thread(_amazon, settings.region))
         async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield cls(settings, session, keys, heard=heard, server_time=server_time)
 
@@ -122,6 +124,11 @@ class EcsClient:
         asked = ecs.UpdateContainerInstancesState(cluster, (instance_arn,), status)
         answer = await self._ask(asked, ecs.UpdateContainerInstancesStateAnswer)
         return "; ".join(failure.reason or "no reason given" for failure in answer.failures or ())
+
+    async def deregister(self, cluster: str, instance_arn: str) -> None:
+        """Have ECS let go of the instance, and of tasks that it has on it. Raises EcsError; TryAgain without keys."""
+        request = ecs.DeregisterContainerInstance(cluster, instance_arn, force=True)
+        await self._call("DeregisterContainerInstance", request, STANDARD)
 
     async def discover(self, cluster: str, instance_arn: str) -> ecs.DiscoverPollEndpointAnswer:
         """Ask where ACS and TCS are. Raises EcsError; TryAgain without keys."""
@@ -208,7 +215,9 @@ class TaskReports:
 
     async def submit(self, report: TaskReport) -> Verdict:
         """Tell ECS. Failures are verdicts; never raises for what the network or ECS did."""
-        return await self._ecs.submit(report, self._cluster)
+        cluster = ecs.cluster_of(report.task)  # of an instance that has moved, some are of the cluster before
+        is_ours = cluster in ("", self._cluster.rpartition("/")[2])
+        return await self._ecs.submit(report, self._cluster if is_ours else cluster)
 
 
 def _registration_failure(error: EcsError | TryAgain) -> RegistrationFailure:

@@ -9,6 +9,7 @@ import typer
 
 from agent.cli import dev as dev_command
 from agent.cli import explain as explain_command
+from agent.cli import leave as leave_command
 from agent.cli import stop as stop_command
 from agent.cli.dev_options import Options, Purpose
 from agent.cli.listen import parse_address
@@ -99,3 +100,12 @@ def stop(
 ) -> None:
     """Stop a task on this machine, past ECS: with its grace, or at once by force. Only root may."""
     raise typer.Exit(stop_command.main(task, data_dir, force=force))
+
+
+@app.command()
+def leave(
+    force: Annotated[bool, typer.Option("--force", help="End the tasks that live here.")] = False,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The agent's settings in TOML.")] = None,
+) -> None:
+    """Leave the cluster for good: deregister this machine and clear it. The agent must not be running."""
+    raise typer.Exit(leave_command.main(config, force=force))

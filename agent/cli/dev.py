@@ -60,5 +60,6 @@ def settings_for(place: Place, environ: Mapping[str, str]) -> Settings:
         "AWS_DEFAULT_REGION": place.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
+        "DOCKWORKER_SHARE_HOST": "true",
     }
-    return load({**environ, **ours})
+    return load({"DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true", **environ, **ours})

@@ -46,6 +46,7 @@ def _row(field: str, variables: str, kind: Kind, says: str, *, secret: bool = Fa
 SECOND = kinds.duration(timedelta(seconds=1), "1s")
 ANY_TIME = kinds.duration(timedelta(0), "0s")
 MINUTE = kinds.duration(timedelta(minutes=1), "1m")
+PER_CENT = kinds.whole_number(1, 100, " per cent")
 MOST_PIDS = 2**22
 LOGGING_DRIVERS = (
     *("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "logentries", "sumologic", "none"),
@@ -68,6 +69,18 @@ SETTINGS: tuple[Setting, ...] = (
         "Region of every AWS service; unset asks the instance metadata.",
     ),
     _row("data_dir", "ECS_DATADIR", kinds.path(), "Where the journal and the identity are kept."),
+    _row(
+        "share_host",
+        "DOCKWORKER_SHARE_HOST",
+        kinds.flag(),
+        "Let other agents run on this host; without it the second one ends at once.",
+    ),
+    _row(
+        "reregister_when_inactive",
+        "DOCKWORKER_REREGISTER_WHEN_INACTIVE",
+        kinds.flag(),
+        "Register anew a minute after ECS has called this instance inactive; unset asks again once an hour.",
+    ),
     _row("docker_host", "DOCKER_HOST", kinds.docker_url(), "Where Docker listens."),
     _row(
         "accept_insecure_cert",
@@ -318,6 +331,32 @@ SETTINGS: tuple[Setting, ...] = (
         "NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE",
         kinds.count_or_default(10**6),
         "How many such containers go at a time, at most.",
+    ),
+    # a disk that fills
+    _row(
+        "disk_low_watermark",
+        "DOCKWORKER_DISK_LOW_WATERMARK",
+        PER_CENT,
+        "Room is made until a disk is no fuller than this, in per cent of its bytes and of its inodes.",
+    ),
+    _row(
+        "disk_high_watermark",
+        "DOCKWORKER_DISK_HIGH_WATERMARK",
+        PER_CENT,
+        "How full Docker's disk, or that of our data, is when unused images and stopped containers go at once.",
+    ),
+    _row(
+        "disk_critical_watermark",
+        "DOCKWORKER_DISK_CRITICAL_WATERMARK",
+        PER_CENT,
+        "How full one of them is when new tasks are refused.",
+    ),
+    # whether we are well
+    _row(
+        "health_address",
+        "DOCKWORKER_HEALTH_ADDRESS",
+        kinds.address(),
+        "Where GET /health/ready is answered, as host:port; off answers on the operator's socket alone.",
     ),
     # what we say
     _row(

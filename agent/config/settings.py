@@ -21,6 +21,8 @@ class Settings:
     backend_host: str = ""
     region: str = ""
     data_dir: Path = Path("/var/lib/dockworker")
+    share_host: bool = False
+    reregister_when_inactive: bool = False
     docker_host: str = "unix:///var/run/docker.sock"
     accept_insecure_cert: bool = False
     imds_endpoint: str = "http://169.254.169.254"
@@ -31,7 +33,7 @@ class Settings:
     reserved_ports: tuple[int, ...] = (22, 2375, 2376, 51678, 51679)
     reserved_ports_udp: tuple[int, ...] = ()
     dynamic_host_port_range: tuple[int, int] | None = None
-    """First and last; None asks the kernel (``ip_local_port_range``)."""
+    """First and last; None takes ports beside the kernel's own (``ip_local_port_range``)."""
     instance_attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     instance_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     available_logging_drivers: tuple[str, ...] = ("json-file", "none")
@@ -81,6 +83,13 @@ class Settings:
     enable_untracked_image_cleanup: bool = False
     non_ecs_image_minimum_cleanup_age: timedelta = timedelta(hours=1)
     nonecs_num_containers_delete_per_cycle: int = 5
+
+    disk_low_watermark: int = 80
+    disk_high_watermark: int = 85
+    disk_critical_watermark: int = 95
+    """Per cent, of bytes and of inodes."""
+    health_address: str = "127.0.0.1:51678"
+    """``off`` answers nobody."""
 
     log_level: str = "info"
     log_format: str = ""

@@ -78,7 +78,9 @@ class ContainerDriver:
         body = translate.create_body(act, values, self._host, await self._environment_of_image(act, values))
         digest = translate.digest(body)
         owner = self._owner()
-        labelled = translate.labelled(body, labels.write(labels.of_act(act, owner, digest), owner.cluster))
+        labelled = translate.labelled(
+            body, labels.write(labels.of_act(act, owner, digest), owner.cluster, self._host.home)
+        )
         if act.again and (made := await self._adopt(act, digest, patience=0)):
             return made
         for _ in range(_CREATIONS):
@@ -104,7 +106,7 @@ class ContainerDriver:
         """Signal, wait up to *grace* seconds, kill. Docker counts whole seconds: a started one counts."""
         seconds = max(0, math.ceil(grace))
         try:
-            async with self._engine.call(seconds + _STOP_BUFFER, aim="stopped") as client:
+            async with self._engine.call(seconds + _STOP_BUFFER, aim="stopped", is_long=True) as client:
                 await client.containers.container(docker_id).stop(t=seconds)
         except DockerError as error:
             if error.status != _NOT_FOUND:

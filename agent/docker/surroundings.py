@@ -30,6 +30,8 @@ class Surroundings:
     """What an empty ``IpcMode`` means (see ``facts.ipc_mode_before_it_was_private``); empty leaves it to Docker."""
     efs_plugin: bool = False
     """True if the volume plugin of ECS mounts EFS (``efsAuth`` in ``ECS_VOLUME_PLUGIN_CAPABILITIES``)."""
+    home: str = ""
+    """The agent's data directory, for the label by which a lost identity is found again."""
     matches_shared_volumes: bool = False
     """True if a shared volume must be as asked for, and not only be there (``ECS_SHARED_VOLUME_MATCH_FULL_CONFIG``)."""
 
@@ -37,6 +39,7 @@ class Surroundings:
     def of(cls, settings: Settings, facts: EngineFacts, region: str, dns_suffix: str) -> Self:
         """Those of this host."""
         return cls(
+            home=home_of(settings),
             region=region,
             dns_suffix=dns_suffix,
             runtime=settings.oci_runtime,
@@ -47,6 +50,11 @@ class Surroundings:
             efs_plugin="efsAuth" in settings.volume_plugin_capabilities,
             matches_shared_volumes=settings.shared_volume_match_full_config,
         )
+
+
+def home_of(settings: Settings) -> str:
+    """The data directory as labels have it: absolute."""
+    return str(settings.data_dir.absolute())
 
 
 NOWHERE_SPECIAL = Surroundings()

@@ -1,11 +1,11 @@
 """Who we are, what we register as, and what an answer means. Nothing here waits, reads or draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.model.errors import NOT_WORTH_A_RESTART, Fatal
-from agent.model.identity import Attribute, Identity, Resource
+from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
 
 DEFAULT_CLUSTER = "default"
@@ -15,6 +15,8 @@ PASSING = frozenset({"ThrottlingException", "ServerException", "LimitExceededExc
 REFUSED = frozenset({"InvalidParameterException", "ClientException"})
 NO_CLUSTER = "ClusterNotFoundException"
 NO_CLUSTER_TEXT = "Cluster not found."
+_COLONS = 5
+"""In an ARN: partition, service, region, account, and what it names."""
 TYPE_CHANGED = "Container instance type changes are not supported."
 
 
@@ -28,6 +30,8 @@ class MembershipSettings:
     tags: tuple[tuple[str, str], ...] = ()
     identity_path: str = "the identity file"
     """Where the identity is kept, for messages."""
+    home: str = ""
+    """The data directory, as the labels of containers have it."""
 
     @property
     def cluster_name(self) -> str:
@@ -63,26 +67,58 @@ class Reaction(StrEnum):
 
 
 def recall(saved: Identity | None, settings: MembershipSettings, ec2_instance_id: str, draws: Draws) -> Identity:
-    """The identity to register with. Raises Fatal where the cluster is another than the saved instance's.
+    """The identity to register with. One that is registered in another cluster is a candidate for the new one.
 
-    A saved identity that woke up on another EC2 instance (a copied disk) is not ours: a new one is made.
+    A saved identity that woke up on another EC2 instance (a copied disk) is not ours: a new one is made. Who only
+    moves keeps the name of the agent, and with it tasks, containers and reports that are still to be sent.
     """
-    fresh = Identity(draws.agent_id, settings.cluster_name, "", draws.client_token, "", ec2_instance_id)
     if saved is None or _is_elsewhere(saved, ec2_instance_id):
-        return fresh
-    here = replace(saved, ec2_instance_id=ec2_instance_id or saved.ec2_instance_id)
-    if not saved.instance_arn:
-        # A token may have been used already, in the cluster it was drawn for and in no other.
-        token = saved.client_token if saved.cluster == settings.cluster_name else ""
-        return replace(here, cluster=settings.cluster_name, client_token=token or draws.client_token)
-    if saved.cluster != settings.cluster_name:
-        raise Fatal(
-            f"ECS_CLUSTER is {settings.cluster_name!r}, but this machine is registered as {saved.instance_arn} in "
-            f"{saved.cluster!r}. Either set ECS_CLUSTER back, or deregister that instance and move "
-            f"{settings.identity_path} away to register a new one",
-            NOT_WORTH_A_RESTART,
-        )
-    return here
+        return Identity(draws.agent_id, settings.cluster_name, "", draws.client_token, "", ec2_instance_id)
+    here = replace(saved, cluster=settings.cluster_name, ec2_instance_id=ec2_instance_id or saved.ec2_instance_id)
+    if is_same_cluster(saved, settings):
+        token = saved.client_token or ("" if saved.instance_arn else draws.client_token)
+        return replace(here, client_token=token)
+    # A token may have been used already, in the cluster it was drawn for and in no other.
+    return replace(here, instance_arn="", client_token=draws.client_token, availability_zone="", drained=False)
+
+
+def is_moving(saved: Identity | None, settings: MembershipSettings, ec2_instance_id: str) -> bool:
+    """Is this instance registered in another cluster than the one that it is to join?"""
+    if saved is None or not saved.instance_arn or _is_elsewhere(saved, ec2_instance_id):
+        return False
+    return not is_same_cluster(saved, settings)
+
+
+def is_same_cluster(saved: Identity, settings: MembershipSettings) -> bool:
+    """Is the cluster of *saved* the one of *settings*, whether by name or by ARN?"""
+    one, other = saved.cluster, settings.cluster_name
+    if one == other:
+        return True
+    places = {place for place in (_place(one), _place(other), _place(saved.instance_arn)) if place}
+    return _name(one) == _name(other) and len(places) == 1
+
+
+def cannot_move(saved: Identity, settings: MembershipSettings, tasks: int) -> Fatal:
+    """Why an instance on which tasks live does not go to another cluster, and what can be done."""
+    return Fatal(
+        f"ECS_CLUSTER is {settings.cluster_name!r}, but this machine is registered as {saved.instance_arn} in "
+        f"{saved.cluster!r}, and {tasks} of its tasks {'lives' if tasks == 1 else 'live'} here. Either set ECS_CLUSTER "
+        f"back to {saved.cluster!r}, or leave that cluster with `dockworker leave --force`, which ends these tasks and "
+        f"deregisters the instance; the next start then joins {settings.cluster_name!r}",
+        NOT_WORTH_A_RESTART,
+    )
+
+
+def recovered(
+    traces: Iterable[Trace], settings: MembershipSettings, is_alive: Callable[[str], bool]
+) -> Identity | None:
+    """Who made the newest container that tells of our data directory and our cluster, and is nobody alive."""
+    told = [trace for trace in traces if trace.home == settings.home and trace.home and trace.instance_arn]
+    for trace in sorted(told, key=lambda one: one.created_at, reverse=True):
+        identity = Identity(trace.agent_id, trace.cluster, trace.instance_arn)
+        if is_same_cluster(identity, settings) and not is_alive(trace.agent_id):
+            return replace(identity, cluster=settings.cluster_name)
+    return None
 
 
 def registration(identity: Identity, settings: MembershipSettings, offer: Offer, token: str) -> Registration:
@@ -144,6 +180,15 @@ def registered(identity: Identity, answer: Registered) -> Identity:
         raise Fatal("ECS registered this machine but gave no containerInstanceArn")
     zone = next((a.value for a in answer.attributes if a.name == ZONE), identity.availability_zone)
     return replace(identity, instance_arn=arn, client_token="", availability_zone=zone)
+
+
+def _place(arn: str) -> tuple[str, ...]:
+    """Partition, service, region and account of an ARN; nothing of a name."""
+    return tuple(arn.split(":")[1:5]) if arn.startswith("arn:") and arn.count(":") >= _COLONS else ()
+
+
+def _name(cluster: str) -> str:
+    return cluster.rpartition("/")[2]
 
 
 def _is_elsewhere(saved: Identity, ec2_instance_id: str) -> bool:

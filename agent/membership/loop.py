@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from structlog import get_logger
@@ -19,20 +19,26 @@ from agent.membership.decisions import (
     MembershipSettings,
     Offer,
     Reaction,
+    cannot_move,
     check_echo,
     exit_for,
+    is_moving,
     is_refusal,
     reaction,
     recall,
+    recovered,
     registered,
     registration,
 )
-from agent.membership.ports import HostFacts, IdentityFile, InstanceMetadata, Registry
-from agent.model.errors import AgentError, Fatal
-from agent.model.identity import Identity
+from agent.membership.ports import HostFacts, IdentityFile, InstanceMetadata, Names, Registry, Traces
+from agent.model.errors import NOT_WORTH_A_RESTART, AgentError, Fatal, TryAgain
+from agent.model.identity import Identity, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
 
 log = get_logger()
+
+LOOK_AGAIN = 0.5
+STAYS = "the instance goes on as it was registered before"
 
 
 def draw_identity() -> Draws:
@@ -61,6 +67,8 @@ class Membership:
         file: IdentityFile,
         host: HostFacts,
         metadata: InstanceMetadata,
+        traces: Traces,
+        names: Names,
         edge: Edge | None = None,
     ) -> None:
         self._settings = settings
@@ -68,21 +76,71 @@ class Membership:
         self._file = file
         self._host = host
         self._metadata = metadata
+        self._traces = traces
+        self._names = names
+        self._renewed = asyncio.Event()
+        self._poked = asyncio.Event()
         self._edge = edge or Edge()
 
     async def recall(self) -> Identity:
-        """Who we are, on the disk before this returns. Registers nothing. Raises Fatal."""
-        draws = self._edge.draw_identity()
+        """Who we are, on the disk before this returns. Registers nothing. Raises Fatal.
+
+        By the file, or the journal's copy, or the labels of containers that were made from this data directory.
+        """
+        ec2 = await self._metadata.instance_id()
+        saved, trouble = await self._find()
+        identity = recall(saved, self._settings, ec2, self._edge.draw_identity())
+        if saved is not None and saved.agent_id != identity.agent_id:
+            log.warning("identity_of_another_machine", was=saved.ec2_instance_id, now=identity.ec2_instance_id)
+        self._names.claim(identity.agent_id)
         try:
-            saved = await self._file.read()
-            identity = recall(saved, self._settings, await self._metadata.instance_id(), draws)
-            if saved is not None and saved.agent_id != identity.agent_id:
-                log.warning("identity_of_another_machine", was=saved.ec2_instance_id, now=identity.ec2_instance_id)
-            if identity != saved:
-                await self._file.write(identity)
+            if saved is not None and is_moving(saved, self._settings, ec2):
+                await self._move(saved)
+            if trouble is not None and not identity.instance_arn:
+                raise trouble  # nobody can say that this machine is new
+            if identity != saved or not await self._file.is_there():
+                await self._save(identity)
         except OSError as error:
             raise Fatal(f"cannot keep the identity in {self._settings.identity_path}: {error}") from error
         return identity
+
+    async def _find(self) -> tuple[Identity | None, OSError | None]:
+        trouble = None
+        try:
+            saved = await self._file.read()
+        except OSError as error:
+            saved, trouble = None, error
+        if saved is None:
+            saved = recovered(await self._told(), self._settings, self._names.is_alive)
+            if saved is not None:
+                log.warning("identity_taken_from_labels", instance=saved.instance_arn, agent=saved.agent_id)
+        return saved, trouble
+
+    async def _told(self) -> Sequence[Trace]:
+        """What containers tell; without it nobody knows whether this machine is a new one."""
+        while True:
+            try:
+                return await self._traces.traces()
+            except TryAgain as error:
+                log.warning("waiting_for_docker", error=str(error), next_try_in=LOOK_AGAIN)
+            await self._edge.sleep(LOOK_AGAIN)
+
+    async def _move(self, saved: Identity) -> None:
+        """Leave the old cluster without a word, if nothing lives here that it knows of. Raises Fatal, OSError."""
+        alive = {trace.task for trace in await self._told() if trace.agent_id == saved.agent_id and trace.is_alive}
+        if alive:
+            raise cannot_move(saved, self._settings, len(alive))
+        log.warning("cluster_changed", was=saved.cluster, now=self._settings.cluster_name, left=saved.instance_arn)
+        await self._file.set_aside()
+
+    async def _save(self, identity: Identity) -> None:
+        """Have *identity* on the disk. Raises OSError where a call without it could make a second instance."""
+        try:
+            await self._file.write(identity)
+        except OSError as error:
+            if not identity.instance_arn:
+                raise
+            log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))
 
     async def join(self, identity: Identity | None = None) -> Identity:
         """Register, or register again. Gives the identity with its instance ARN. Raises Fatal.
@@ -111,7 +169,7 @@ class Membership:
         """
         backoff, may_create = Backoff(), True
         token = self._edge.draw_identity().client_token
-        while not self._is_renewed:
+        while not self._renewed.is_set():
             began = self._edge.monotonic()
             try:
                 asked = registration(identity, self._settings, await self._offer(), token)
@@ -131,7 +189,7 @@ class Membership:
                     raise
                 backoff = await self._try_later(backoff, began, error)
                 continue
-            return identity if self._is_renewed else await self._registered_again(identity, asked, answer)
+            return identity if self._renewed.is_set() else await self._registered_again(identity, asked, answer)
         return identity
 
     async def _registered_again(self, identity: Identity, asked: Registration, answer: Registered) -> Identity:
@@ -150,7 +208,7 @@ class Membership:
         Tries until ECS has answered. The token is on the disk before the call leaves, beside the old ARN: after a crash
         ECS is asked once more whether it knows that one, and if not, the call is made again under the same token.
         """
-        self._is_renewed = True
+        self._renewed.set()
         backoff, may_create = Backoff(), True
         while True:
             began = self._edge.monotonic()

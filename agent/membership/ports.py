@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from agent.model.identity import Attribute, Identity, Resource
+from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration
 
 
@@ -20,14 +20,42 @@ class Registry(Protocol):
 
 
 class IdentityFile(Protocol):
-    """The atomically written file beside the journal."""
+    """The atomically written file beside the journal, and the journal's copy of it."""
 
     async def read(self) -> Identity | None:
         """The saved identity, or None. A file that cannot be understood is set aside. Raises OSError."""
         ...
 
+    async def is_there(self) -> bool:
+        """Is there a file?"""
+        ...
+
+    async def set_aside(self) -> None:
+        """Put the file out of the way, with its date. Raises OSError."""
+        ...
+
     async def write(self, identity: Identity) -> None:
         """Replace the saved identity; returns when it is on the disk. Raises OSError."""
+        ...
+
+
+class Traces(Protocol):
+    """What the containers of this host tell of the agents that made them."""
+
+    async def traces(self) -> Sequence[Trace]:
+        """One of each container. Raises TryAgain."""
+        ...
+
+
+class Names(Protocol):
+    """Who is who among the living agents of this host."""
+
+    def claim(self, agent_id: str) -> None:
+        """Be *agent_id* from now on. Raises Fatal where another process is."""
+        ...
+
+    def is_alive(self, agent_id: str) -> bool:
+        """Is another process *agent_id*?"""
         ...
 
 

@@ -1,6 +1,7 @@
 """Who this agent is to ECS."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,19 @@ from agent.model.reports import ContainerReport, TaskReport, shortened
 from agent.model.task import Binding
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
+_LONG_ARN = 3
+"""Parts of ``arn:aws:ecs:region:account:task/cluster/id``."""
 TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A body that we send."""
+
+
+def cluster_of(task: str) -> str:
+    """The name of the cluster in a task's ARN; empty in an ARN of the old, short kind."""
+    parts = task.split("/")
+    return parts[1] if len(parts) == _LONG_ARN else ""
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
@@ -93,6 +101,14 @@ class UpdateContainerInstancesStateAnswer(Answer, frozen=True):
     """The answer to UpdateContainerInstancesState."""
 
     failures: tuple[WireFailure, ...] | None = None
+
+
+class DeregisterContainerInstance(Request, frozen=True):
+    """API: DeregisterContainerInstance."""
+
+    cluster: str
+    container_instance: str
+    force: bool
 
 
 class CreateCluster(Request, frozen=True):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -7,15 +8,18 @@ from agent.membership.decisions import (
     MembershipSettings,
     Offer,
     Reaction,
+    cannot_move,
     check_echo,
     exit_for,
+    is_moving,
     reaction,
     recall,
+    recovered,
     registered,
     registration,
 )
 from agent.model.errors import Fatal
-from agent.model.identity import Attribute, Identity, Resource
+from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, RegistrationFailure
 
 DRAWS = Draws("0a" * 16, "token-1")
@@ -53,11 +57,67 @@ def test_a_copied_disk_is_a_new_machine_and_its_cluster_is_not_compared() -> Non
     assert recall(MEMBER, other, "i-2", DRAWS) == Identity("0a" * 16, "other", "", "token-1", "", "i-2")
 
 
-def test_another_cluster_gives_a_choice_and_is_not_worth_a_restart() -> None:
-    with pytest.raises(Fatal, match="ECS_CLUSTER is 'other', but") as caught:
-        recall(MEMBER, MembershipSettings(cluster="other", identity_path="/data/identity.json"), "i-1", DRAWS)
-    assert caught.value.exit_code == 5
-    assert "/data/identity.json" in str(caught.value)
+def test_another_cluster_is_joined_as_the_same_agent_with_a_token_of_its_own() -> None:
+    other = MembershipSettings(cluster="other")
+    assert is_moving(MEMBER, other, "i-1")
+    assert not is_moving(MEMBER, other, "i-2")  # a copied disk: nobody moves
+    assert recall(MEMBER, other, "i-1", DRAWS) == Identity(MEMBER.agent_id, "other", "", "token-1", "", "i-1")
+
+
+def test_a_move_that_tasks_forbid_names_both_clusters_and_the_command_to_leave() -> None:
+    fatal = cannot_move(MEMBER, MembershipSettings(cluster="other"), 2)
+    assert fatal.exit_code == 5
+    for said in ("'other'", "'demo'", "2 of its tasks live", "`dockworker leave --force`"):
+        assert said in str(fatal)
+
+
+INSTANCE = "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/ab"
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted", "same"),
+    [
+        ("demo", "demo", True),
+        ("demo", "arn:aws:ecs:us-east-1:123456789012:cluster/demo", True),
+        ("arn:aws:ecs:us-east-1:123456789012:cluster/demo", "demo", True),
+        ("arn:aws:ecs:us-east-1:123456789012:cluster/demo", "arn:aws:ecs:us-east-1:123456789012:cluster/demo", True),
+        ("default", "", True),
+        ("demo", "demo2", False),
+        ("demo", "arn:aws:ecs:us-east-1:123456789012:cluster/other", False),
+        ("demo", "arn:aws:ecs:eu-west-1:123456789012:cluster/demo", False),
+        ("demo", "arn:aws:ecs:us-east-1:999999999999:cluster/demo", False),
+    ],
+)
+def test_a_cluster_is_the_same_by_name_or_by_arn(saved: str, wanted: str, same: bool) -> None:  # noqa: FBT001
+    member = Identity("0b" * 16, saved, INSTANCE)
+    settings = MembershipSettings(cluster=wanted)
+    assert is_moving(member, settings, "") is not same
+    if same:
+        assert recall(member, settings, "", DRAWS) == replace(member, cluster=wanted or "default")
+
+
+T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
+HOME = MembershipSettings(cluster="demo", home="/data")
+
+
+def a_trace(agent: str, minute: int = 0, **other: str) -> Trace:
+    said = {"cluster": "demo", "instance_arn": f"{INSTANCE}-{agent}", "home": "/data"} | other
+    return Trace(agent, said["cluster"], said["instance_arn"], said["home"], "t", T0 + timedelta(minutes=minute))
+
+
+def test_who_has_lost_everything_is_who_made_the_newest_container_of_its_data_directory_and_cluster() -> None:
+    traces = [
+        a_trace("old"),
+        a_trace("me", 1),
+        a_trace("alive", 2),
+        a_trace("elsewhere", 3, home="/other"),
+        a_trace("from-before-labels", 4, home=""),
+        a_trace("another-cluster", 5, cluster="prod"),
+        a_trace("unregistered", 6, instance_arn=""),
+    ]
+    assert recovered(traces, HOME, lambda agent: agent == "alive") == Identity("me", "demo", f"{INSTANCE}-me")
+    assert recovered(traces, replace(HOME, home=""), lambda _: False) is None
+    assert recovered([], HOME, lambda _: False) is None
 
 
 def test_no_cluster_and_the_default_cluster_are_the_same() -> None:

@@ -9,7 +9,7 @@ from agent.membership.backoff import Backoff
 from agent.membership.decisions import Draws, MembershipSettings
 from agent.membership.loop import Edge, Membership, draw_identity
 from agent.model.errors import Fatal, TryAgain
-from agent.model.identity import Attribute, Identity, Resource
+from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
 from agent.store.identity_driver import IdentityFile
 
@@ -39,6 +39,9 @@ class House:
     now: float = 0.0
     drawn: int = 0
     disk_full: bool = False
+    told: list[Trace] = field(default_factory=list)
+    living: set[str] = field(default_factory=set)
+    claimed: list[str] = field(default_factory=list)
 
     async def register(self, registration: Registration) -> Registered:
         self.asked.append(registration)
@@ -76,6 +79,23 @@ class House:
             raise OSError(28, "No space left on device")
         await IdentityFile(self.path).write(identity)
 
+    async def is_there(self) -> bool:
+        return self.path.exists()
+
+    async def set_aside(self) -> None:
+        await IdentityFile(self.path).set_aside()
+
+    async def traces(self) -> list[Trace]:
+        return self.told
+
+    def claim(self, agent_id: str) -> None:
+        if agent_id in self.living:
+            raise Fatal(f"another agent is running as {agent_id}", 5)
+        self.claimed.append(agent_id)
+
+    def is_alive(self, agent_id: str) -> bool:
+        return agent_id in self.living
+
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.now += seconds
@@ -86,7 +106,9 @@ class House:
 
     def membership(self) -> Membership:
         edge = Edge(self.sleep, lambda: self.now, lambda: 0.5, self.draw)
-        return Membership(self.settings, registry=self, file=self, host=self, metadata=self, edge=edge)
+        return Membership(
+            self.settings, registry=self, file=self, host=self, metadata=self, traces=self, names=self, edge=edge
+        )
 
     def join(self) -> Identity:
         async def bounded() -> Identity:

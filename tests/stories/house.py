@@ -105,6 +105,7 @@ class House:
                 "ECS_DATADIR": str(self.agent_data),
                 "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
                 "AWS_EC2_METADATA_DISABLED": "true",
+                "DOCKWORKER_SHARE_HOST": "true",
                 **settings,
             },
             folder / "agent.log",

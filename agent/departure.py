@@ -1,0 +1,122 @@
+"""How a machine leaves its cluster for good: nothing of it stays behind, neither with ECS nor with Docker.
+
+ECS lets go first: a step that fails after that can be repeated, and no task is placed here meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from agent.aws.credentials_client import CredentialsClient
+from agent.aws.ecs_client import EcsClient, EcsSettings
+from agent.aws.endpoints import user_agent
+from agent.aws.failures import EcsError
+from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.config.settings import Settings
+from agent.docker.clearing_driver import ClearingDriver
+from agent.docker.engine_driver import DockerEngine
+from agent.docker.trace_driver import TraceDriver
+from agent.host import rules as host_rules
+from agent.host.cgroup_driver import CgroupDriver
+from agent.membership.decisions import recovered
+from agent.model.acts import RemoveCgroup
+from agent.model.clock import utc_now
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, GiveUp
+from agent.model.identity import Identity
+from agent.model.names import TaskArn
+from agent.model.status import ResourceKind
+from agent.opening import IDENTITY, by_systemd, docker_facts, endpoint_of, membership_settings, region_of
+from agent.store.db import set_aside
+from agent.store.identity_driver import IdentityFile
+from agent.store.journal_driver import FILE_NAME
+from agent.store.lock_driver import is_alive, only_one, only_with_identity
+from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
+
+Say = Callable[[str], None]
+
+GONE = frozenset({"ClientException", "InvalidParameterException", "ClusterNotFoundException"})
+"""How ECS answers where there is nothing to deregister any more."""
+
+
+async def leave(settings: Settings, *, force: bool, say: Say) -> int:
+    """Deregister this machine, end what runs of its tasks (only by *force*), and set its identity aside.
+
+    Gives the exit code: 0 where nothing is left, 5 where tasks live or an agent does, 1 where another try may help.
+    """
+    try:
+        async with AsyncExitStack() as stack:
+            return await _leave(stack, settings, force=force, say=say)
+    except Fatal as fatal:
+        say(str(fatal))
+        return fatal.exit_code
+    except (AgentError, OSError) as error:
+        say(f"That did not work: {error}. What is done is done; the command can be given again.")
+        return WORTH_A_RESTART
+
+
+async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say: Say) -> int:
+    data_dir = settings.data_dir
+    if not await asyncio.to_thread(data_dir.is_dir):
+        say(f"There is no agent's data in {data_dir}: nothing to leave.")
+        return 0
+    stack.enter_context(only_one(data_dir))
+    docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
+    traces = await TraceDriver(docker).traces()
+    saved = await IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME).read()
+    identity = saved or recovered(traces, membership_settings(settings, data_dir), is_alive)
+    if identity is None:
+        say("This machine is registered nowhere: nothing to leave.")
+        return 0
+    stack.enter_context(only_with_identity(identity.agent_id))
+    alive = sorted({trace.task for trace in traces if trace.agent_id == identity.agent_id and trace.is_alive})
+    if alive and not force:
+        say(f"Tasks live here: {', '.join(alive)}. `dockworker leave --force` ends them.")
+        return NOT_WORTH_A_RESTART
+    await _deregister(stack, settings, identity, say)
+    count = await _clear(docker, settings, identity)
+    say(f"Containers ended and removed: {count}.")
+    for name in (IDENTITY, FILE_NAME):
+        await asyncio.to_thread(_put_away, data_dir / name)
+    say("What this machine knew of itself is set aside. The next start registers it anew.")
+    return 0
+
+
+async def _deregister(stack: AsyncExitStack, settings: Settings, identity: Identity, say: Say) -> None:
+    if not identity.instance_arn:
+        return
+    imds = ImdsSettings(settings.imds_endpoint, settings.imds_disabled)
+    metadata = await stack.enter_async_context(ImdsClient.open(imds))
+    region = await region_of(settings, metadata)
+    ours = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
+    ecs = await stack.enter_async_context(EcsClient.open(ours, CredentialsClient()))
+    try:
+        await ecs.deregister(identity.cluster, identity.instance_arn)
+    except EcsError as error:
+        if error.code not in GONE:
+            raise
+        say(f"ECS has let go of {identity.instance_arn} already: {error}.")
+        return
+    say(f"Deregistered {identity.instance_arn} from {identity.cluster}.")
+
+
+async def _clear(docker: DockerEngine, settings: Settings, identity: Identity) -> int:
+    """End the containers of all tasks side by side; then what they shared."""
+    mine = ClearingDriver(docker, identity.agent_id)
+    grace = settings.stop_timeout.total_seconds()
+    ids = await mine.containers()
+    cgroups = set(await asyncio.gather(*(mine.end(one, grace) for one in ids))) - {""}
+    await mine.remove_volumes()
+    facts = await docker_facts(docker)
+    driver = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
+    for path in sorted(cgroups):
+        try:
+            await driver.remove(RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
+        except GiveUp as error:
+            raise OSError(str(error)) from error
+    return len(ids)
+
+
+def _put_away(path: Path) -> None:
+    if path.exists():
+        set_aside(path, utc_now())

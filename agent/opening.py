@@ -1,0 +1,163 @@
+"""How an agent opens: it takes its place on the host, finds out who it is, and opens its journal.
+
+Nothing is touched before the place is taken: a second agent ends here, and so does one on a copied data directory.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from agent.aws.endpoints import explicit_endpoint
+from agent.aws.imds_client import ImdsClient
+from agent.config.settings import Settings
+from agent.docker.engine_driver import DockerEngine
+from agent.docker.surroundings import home_of
+from agent.docker.trace_driver import TraceDriver
+from agent.host import rules as host_rules
+from agent.host.capabilities import EngineOffer
+from agent.host.cgroup_driver import CgroupDriver
+from agent.membership.decisions import MembershipSettings
+from agent.membership.loop import Membership
+from agent.membership.ports import HostFacts, Registry
+from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, TryAgain
+from agent.model.identity import Attribute, Identity
+from agent.model.saved import Saved
+from agent.model.seen import EngineFacts
+from agent.store.identity_driver import IdentityFile
+from agent.store.journal_driver import FILE_NAME, Journal, own_journal
+from agent.store.lock_driver import is_alive, only_on_host, only_one, only_with_identity
+
+log = structlog.get_logger()
+
+IDENTITY = "identity.json"
+FIRST_RETRY, LONGEST_RETRY = 0.25, 1.0
+
+
+class Names:
+    """The names of living agents. What is claimed is held until the stack is closed."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+
+    def claim(self, agent_id: str) -> None:
+        """Be *agent_id*. Raises Fatal where another process is."""
+        self._stack.enter_context(only_with_identity(agent_id))
+
+    def is_alive(self, agent_id: str) -> bool:
+        """Is a process *agent_id*?"""
+        return is_alive(agent_id)
+
+
+def take_place(stack: AsyncExitStack, settings: Settings) -> Path:
+    """Be the only agent of the host and of its data directory, made if it is not there. Raises Fatal."""
+    stack.enter_context(only_on_host(shared=settings.share_host))
+    data_dir = _data_dir(settings.data_dir)
+    stack.enter_context(only_one(data_dir))
+    return data_dir
+
+
+async def open_self(
+    stack: AsyncExitStack,
+    settings: Settings,
+    data_dir: Path,
+    docker: DockerEngine,
+    ecs: Registry,
+    host: HostFacts,
+    metadata: ImdsClient,
+) -> tuple[Membership, Identity, Journal, Saved]:
+    """Who we are, and what is written of our tasks. Raises Fatal."""
+    file = IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME)
+    membership = Membership(
+        membership_settings(settings, data_dir),
+        registry=ecs,
+        file=file,
+        host=host,
+        metadata=metadata,
+        traces=TraceDriver(docker),
+        names=Names(stack),
+    )
+    identity = await membership.recall()
+    journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
+    await file.copy_to(journal.keep_identity, identity)
+    return membership, identity, journal, saved
+
+
+def _data_dir(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(f"ECS_DATADIR: cannot make the directory {path}: {error.strerror}", NOT_WORTH_A_RESTART) from error
+    return path
+
+
+async def _journal(stack: AsyncExitStack, path: Path, identity: Identity) -> tuple[Journal, Saved]:
+    try:
+        return await stack.enter_async_context(own_journal(path, identity.agent_id))
+    except OSError as error:
+        raise Fatal(f"cannot keep a journal in {path}: {error}") from error
+
+
+async def region_of(settings: Settings, metadata: ImdsClient) -> str:
+    """The region that every AWS service is asked in. Raises Fatal."""
+    region = settings.region or await metadata.region()
+    if not region:
+        text = "AWS_REGION is not set, and there is no instance metadata that says which region this is"
+        raise Fatal(text, NOT_WORTH_A_RESTART)
+    return region
+
+
+def endpoint_of(settings: Settings) -> str:
+    """The base URL of the ECS API that the operator names; empty for Amazon's."""
+    return explicit_endpoint(settings.backend_host) if settings.backend_host else ""
+
+
+async def docker_facts(docker: DockerEngine) -> EngineFacts:
+    """What Docker says of itself, as soon as it says anything."""
+    retry = FIRST_RETRY
+    while True:
+        try:
+            return await docker.facts()
+        except TryAgain as error:
+            log.warning("waiting_for_docker", error=str(error), next_try_in=retry)
+        await asyncio.sleep(retry)
+        retry = min(retry * 2, LONGEST_RETRY)
+
+
+async def offer(docker: DockerEngine) -> EngineOffer:
+    """What Docker can do, for capabilities. Raises TryAgain."""
+    facts = await docker.facts()
+    return EngineOffer(
+        facts.api_version,
+        facts.oldest_api_version,
+        frozenset(facts.logging_drivers),
+        frozenset(facts.security_options),
+        frozenset(facts.volume_drivers),
+    )
+
+
+def by_systemd(facts: EngineFacts) -> bool | None:
+    """Does Docker leave cgroups to systemd? Ours must lie where Docker looks; None where it does not say."""
+    return facts.cgroup_driver == "systemd" if facts.cgroup_driver else None
+
+
+def limits_tasks(settings: Settings, facts: EngineFacts, cgroups: CgroupDriver) -> bool:
+    """Do tasks get cgroups? Where the operator left it open and the machine has none to give, one line says so."""
+    if settings.task_cpu_mem_limit is False:
+        return False
+    lack = host_rules.lack_of_docker(facts) or cgroups.probe()
+    if lack and settings.task_cpu_mem_limit is None:
+        log.warning("tasks_not_limited", reason=lack, setting="ECS_ENABLE_TASK_CPU_MEM_LIMIT")
+    return host_rules.limits_tasks(settings, lack)
+
+
+def membership_settings(settings: Settings, data_dir: Path) -> MembershipSettings:
+    """What the operator says of this instance."""
+    return MembershipSettings(
+        cluster=settings.cluster,
+        attributes=tuple(Attribute(name, value) for name, value in settings.instance_attributes.items()),
+        tags=tuple(settings.instance_tags.items()),
+        identity_path=str(data_dir / IDENTITY),
+        home=home_of(settings),
+    )
