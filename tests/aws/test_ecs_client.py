@@ -205,6 +205,21 @@ def test_a_created_cluster_gives_its_name() -> None:
     run(story())
 
 
+def test_an_instance_is_drained_and_a_refusal_says_why() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will({"containerInstances": [{"status": "DRAINING"}], "failures": []})
+            s.peer.will({"failures": [{"arn": INSTANCE, "reason": "INACTIVE"}]})
+            assert await s.ecs.set_state("demo", INSTANCE, "DRAINING") == ""
+            assert await s.ecs.set_state("demo", INSTANCE, "ACTIVE") == "INACTIVE"
+            (first, second) = s.peer.calls
+            assert first.action == "UpdateContainerInstancesState"
+            assert first.body == {"cluster": "demo", "containerInstances": [INSTANCE], "status": "DRAINING"}
+            assert second.body["status"] == "ACTIVE"
+
+    run(story())
+
+
 def test_a_report_is_sent_once_and_any_success_settles_it() -> None:
     async def story() -> None:
         async with a_story() as s:

@@ -101,3 +101,12 @@ def test_a_socket_that_is_gone_is_logged_and_harms_nobody(tmp_path: Path) -> Non
         Notify(os.fspath(tmp_path / "gone")).ready("connected")
 
     assert [line["event"] for line in lines] == ["systemd_not_told"]
+
+
+def test_while_it_drains_it_asks_for_more_time_and_says_how_many_are_left(systemd: tuple[socket.socket, str]) -> None:
+    ear, address = systemd
+
+    Notify(address).draining(2, timedelta(seconds=30))
+
+    said = b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\nSTATUS=draining; tasks that are still to end: 2"
+    assert ear.recv(1000) == said

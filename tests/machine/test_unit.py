@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.run import ENDS_WITHIN, most_seconds
+from agent.config.settings import Settings
+from agent.membership.leave_loop import PATIENCE
+
 UNIT = Path(__file__).parents[2] / "systemd" / "dockworker.service"
 MOST_EXPOSURE = 30
 """Tenths of systemd's measure, on which a unit without hardening has 96."""
@@ -67,3 +71,10 @@ def test_it_reads_what_the_reference_agent_reads_and_keeps_its_data_to_itself() 
     assert "-/etc/ecs/ecs.config" in values("EnvironmentFile")
     assert values("StateDirectory") == ["dockworker"]
     assert values("StateDirectoryMode") == ["0700"]
+
+
+def test_systemd_waits_longer_than_the_agent_takes_to_stop_and_hears_when_it_takes_more() -> None:
+    assert values("NotifyAccess") == ["main"]
+    assert values("KillMode") == ["mixed"]
+    assert int(values("TimeoutStopSec")[0]) > most_seconds(Settings())
+    assert PATIENCE.total_seconds() > ENDS_WITHIN, "the last time that systemd is asked for is enough for the rest"

@@ -218,6 +218,8 @@ def efs(asked: Efs) -> TaskSpec:
         ('"ipcMode":"none"', replace(SPEC, ipc_mode="none")),
         ('"roleCredentials":{"credentialsId":"app"}', replace(SPEC, task_credentials_id="app")),
         ('"executionRoleCredentials":{"credentialsId":"x"}', replace(SPEC, execution_credentials_id="x")),
+        ('"serviceName":"shop"', replace(SPEC, service="shop")),
+        ('"group":"service:shop"', SPEC),
         ('"volumes":[{"name":"v","host":{}}]', having(Volume("v"))),
         (
             '"volumes":[{"name":"v","type":"host","host":{"sourcePath":"/srv"}}]',
