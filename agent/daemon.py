@@ -6,7 +6,7 @@ rest. Containers never stop because the agent does.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -33,12 +33,14 @@ from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
+from agent.host.disk_driver import DiskDriver, root_of
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.ports_driver import PortProbe
 from agent.host.resources import Reservations
 from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
+from agent.images.pressure_loop import DiskWatch, Making
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.model.acts import PullImage
@@ -55,6 +57,8 @@ from agent.model.status import Status
 from agent.model.task import ImageSource
 from agent.opening import by_systemd, docker_facts, endpoint_of, limits_tasks, offer, open_self, region_of, take_place
 from agent.operator.chronicle import Chronicle
+from agent.operator.health import Condition
+from agent.operator.health_server import HealthDesk, HealthServer
 from agent.operator.operator_server import OperatorServer, Sources
 from agent.operator.stop_server import StopDesk
 from agent.reporter.loop import Reporter
@@ -62,6 +66,7 @@ from agent.runner import story
 from agent.runner.loop import Runner
 from agent.runner.perform import Hands, Performer
 from agent.runner.pulling import Pulling
+from agent.runner.strains import Strains
 from agent.runner.values import NoValues
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
@@ -225,6 +230,10 @@ class House:
             list_soon=watcher.list_soon,
             pause=asyncio.sleep,
         )
+        strains = Strains(runner.post, utc_now)
+        self.journal.tell(lambda lack: strains.say("journal", lack))
+        disks = self._disks(engine, runner, cleaner, strains)
+        health = _Health(watcher, self.journal, disks)
         reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
@@ -234,20 +243,27 @@ class House:
             jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
             sources = Sources(engine, chronicle, self.journal, progress, vault)
-            jobs.create_task(OperatorServer(self.settings.data_dir, sources, desk).run(), name="operator")
+            self._open_doors(jobs, sources, desk, HealthDesk(health))
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
+            jobs.create_task(disks.run(), name="disks")
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
                 jobs.create_task(self._rejoin(owner), name="registration")
             else:
                 owner.identity = await self.membership.join(identity)
             jobs.create_task(leaving.come_back(), name="active-again")
-            jobs.create_task(self._acs(owner, runner, vault, manifests, ready).run(), name="acs")
+            health.acs = self._acs(owner, runner, vault, manifests, ready)
+            jobs.create_task(health.acs.run(), name="acs")
 
     async def _rejoin(self, owner: "_Owner") -> None:
         before = owner.identity
         after = await self.membership.rejoin(before)
         if owner.identity is before:  # else ECS has let go of that instance meanwhile
             owner.identity = after
+
+    def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
+        operator = OperatorServer(self.settings.data_dir, sources, desk, health)
+        jobs.create_task(operator.run(), name="operator")
+        jobs.create_task(HealthServer(self.settings.health_address, health).run(), name="health")
 
     def _images(self, progress: PullProgress) -> ImageDriver:
         try:
@@ -264,6 +280,16 @@ class House:
             clock=utc_now,
             wanted=held.images,
             pulling=progress.images,
+        )
+
+    def _disks(self, engine: Engine, runner: Runner, cleaner: Cleaner, strains: Strains) -> DiskWatch:
+        root = root_of(self.settings.docker_host, self.facts.root_dir)
+        return DiskWatch(
+            DiskDriver(self.settings.data_dir, root),
+            image_rules.marks(self.settings),
+            Making(engine, runner.submit, cleaner, utc_now),
+            strain=lambda reason: strains.say("disk", reason),
+            pause=asyncio.sleep,
         )
 
     def _images_loop(self, images: ImageDriver, cleaner: Cleaner) -> ImagesLoop:
@@ -326,6 +352,24 @@ class _Owner:
 
     def __call__(self) -> Identity:
         return self.identity
+
+
+@dataclass(slots=True)
+class _Health:
+    """What the agent needs to do its work, and what is wrong with it now."""
+
+    watcher: Watcher
+    journal: Journal
+    disks: DiskWatch
+    acs: AcsLoop | None = None
+
+    def __call__(self) -> Sequence[Condition]:
+        is_connected = self.acs is not None and self.acs.is_connected
+        return (
+            Condition("docker", "" if self.watcher.is_there else "Docker does not answer"),
+            Condition("disk", self.journal.lack or self.disks.trouble),
+            Condition("acs", "" if is_connected else "there is no connection to ECS"),
+        )
 
 
 def _credential_ids(engine: Engine) -> list[str]:

@@ -62,4 +62,5 @@ def settings_for(place: Place, environ: Mapping[str, str]) -> Settings:
         "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
         "DOCKWORKER_SHARE_HOST": "true",
     }
-    return load({"DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true", **environ, **ours})
+    usual = {"DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true", "DOCKWORKER_HEALTH_ADDRESS": "off"}
+    return load({**usual, **environ, **ours})

@@ -247,6 +247,22 @@ def pairs() -> Kind:
     return Kind(lambda written: _json(written, rule), check)
 
 
+def address() -> Kind:
+    """``host:port``, ``[v6 host]:port``, or ``off``."""
+    rule = "host:port, such as 127.0.0.1:51678, or off"
+
+    def check(value: object) -> str:
+        written = _a(str, value, rule)
+        host, colon, port = written.rpartition(":")
+        is_bare = host.startswith("[") == host.endswith("]") and (":" not in host or host.startswith("["))
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= LAST_PORT
+        if written != "off" and not (colon and host and is_bare and is_port):
+            raise ValueError(rule)
+        return written
+
+    return Kind(check, check)
+
+
 def http_url() -> Kind:
     """A host or an http(s) URL; https is meant where no scheme is given. No user, no password."""
     rule = "a host or an http(s) URL without user, password or query, such as http://127.0.0.1:51690"

@@ -50,6 +50,7 @@ def load(environ: Mapping[str, str], toml_text: str = "") -> Settings:
             except ValueError as broken:
                 given_as = name if setting.secret else f"{name} = {_shown(written)}"
                 complaints.append(f"{given_as}: must be {broken}")
+    complaints += () if complaints else _at_odds(Settings(**values))
     if complaints:
         raise BadSettings(complaints)
     return replace(Settings(**values), not_honoured=_not_honoured(environ, given))
@@ -81,6 +82,21 @@ def _misnamed(environ: Mapping[str, str], given: Mapping[str, object]) -> list[s
         if name.startswith(OWN_PREFIX) and name not in variables
     ]
     return complaints
+
+
+def _at_odds(settings: Settings) -> Iterable[str]:
+    """Settings that are fine by themselves, and not together."""
+    low, high, critical = (
+        (f"{OWN_PREFIX}DISK_{name}_WATERMARK", value)
+        for name, value in (
+            ("LOW", settings.disk_low_watermark),
+            ("HIGH", settings.disk_high_watermark),
+            ("CRITICAL", settings.disk_critical_watermark),
+        )
+    )
+    for (smaller, less), (larger, more) in ((low, high), (high, critical)):
+        if less >= more:
+            yield f"{smaller} = {less}: must be less than {larger}, which is {more}"
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

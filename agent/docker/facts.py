@@ -35,6 +35,7 @@ class _Info(msgspec.Struct, rename="pascal"):
     processors: int = msgspec.field(name="NCPU", default=0)
     architecture: str = ""
     operating_system: str = ""
+    docker_root_dir: str = ""
 
 
 class _Refusal(msgspec.Struct):
@@ -83,6 +84,7 @@ def read(answer: bytes, info: Mapping[str, Any]) -> EngineFacts:
         processors=found.processors,
         architecture=found.architecture,
         operating_system=found.operating_system,
+        root_dir=found.docker_root_dir,
     )
 
 

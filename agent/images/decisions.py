@@ -28,6 +28,10 @@ class CleanupRules:
     untracked_age: timedelta = timedelta(hours=1)
     containers: int = 5
     container_age: timedelta = timedelta(hours=3)
+    stay: bool = False
+    """Does every image stay, even while the disk fills?"""
+    fetched_only: bool = False
+    """While the disk fills, do only those go that were fetched here, and can be again?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,8 @@ def going(scene: Scene, rules: CleanupRules) -> tuple[Going, ...]:
     old = []
     for image in scene.images:
         record = scene.records.get(image.id)
-        if record and scene.now - record.pulled_at >= rules.age and _is_free(scene, rules, image):
-            taken = _names_to_take(image, frozenset(record.names))
+        if record and scene.now - record.pulled_at >= rules.age and is_free(scene, rules, image):
+            taken = names_to_take(image, frozenset(record.names))
             if taken:
                 old.append((record.used_at, Going(image.id, image.tags + image.digests, taken)))
     old.sort(key=lambda pair: (pair[0], pair[1].id))
@@ -128,13 +132,33 @@ def untracked_going(scene: Scene, rules: CleanupRules, left: int) -> tuple[Going
         if image.id not in scene.records
         and image.created is not None
         and scene.now - image.created >= rules.untracked_age
-        and _is_free(scene, rules, image)
+        and is_free(scene, rules, image)
     ]
     old.sort(key=lambda image: (image.size, image.id))
     return tuple(
         Going(image.id, image.tags + image.digests, image.tags or image.digests or (image.id,))
         for image in old[: max(0, left)]
     )
+
+
+def pressed(scene: Scene, rules: CleanupRules) -> tuple[Going, ...]:
+    """The images that go, one after the other, while the disk is too full: neither age nor number counts.
+
+    Those of nobody's come last, keep their age, and go only where the operator lets them go at all.
+    """
+    if rules.stay:
+        return ()
+    old = []
+    for image in scene.images:
+        record = scene.records.get(image.id)
+        if record is None or not is_free(scene, rules, image):
+            continue
+        was_fetched = any(name in scene.pulled for name in image.tags + image.digests)
+        taken = names_to_take(image, frozenset(record.names))
+        if taken and (was_fetched or not rules.fetched_only):
+            old.append((record.used_at, Going(image.id, image.tags + image.digests, taken)))
+    old.sort(key=lambda pair: (pair[0], pair[1].id))
+    return (*(one for _, one in old), *untracked_going(scene, rules, len(scene.images)))
 
 
 def ended_containers(scene: Scene, rules: CleanupRules) -> Iterator[HostContainer]:
@@ -162,13 +186,14 @@ def stale(scene: Scene, rules: CleanupRules) -> tuple[tuple[str, ...], tuple[str
     return tuple(sorted(scene.records.keys() - ids)), tuple(sorted(lost))
 
 
-def _is_free(scene: Scene, rules: CleanupRules, image: HostImage) -> bool:
+def is_free(scene: Scene, rules: CleanupRules, image: HostImage) -> bool:
+    """May it go, as far as names, tasks, pulls and containers say?"""
     names = image.tags + image.digests
     return image.id not in scene.in_use and rules.excluded.isdisjoint(names) and not scene.claims.hold(names)
 
 
-def _names_to_take(image: HostImage, known: frozenset[str]) -> tuple[str, ...]:
-    """Those by which tasks knew it: a name that somebody else gave it stays, and the image with it.
+def names_to_take(image: HostImage, known: frozenset[str]) -> tuple[str, ...]:
+    """The names by which tasks knew it: a name that somebody else gave it stays, and the image with it.
 
     Docker drops the digests of a repository together with its last tag. An image whose tag went on to another one has
     its digests only.

@@ -5,7 +5,9 @@ whoever asks for it from then on fetches it again, and what is claimed is looked
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,6 +21,7 @@ from agent.images.decisions import (
     going,
     is_over,
     observed,
+    pressed,
     stale,
     untracked_going,
 )
@@ -35,6 +38,15 @@ FETCHES_AT_ONCE = 3
 Pause = Callable[[float], Awaitable[None]]
 Fetch = Callable[[Image], Awaitable[None]]
 """Brings an image to the host. Raises AgentError."""
+
+
+@dataclass(slots=True)
+class Gone:
+    """What went, and how many images could have gone besides."""
+
+    images: int = 0
+    containers: int = 0
+    images_left: int = 0
 
 
 class Cleaner:
@@ -71,7 +83,7 @@ class Cleaner:
     async def clean(self) -> None:
         """One round. Raises AgentError, or OSError where nothing can be written."""
         scene = await self._seen()
-        await self._remove_containers(scene)
+        await self._remove_containers(scene, self._rules.containers)
         chosen = going(scene, self._rules)
         left = self._rules.images - len(chosen)
         gone = 0
@@ -80,16 +92,33 @@ class Cleaner:
         if gone:
             log.info("images_removed", count=gone)
 
-    async def _seen(self) -> Scene:
+    async def make_room(self, has_room: Callable[[], Awaitable[bool]], most: int) -> Gone:
+        """Remove at most *most* images, whatever their age, until there is room. Raises AgentError.
+
+        A disk on which nothing can be written any more is the best of reasons to go on.
+        """
+        scene = await self._seen(must_write=False)
+        gone = Gone(containers=await self._remove_containers(scene, len(scene.containers)))
+        chosen = pressed(scene, self._rules)
+        for tried, one in enumerate(chosen):
+            gone.images_left = len(chosen) - tried
+            if gone.images == most or await has_room():
+                return gone
+            gone.images += await self._remove(one, must_write=False)
+        gone.images_left = 0
+        return gone
+
+    async def _seen(self, *, must_write: bool = True) -> Scene:
         """The scene with its records brought up to date, on the disk too."""
         dropped = dict(self._dropped)
         scene = await self._scene()
         changed = observed(scene, dropped)
         ids, names = stale(scene, self._rules)
-        if changed:
-            await self._records.keep(changed)
-        if ids or names:
-            await self._records.forget(ids, await self._spellings(names))
+        async with _writing(must_write=must_write):
+            if changed:
+                await self._records.keep(changed)
+            if ids or names:
+                await self._records.forget(ids, await self._spellings(names))
         for name, at in dropped.items():
             if self._dropped.get(name) == at:
                 del self._dropped[name]
@@ -128,8 +157,9 @@ class Cleaner:
         """Every way in which tasks have written these names."""
         return tuple(one.image for one in await self._records.pulled() if self._shelf.listed(one.image) in set(names))
 
-    async def _remove(self, one: Going) -> bool:
-        await self._records.forget((), await self._spellings(one.names))
+    async def _remove(self, one: Going, *, must_write: bool = True) -> bool:
+        async with _writing(must_write=must_write):
+            await self._records.forget((), await self._spellings(one.names))
         if self._claims().hold(one.names):
             return False
         try:
@@ -138,21 +168,34 @@ class Cleaner:
         except GiveUp as error:  # somebody uses it since the look, or it is below another one
             log.info("image_kept", image=one.id, names=one.names, reason=str(error))
             return False
-        await self._records.forget((one.id,), ())
+        async with _writing(must_write=must_write):
+            await self._records.forget((one.id,), ())
         log.info("image_removed", image=one.id, names=one.taken)
         return True
 
-    async def _remove_containers(self, scene: Scene) -> None:
+    async def _remove_containers(self, scene: Scene, most: int) -> int:
         removed = 0
         for one in ended_containers(scene, self._rules):
-            if removed == self._rules.containers:
-                return
+            if removed == most:
+                break
             try:
                 if is_over(one, await self._shelf.finished_at(one.id), scene.now, self._rules):
                     await self._shelf.remove_container(one.id)
                     removed += 1
             except GiveUp as error:
                 log.info("container_kept", container=one.id, reason=str(error))
+        return removed
+
+
+@asynccontextmanager
+async def _writing(*, must_write: bool) -> AsyncIterator[None]:
+    """What is remembered of images is written here. It may be lost where they have to go: that costs another pull."""
+    try:
+        yield
+    except OSError as error:
+        if must_write:
+            raise
+        log.warning("image_records_not_written", error=str(error))
 
 
 class ImagesLoop:

@@ -1,11 +1,12 @@
-"""What the images loop needs of the world: Docker's images and containers, and a place to write down their use."""
+"""What the images' loops need of the world: Docker's images, its containers, disks, and a place to write down uses."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from agent.model.names import DockerId, Image
+from agent.model.names import DockerId, Image, TaskArn
+from agent.model.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,62 @@ class Pulled:
 
     image: Image
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """How full a file system is, in per cent."""
+
+    path: str
+    device: int
+    """Two paths of one file system have the same."""
+    bytes_used: float = 0.0
+    inodes_used: float = 0.0
+    bytes_free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at the file systems that matter. None for what is not to be seen from here, or does not answer."""
+
+    docker: Fullness | None = None
+    """That of Docker's root directory."""
+    data: Fullness | None = None
+    """That of our own data."""
+    silent: tuple[str, ...] = ()
+    """The paths that do not answer."""
+
+    @property
+    def all(self) -> tuple[Fullness, ...]:
+        """Those that are known; of two on one file system, Docker's."""
+        if self.docker is not None and self.data is not None and self.docker.device == self.data.device:
+            return (self.docker,)
+        return tuple(one for one in (self.docker, self.data) if one is not None)
+
+    @property
+    def gains(self) -> Fullness | None:
+        """The one that has more room when images and containers go: our own, where Docker's is not to be seen.
+
+        None while one does not answer.
+        """
+        return None if self.silent else self.docker or self.data
+
+
+class Disks(Protocol):
+    """The file systems that fill. Never waits long, and raises nothing."""
+
+    async def look(self) -> Look:
+        """How full they are."""
+        ...
+
+
+class Rows(Protocol):
+    """The rows of tasks, as they are now."""
+
+    @property
+    def tasks(self) -> Mapping[TaskArn, Task]:
+        """The rows; not to be changed."""
+        ...
 
 
 class Shelf(Protocol):

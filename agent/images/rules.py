@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from agent.config.settings import Settings
 from agent.images.decisions import AMAZONS_AGENT, CleanupRules
+from agent.images.watermarks import Marks
 from agent.model.names import Image
 from agent.model.status import PullBehavior
 
@@ -20,7 +21,14 @@ def rules(settings: Settings, listed: Callable[[Image], str]) -> CleanupRules:
         untracked_age=settings.non_ecs_image_minimum_cleanup_age,
         containers=settings.nonecs_num_containers_delete_per_cycle,
         container_age=settings.cleanup_wait,
+        stay=settings.disable_image_cleanup,
+        fetched_only=settings.pull_behavior is PullBehavior.PREFER_CACHED,
     )
+
+
+def marks(settings: Settings) -> Marks:
+    """How full a file system may become."""
+    return Marks(settings.disk_low_watermark, settings.disk_high_watermark, settings.disk_critical_watermark)
 
 
 def interval(settings: Settings) -> timedelta | None:

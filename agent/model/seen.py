@@ -124,3 +124,5 @@ class EngineFacts:
     processors: int = 0
     architecture: str = ""
     operating_system: str = ""
+    root_dir: str = ""
+    """Where the engine keeps images and containers, on its host."""

@@ -1,7 +1,7 @@
 """Answers people on this machine: a socket in the data directory that only its owner may open.
 
 ``GET /v1/tasks`` lists the tasks, ``GET /v1/tasks/{ARN, id or beginning of one}`` says everything that is known of one,
-``POST /v1/tasks/{...}/stop`` stops it (stop_server.py).
+``POST /v1/tasks/{...}/stop`` stops it (stop_server.py), and ``GET /health/ready`` says whether the agent is well.
 """
 
 import asyncio
@@ -15,8 +15,10 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from agent.model.clock import utc_now
 from agent.operator import views
 from agent.operator.chronicle import Chronicle
+from agent.operator.health_server import PATH, HealthDesk
 from agent.operator.ports import Credentials, Outbox, Pulls, Tasks
 from agent.operator.stop_server import AMBIGUOUS, UNKNOWN, StopDesk
 
@@ -45,15 +47,18 @@ class Sources:
 class OperatorServer:
     """Serves as long as the agent lives. The agent does its work without it where no socket can be opened."""
 
-    def __init__(self, folder: Path, sources: Sources, desk: StopDesk | None = None) -> None:
+    def __init__(
+        self, folder: Path, sources: Sources, desk: StopDesk | None = None, health: HealthDesk | None = None
+    ) -> None:
         self._folder = folder
         self._sources = sources
         self._desk = desk
+        self._health = health
 
     async def run(self) -> None:
         """Run for ever."""
         try:
-            listening = _open(self._folder)
+            listening = await asyncio.to_thread(_open, self._folder)
         except OSError as error:
             log.warning("operator_socket_not_opened", path=str(self._folder / SOCKET), error=str(error))
             return
@@ -65,6 +70,8 @@ class OperatorServer:
         app = web.Application()
         app.router.add_get("/v1/tasks", self._list)
         app.router.add_get("/v1/tasks/{task:.+}", self._show)
+        if self._health is not None:
+            app.router.add_get(PATH, self._health.ready)
         if self._desk is not None:
             app.router.add_post("/v1/tasks/{task:.*}/stop", self._desk.stop)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS)
@@ -73,7 +80,7 @@ class OperatorServer:
             await web.SockSite(runner, listening, backlog=WAITING_CALLERS).start()
             yield
         finally:
-            (self._folder / SOCKET).unlink(missing_ok=True)
+            await asyncio.to_thread((self._folder / SOCKET).unlink, missing_ok=True)
             await runner.cleanup()
 
     async def _list(self, _request: web.Request) -> web.Response:
@@ -106,7 +113,10 @@ class OperatorServer:
 
 def _open(folder: Path) -> socket.socket:
     """Listen in *folder*. A socket that is there was left by a process that has ended: the folder has one owner."""
-    (folder / SOCKET).unlink(missing_ok=True)
+    try:
+        (folder / SOCKET).unlink(missing_ok=True)
+    except IsADirectoryError:
+        (folder / SOCKET).rename(folder / f"{SOCKET}.aside-{utc_now():%Y%m%dT%H%M%S.%fZ}")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         os.fchmod(listening.fileno(), OWNER_ONLY)  # before it has a name that others could open

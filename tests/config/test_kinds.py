@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.kinds import http_url, parse_duration
+from agent.config.kinds import address, http_url, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,14 @@ def test_no_text_breaks_the_reader_of_durations(written: str) -> None:
 )
 def test_a_host_without_a_scheme_is_https(written: str, url: str) -> None:
     assert http_url().read_text(written) == url
+
+
+@pytest.mark.parametrize("written", ["127.0.0.1:51678", "[::1]:1", "localhost:65535", "off"])
+def test_an_address_is_a_host_and_a_port_or_off(written: str) -> None:
+    assert address().read_text(written) == written
+
+
+@pytest.mark.parametrize("written", ["127.0.0.1", ":51678", "127.0.0.1:0", "127.0.0.1:65536", "::1:80", "[::1:80"])
+def test_anything_else_is_no_address(written: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        address().read_text(written)

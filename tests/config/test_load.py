@@ -334,3 +334,31 @@ def test_whatever_the_variables_hold_the_answer_is_settings_or_complaints(enviro
         assert settings.stop_timeout >= timedelta(seconds=1)
 
     assert all(any(complaint.startswith(name) for name in environ) for complaint in told)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (
+            {"DOCKWORKER_DISK_HIGH_WATERMARK": "70"},
+            "DOCKWORKER_DISK_LOW_WATERMARK = 80: must be less than DOCKWORKER_DISK_HIGH_WATERMARK, which is 70",
+        ),
+        (
+            {"DOCKWORKER_DISK_HIGH_WATERMARK": "95"},
+            "DOCKWORKER_DISK_HIGH_WATERMARK = 95: must be less than DOCKWORKER_DISK_CRITICAL_WATERMARK, which is 95",
+        ),
+        (
+            {"DOCKWORKER_DISK_CRITICAL_WATERMARK": "101"},
+            'DOCKWORKER_DISK_CRITICAL_WATERMARK = "101": must be a whole number per cent from 1 to 100',
+        ),
+    ],
+)
+def test_the_marks_of_a_disk_rise(given: dict[str, str], complaint: str) -> None:
+    assert complaints(given) == (complaint,)
+
+
+def test_marks_that_rise_are_taken() -> None:
+    settings = load({}, "[disk]\nlow_watermark = 10\nhigh_watermark = 20\ncritical_watermark = 100\n")
+
+    marks = settings.disk_low_watermark, settings.disk_high_watermark, settings.disk_critical_watermark
+    assert marks == (10, 20, 100)

@@ -39,6 +39,7 @@ def test_facts_are_read_from_version_and_info() -> None:
         "NCPU": 2,
         "Architecture": "x86_64",
         "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
+        "DockerRootDir": "/srv/docker",
     }
 
     told = facts.read(a_version(), info)
@@ -48,7 +49,7 @@ def test_facts_are_read_from_version_and_info() -> None:
     assert told.runtimes == ("nvidia", "runc")
     assert told.security_options == ("seccomp", "apparmor")
     assert (told.version, told.api_version, told.oldest_api_version) == ("20.10.24", "1.41", "1.12")
-    assert told.cgroup_driver == "systemd"
+    assert (told.cgroup_driver, told.root_dir) == ("systemd", "/srv/docker")
     assert (told.cgroup_version, told.memory, told.processors) == ("2", 1 << 30, 2)
 
 

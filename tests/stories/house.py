@@ -62,12 +62,12 @@ class Program:
         self.name = name
         self.log = log
         self._command = command
-        self._environ = environ
+        self.environ = dict(environ)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, env=dict(self._environ), stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command, env=self.environ, stdout=log, stderr=log)
 
     def end(self, number: signal.Signals) -> int:
         assert self.process is not None
@@ -104,6 +104,7 @@ class House:
                 "ECS_BACKEND_HOST": self.endpoint,
                 "ECS_DATADIR": str(self.agent_data),
                 "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
+                "DOCKWORKER_HEALTH_ADDRESS": "off",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "DOCKWORKER_SHARE_HOST": "true",
                 **settings,
