@@ -1,25 +1,39 @@
-"""``make soak``: what takes too long for every change. Many generated graphs and histories, and many kills.
+"""``make soak``: what takes too long for every change. Generated graphs and histories, kills, churn of many kinds.
 
 ``python -m tests.soak kills`` does these alone. Ends with 1 if anything failed.
 """
 
 import argparse
+import asyncio
+import json
+import logging
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from agent.docker.engine_driver import DEFAULT_HOST
+from agent.model.identity import Identity
 from tests.bench.table import commit
+from tests.faults import waiting
+from tests.faults.kills import kill_for_a_while
+from tests.faults.ports import churning, ours, start_many
 from tests.sample_image import sample_image
-from tests.soak.kills import KILLS, kill_for_a_while
 
 GRAPHS = 10_000
 HISTORIES = 20_000
+KILLS = 200
+ROUNDS = 200
+CHURN, MIB_GROWN = 10_000, 10
+STARTS = 1000
 SHOWN = 4000
 """Characters of what went wrong."""
 
@@ -60,22 +74,79 @@ def histories() -> Outcome:
 
 def kills() -> Outcome:
     """Kills of the agent while tasks start, run and stop on real Docker."""
+    with sample_image(DEFAULT_HOST):
+        return timed("kill -9 of the agent", f"{KILLS} kills", lambda folder: str(kill_for_a_while(folder, KILLS)))
+
+
+def stops() -> Outcome:
+    """Small tasks beside a stop that takes minutes and a large task that waits for it."""
+
+    def play(folder: Path) -> str:
+        rounds = waiting.play(folder, ROUNDS)
+        return f"small ones within {max(one.small for one in rounds):.2f} s"
+
+    return timed("a stop blocks nobody", f"{ROUNDS} rounds", play)
+
+
+def churn() -> Outcome:
+    """Tasks that come and go, and what the agent keeps of them."""
+
+    def play(folder: Path) -> str:
+        command = [sys.executable, "-m", "tests.faults.churner", str(CHURN), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout.splitlines()[-1])
+        before, after = shown["before"], shown["after"]
+        grown = (after["bytes"] - before["bytes"]) / 2**20
+        assert grown <= MIB_GROWN, f"grew by {grown:.1f} MiB: {shown}"
+        same = ("descriptors", "jobs")
+        assert [after[name] for name in same] == [before[name] for name in same], shown
+        assert after["rows"] == 0, shown
+        return f"{grown:+.1f} MiB"
+
+    return timed("tasks come and go", f"{CHURN:,} tasks", play)
+
+
+def ports() -> Outcome:
+    """Starts with a host port of the agent's choice while other processes churn sockets."""
+
+    def play(folder: Path) -> str:
+        owner = Identity(agent_id=secrets.token_hex(8), cluster="tests", instance_arn="soak")
+        first, last = ours()
+        with sample_image(DEFAULT_HOST), churning(first, last):
+            done = asyncio.run(start_many(owner, folder, DEFAULT_HOST, STARTS, (first, last)))
+        assert done.failures == (), done.failures
+        return f"{done.tries} other ports taken"
+
+    return timed("ports in a busy host", f"{STARTS:,} starts", play)
+
+
+def timed(name: str, amount: str, play: Callable[[Path], str]) -> Outcome:
+    """What came of *play*, which is given a folder of its own and fails by assertion, or by a wait that is too long."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, sample_image(DEFAULT_HOST):
+    told, trouble = "", ""
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            tally, trouble = kill_for_a_while(Path(folder), KILLS), ""
-        except AssertionError as error:
-            tally, trouble = "", str(error)[-SHOWN:] or "an assertion without words"
-    return Outcome("kill -9 of the agent", f"{KILLS} kills{tally}", time.monotonic() - began, trouble)
+            told = play(Path(folder))
+        except (AssertionError, ExceptionGroup, TimeoutError) as error:
+            trouble = "".join(traceback.format_exception(error))[-SHOWN:]
+    return Outcome(name, f"{amount}, {told}" if told else amount, time.monotonic() - began, trouble)
 
 
-KINDS: dict[str, Callable[[], Outcome]] = {"graphs": graphs, "histories": histories, "kills": kills}
+KINDS: dict[str, Callable[[], Outcome]] = {
+    "graphs": graphs,
+    "histories": histories,
+    "kills": kills,
+    "stops": stops,
+    "churn": churn,
+    "ports": ports,
+}
 
 
 def line(outcome: Outcome) -> str:
     """A line of the table."""
     verdict = "FAILED" if outcome.trouble else "holds"
-    return f"{outcome.name:<24}{outcome.amount:<56}{outcome.took:6.0f} s   {verdict}"
+    return f"{outcome.name:<24}{outcome.amount:<100}{outcome.took:6.0f} s   {verdict}"
 
 
 def story(outcome: Outcome) -> str:
@@ -91,6 +162,7 @@ def main() -> int:
     if unknown := set(asked) - set(KINDS):
         parser.error(f"there is no kind {', '.join(sorted(unknown))}")
     head = f"commit {commit()}, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} processors"
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     outcomes = []
     for name in asked or KINDS:
         sys.stderr.write(f"soaking {name} ...\n")
