@@ -52,10 +52,10 @@ async def serve(listen: Address, data_dir: Path, region: str, account: str, *, a
     """The control plane with signal handlers around it; gives the exit code."""
     told_to_stop = asyncio.Event()
 
-    def ready(at: PlaneAddress) -> None:
+    async def ready(at: PlaneAddress) -> None:
         print(f"The ECS API answers at {at.url} (region {region}).", flush=True)
         if auth:
-            write_env_files(data_dir, region, at.url)
+            await asyncio.to_thread(write_env_files, data_dir, region, at.url)
             print(f"Clients: source {data_dir / 'operator.env'}; agents: {data_dir / 'agent.env'}.", flush=True)
 
     settings = PlaneSettings(data_dir, listen.host, listen.port, region, account, auth)

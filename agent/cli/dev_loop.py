@@ -55,7 +55,7 @@ class Dev:
 
     async def run(self) -> int:
         """Do it all; gives the exit code."""
-        keys = self._place.keys().operator
+        keys = (await asyncio.to_thread(self._place.keys)).operator
         with stop_on_signals(self._told):
             async with engine(self._settings.docker_host) as docker:
                 try:
@@ -79,7 +79,8 @@ class Dev:
                 case Purpose.SAMPLE:
                     await self._unless_told(self._run_sample(walk))
                 case Purpose.STAY:
-                    self._tell_how(("list-container-instances", "describe-clusters", "list-tasks"))
+                    what = ("list-container-instances", "describe-clusters", "list-tasks")
+                    await asyncio.to_thread(self._tell_how, what)
             return await self._stay(walk)
         except ToldToStop:
             self._screen.say("\nInterrupted.")
@@ -111,8 +112,9 @@ class Dev:
             arn = await walk.run(sample.STAYS)
             await walk.until(arn, "RUNNING")
         task = short(arn)
-        self._tell_how(
-            (f"describe-tasks --tasks {task}", "run-task --task-definition sample", f"stop-task --task {task}")
+        await asyncio.to_thread(
+            self._tell_how,
+            (f"describe-tasks --tasks {task}", "run-task --task-definition sample", f"stop-task --task {task}"),
         )
 
     def _tell_how(self, commands: tuple[str, str, str]) -> None:

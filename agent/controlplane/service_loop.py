@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -26,6 +26,10 @@ FORGET_EVERY = 60.0
 WAIT_FOR_CALLS = 5.0
 
 
+Ready = Callable[[PlaneAddress], Awaitable[None] | None]
+"""Hears the address; what it returns, if anything, is waited for."""
+
+
 class _ToldToStop(Exception):  # no error: the way in which one job ends the others
     """Somebody asked for the end."""
 
@@ -33,7 +37,7 @@ class _ToldToStop(Exception):  # no error: the way in which one job ends the oth
 async def serve(
     settings: PlaneSettings,
     *,
-    ready: Callable[[PlaneAddress], None] | None = None,
+    ready: Ready | None = None,
     told_to_stop: asyncio.Event,
     clock: Clock = utc_now,
     cadence: Cadence | None = None,
@@ -43,7 +47,7 @@ async def serve(
     Raises OSError where the data directory or the address cannot be used, KeyFileUnreadable where the keys cannot.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(lock_driver.hold(settings.data_dir))
+        await asyncio.to_thread(stack.enter_context, lock_driver.hold(settings.data_dir))
         keys = await asyncio.to_thread(keys_driver.load_or_make, settings.data_dir)
         model = await asyncio.to_thread(model_driver.load, ACTIONS)
         road = await stack.enter_async_context(open_road(settings.data_dir, settings.account, clock))
@@ -68,7 +72,7 @@ async def _listen(  # everything that serve has opened
     api: ApiServer,
     acs: AcsServer,
     idle: Idle,
-    ready: Callable[[PlaneAddress], None] | None,
+    ready: Ready | None,
     told_to_stop: asyncio.Event,
     clock: Clock,
 ) -> None:
@@ -76,8 +80,8 @@ async def _listen(  # everything that serve has opened
         await road.decide(region, PlaneStarted(clock()))
     async with _site(settings, api, acs, idle) as address:
         log.info("controlplane_ready", url=address.url, auth=settings.auth)
-        if ready is not None:
-            ready(address)
+        if ready is not None and (told := ready(address)) is not None:
+            await told
         await told_to_stop.wait()
         await acs.end_all()
     raise _ToldToStop

@@ -58,8 +58,10 @@ class CgroupDriver:
         if self._by_systemd:
             await self._remove_slice(_slice(act.path))
             return
-        places = self._places_v1(act.path) if self._version == 1 else [self._root / _slice(act.path)]
-        await asyncio.to_thread(_remove_all, places)
+        await asyncio.to_thread(self._remove_all, act.path)
+
+    def _remove_all(self, path: str) -> None:
+        _remove_all(self._places_v1(path) if self._version == 1 else [self._root / _slice(path)])
 
     def probe(self) -> str:
         """Why tasks cannot have cgroups on this machine; ``""`` if they can."""
@@ -142,18 +144,16 @@ class CgroupDriver:
         place = self._root / cgroup.slice_folders(name)
         try:
             async with asyncio.timeout(SLICE_APPEARS_WITHIN):
-                while not place.is_dir():  # noqa: ASYNC110 -- the kernel tells nobody
+                while not await asyncio.to_thread(place.is_dir):  # noqa: ASYNC110 -- the kernel tells nobody
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError as error:
             raise GiveUp(ERROR, f"systemd said that it made {name}, and {place} is not there") from error
-        _require(place, ("cpu", "memory"))
+        await asyncio.to_thread(_require, place, ("cpu", "memory"))
 
     async def _remove_slice(self, name: str) -> None:
         place = self._root / cgroup.slice_folders(name)
-        if not place.is_dir():
+        if not await asyncio.to_thread(_is_empty, place):
             return
-        if "populated 1" in _read(place / "cgroup.events"):
-            raise TryAgain(f"cannot remove {place}: processes are in it", ERROR)
         answer = await self._call("StopUnit", "ss", name, "replace")
         if answer and "not loaded" not in answer:
             raise TryAgain(f"systemd did not remove {name}: {answer}", ERROR)
@@ -177,6 +177,15 @@ class CgroupDriver:
                 process.kill()
                 await process.wait()
         return "" if process.returncode == 0 else told.decode(errors="replace").strip() or f"{method} failed"
+
+
+def _is_empty(place: Path) -> bool:
+    """Is the cgroup there, without a process? Raises TryAgain where processes are in it."""
+    if not place.is_dir():
+        return False
+    if "populated 1" in _read(place / "cgroup.events"):
+        raise TryAgain(f"cannot remove {place}: processes are in it", ERROR)
+    return True
 
 
 def _make_v1(hierarchy: Path, folders: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ async def see_it_stop(data_dir: Path) -> tuple[int, str]:
     async with asyncio.TaskGroup() as jobs:
         settings = PlaneSettings(data_dir=data_dir, listen_port=0)
         jobs.create_task(serve(settings, ready=ready.set_result, told_to_stop=stop))
-        house = House(await ready, data_dir, load_or_make(data_dir))
+        house = House(await ready, data_dir, await asyncio.to_thread(load_or_make, data_dir))
         arn = await call(register, client=house.client(house.keys.agent), cluster="default")
         async with connected(house, arn) as agent:
             await agent.next(HeartbeatMessage)
@@ -134,7 +134,7 @@ def test_an_agent_that_is_owed_a_thousand_messages_holds_nobody_up(tmp_path: Pat
         async with asyncio.TaskGroup() as jobs:
             settings = PlaneSettings(data_dir=tmp_path, listen_port=0)
             jobs.create_task(serve(settings, ready=ready.set_result, told_to_stop=stop))
-            house = House(await ready, tmp_path, load_or_make(tmp_path))
+            house = House(await ready, tmp_path, await asyncio.to_thread(load_or_make, tmp_path))
             client = house.client()
             arn = await call(register, client=house.client(house.keys.agent), cluster="default", memory=10_000)
             await asyncio.to_thread(define_small, client)
