@@ -53,14 +53,21 @@ class Front:
         self.ledger = Ledger()
         self.calls: list[tuple[float, str, Weather]] = []
         """Every call of the API: the moment, the action, and the weather that it met."""
+        self.successes: list[float] = []
+        """The moments at which the control plane's answers of success left."""
         self.upgrades = 0
         """How many WebSockets were asked for."""
         self.alter: Callable[[bytes], bytes] = lambda answer: answer
         """What becomes of an answer of the control plane's on its way; the head and the body."""
+        self.weather_of: dict[str, Weather] = {}
+        """Actions that meet a weather of their own."""
+        self.refused: dict[str, str] = {}
+        """Actions that the control plane never hears of, and the code of the answer to them (400)."""
         self._weather = Weather.CLEAR
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
         self._server: asyncio.Server | None = None
+        self._callers: set[asyncio.StreamWriter] = set()
         self._tunnels: set[asyncio.StreamWriter] = set()
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -73,6 +80,10 @@ class Front:
     def weather(self, weather: Weather) -> None:
         self._weather = weather
         self._do(self._close() if weather is Weather.REFUSES else self._open())
+
+    def has_met(self, weather: Weather) -> bool:
+        """Has a call met this weather?"""
+        return any(met is weather for _, _, met in self.calls)
 
     def open(self) -> None:
         self._thread.start()
@@ -101,6 +112,8 @@ class Front:
         if self._server is not None:
             self._server.close()
             self._server = None
+        for writer in self._callers:  # connections that are kept for the next call
+            writer.transport.abort()
 
     async def _cut(self) -> None:
         for writer in self._tunnels:
@@ -116,13 +129,15 @@ class Front:
         job = asyncio.current_task()
         assert job is not None
         self._jobs.add(job)
+        self._callers.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._exchange(reader, writer)
         writer.transport.abort()
         self._jobs.discard(job)
+        self._callers.discard(writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while self._server is not None:  # else what was open is closed too
+        while True:
             head, fields = await _head(reader)
             if fields.get("upgrade", "").lower() == "websocket":
                 self.upgrades += 1
@@ -133,15 +148,15 @@ class Front:
                 return
 
     async def _answer(self, head: bytes, action: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
-        weather = self.weather
+        weather = self.weather_of.get(action, self.weather)
         self.calls.append((time.monotonic(), action, weather))
         entry = self.ledger.open(body) if action == "SubmitTaskStateChange" else None
         fate, is_final = Fate.UNHEARD, False
         try:
             if weather is Weather.SILENT:
                 await asyncio.Event().wait()
-            if weather in ANSWERS:
-                writer.write(_refusal(*ANSWERS[weather]))
+            if weather in ANSWERS or action in self.refused:
+                writer.write(_refusal(*ANSWERS.get(weather, (400, self.refused.get(action, "")))))
                 fate = Fate.REFUSED
                 return True
             status, answer = await self._ask_plane(head + body)
@@ -151,6 +166,8 @@ class Front:
             writer.write(self.alter(answer))
             await writer.drain()
             fate, is_final = Fate.TAKEN if status == OK else Fate.REFUSED, b"InvalidParameterException" in answer
+            if status == OK:
+                self.successes.append(time.monotonic())
             return True
         finally:
             if entry is not None:
@@ -169,6 +186,7 @@ class Front:
     async def _tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(HOST, self.plane)
         back.write(head)
+        self._callers.discard(writer)
         self._tunnels |= {writer, back}
         try:
             async with asyncio.TaskGroup() as pumps:
