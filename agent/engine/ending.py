@@ -27,7 +27,8 @@ def wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Containe
         container = without_doing(container)
     if not container.doing:
         if container.known < Status.RUNNING:
-            return replace(container, known=Status.STOPPED, wake_at=None)
+            # Before the first listing it may run all the same: made by a process whose rows were lost.
+            return replace(container, known=Status.STOPPED, wake_at=None) if draft.listed else container
         return _stop_in_turn(draft, task, spec, container)
     if not container.in_flight:
         return _wind_down_unsure(draft, task, spec, container)

@@ -1,7 +1,7 @@
 from agent.engine.engine import Engine
 from agent.model.decision import Decision, ManifestTaken
-from agent.model.events import ManifestHeard, StopsVerified, TaskAssigned, TaskStopRequested
-from agent.model.names import TaskArn
+from agent.model.events import Listed, ManifestHeard, StopsVerified, TaskAssigned, TaskStopRequested
+from agent.model.names import Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.status import Status
 from tests.engine.rows import T0, spec
@@ -52,6 +52,7 @@ def test_a_list_that_is_not_newer_says_nothing_also_after_a_restart() -> None:
 
 def test_what_ecs_names_in_its_answer_is_stopped_once_and_what_is_unknown_stays_unknown() -> None:
     engine = with_tasks(ONE, TWO)
+    engine.decide(Listed((), frozenset(), frozenset(), Step(0), T0))
     heard(engine, 20)
 
     decision = engine.decide(StopsVerified("list-20", (TWO, THREE), T0))
