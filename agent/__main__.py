@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Do what the command line says; gives the exit code. The two services start lean, the rest may draw."""
+    """Do what the command line says; gives the exit code. Services start lean, and so does what is in a hurry."""
     match arguments:
         case ["run", *rest]:
             with without_rich():
@@ -27,6 +27,10 @@ def run_command(arguments: Sequence[str]) -> int:
             with without_rich():
                 from agent.cli import controlplane  # noqa: PLC0415 - likewise
             return controlplane.main(rest)
+        case ["stop", *rest]:
+            with without_rich():
+                from agent.cli import stop  # noqa: PLC0415 - likewise
+            return stop.main(rest)
         case _:
             from agent.cli import app  # noqa: PLC0415 - likewise
 

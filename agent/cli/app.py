@@ -10,7 +10,6 @@ import typer
 from agent.cli import dev as dev_command
 from agent.cli import explain as explain_command
 from agent.cli import leave as leave_command
-from agent.cli import stop as stop_command
 from agent.cli.dev_options import Options, Purpose
 from agent.cli.listen import parse_address
 
@@ -92,14 +91,9 @@ def explain(
     raise typer.Exit(explain_command.main(task, data_dir, as_json=as_json))
 
 
-@app.command()
-def stop(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's ARN, its id, or the beginning of that.")],
-    force: Annotated[bool, typer.Option("--force", help="Kill it at once, whatever grace it has.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The agent's data directory.")] = None,
-) -> None:
-    """Stop a task on this machine, past ECS: with its grace, or at once by force. Only root may."""
-    raise typer.Exit(stop_command.main(task, data_dir, force=force))
+@app.command(context_settings=REST)
+def stop() -> None:
+    """Stop a task on this machine, past ECS. See: dockworker stop --help."""
 
 
 @app.command()

@@ -3,24 +3,15 @@
 import http.client
 import json
 import os
-import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from agent.cli.agent_client import Connection, places
 from agent.cli.explaining import lines
-from agent.cli.run import read_settings
 from agent.cli.screen import Screen
-from agent.config.load import BadSettings
 
-SOCKET = "dockworker.sock"
-DEV = Path(".dockworker")
-"""Where ``dockworker dev`` keeps things unless told otherwise."""
-AGENT = "agent"
-"""The folder in it that is the agent's."""
-PATIENCE = 10.0
 FAILED = 1
 
 Answer = dict[str, Any]
@@ -44,17 +35,6 @@ def main(task: str, data_dir: Path | None, *, as_json: bool) -> int:
     for text, style in lines(answer):
         screen.say(text, style)
     return 0
-
-
-def places(data_dir: Path | None, environ: Mapping[str, str]) -> list[Path]:
-    """Where an agent's socket may be: in the directory that was named, else where settings and ``dev`` have it."""
-    if data_dir is not None:
-        return [data_dir / SOCKET, data_dir / AGENT / SOCKET]
-    try:
-        configured = [read_settings(environ, None).data_dir]
-    except BadSettings:
-        configured = [Path(environ["ECS_DATADIR"])] if environ.get("ECS_DATADIR") else []
-    return [folder / SOCKET for folder in (*configured, DEV / AGENT)]
 
 
 def ask(task: str, sockets: list[Path]) -> Answer:
@@ -87,21 +67,3 @@ def _ask(task: str, place: Path) -> Answer:
         also = "".join(f"\n  {arn}" for arn in answer.get("matches", ()))
         raise NoAnswer(f"{task}: {answer.get('error', response.reason)}{also}")
     return answer
-
-
-class Connection(http.client.HTTPConnection):
-    """HTTP over a socket in a directory whose name may be longer than that of a socket."""
-
-    def __init__(self, place: Path) -> None:
-        super().__init__("agent", timeout=PATIENCE)
-        self._place = place
-
-    def connect(self) -> None:
-        """Connect by the directory's number."""
-        handle = os.open(self._place.parent, os.O_RDONLY | os.O_DIRECTORY)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.sock.settimeout(PATIENCE)
-            self.sock.connect(f"/proc/self/fd/{handle}/{self._place.name}")
-        finally:
-            os.close(handle)

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from agent import departure
-from agent.cli.run import read_settings
 from agent.cli.screen import Screen
+from agent.cli.settings_file import read_settings
 from agent.config.load import BadSettings
 from agent.model.errors import NOT_WORTH_A_RESTART
 

@@ -15,8 +15,9 @@ import structlog
 
 from agent import daemon
 from agent.cli import logs
+from agent.cli.settings_file import CONFIG, read_settings
 from agent.cli.signals import end_at_last, stop_on_signals
-from agent.config.load import BadSettings, load
+from agent.config.load import BadSettings
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
@@ -25,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 ENDS_WITHIN = 15.0
 """Seconds for the last reports, and for closing what is open; systemd's TimeoutStopSec is longer."""
-CONFIG = Path("/etc/dockworker/config.toml")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,19 +38,6 @@ def main(arguments: Sequence[str]) -> int:
         return NOT_WORTH_A_RESTART
     with logs.kept(settings):
         return asyncio.run(serve(settings, os.environ))
-
-
-def read_settings(environ: Mapping[str, str], config: Path | None) -> Settings:
-    """The settings of *environ* and the file *config*. Raises BadSettings, also for a named file that is not there."""
-    try:
-        text = (config or CONFIG).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if config:
-            raise BadSettings([f"{config}: there is no such file"]) from error
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings([f"{config or CONFIG}: cannot be read: {error}"]) from error
-    return load(environ, text)
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:

@@ -4,19 +4,20 @@ Exit codes: 0 it stops, or has stopped; 1 no agent answers, or it refuses; 3 no 
 75 the agent will kill it as soon as it can, and cannot yet (Docker does not answer).
 """
 
+import argparse
 import http.client
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agent.cli.explain import FAILED, Connection, places
+from agent.cli.agent_client import Connection, places
 
-UNKNOWN, AMBIGUOUS, NOT_YET = 3, 4, 75
+FAILED, UNKNOWN, AMBIGUOUS, NOT_YET = 1, 3, 4, 75
 DEAD_WITHIN = 10.0
 """Seconds for which a forced stop is watched; a Docker that answers needs a fraction of one."""
 BETWEEN_LOOKS = 0.05
@@ -25,7 +26,13 @@ CODES = {404: UNKNOWN, 409: AMBIGUOUS}
 Answer = dict[str, Any]
 
 
-def main(task: str, data_dir: Path | None, *, force: bool) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; gives the exit code."""
+    asked = _parser().parse_args(arguments)
+    return stop(asked.task, asked.data_dir, force=asked.force)
+
+
+def stop(task: str, data_dir: Path | None, *, force: bool) -> int:
     """Ask, and say what becomes of it; gives the exit code."""
     refused = []
     for place in places(data_dir, os.environ):
@@ -91,3 +98,14 @@ def _call(place: Path, method: str, path: str, body: str | None = None) -> tuple
         return response.status, {"error": f"the agent takes this for no task: {response.status} {response.reason}"}
     answer: Answer = json.loads(text)
     return response.status, answer
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dockworker stop",
+        description="Stop a task on this machine, past ECS: with its grace, or at once by force. Only root may.",
+    )
+    parser.add_argument("task", metavar="TASK", help="the task's ARN, its id, or the beginning of that")
+    parser.add_argument("--force", action="store_true", help="kill it at once, whatever grace it has")
+    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="the agent's data directory")
+    return parser

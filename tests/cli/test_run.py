@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.run import read_settings
+from agent.cli.settings_file import read_settings
 from agent.config.load import BadSettings
 from agent.model.errors import NOT_WORTH_A_RESTART
 

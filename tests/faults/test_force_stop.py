@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agent.cli.explain import Connection
+from agent.cli.agent_client import Connection
 from tests.faults.gate import a_gate
 from tests.faults.small_disk import a_small_disk, empty, fill
 from tests.stories.house import DOCKWORKER, House, a_house, clean_environment, free_port, until

@@ -72,12 +72,14 @@ def test_a_disk_that_is_full_hurts_nobody_and_is_owned_up_to(tmp_path: Path, rec
         file = disk / "agent.log"
         file.touch(mode=0o600)
         fill(disk)
-        storm = a_storm(file, SECONDS, most_mb=1.0)
-        assert storm.stderr
-        heard = next(line for line in storm.stderr if b'"something_new"' in line)
-        assert file.stat().st_size == 0
-        empty(disk)
-        said, more = storm.communicate(timeout=30)
+        with a_storm(file, SECONDS, most_mb=1.0) as storm:
+            assert storm.stdout
+            assert storm.stderr
+            heard = next(line for line in storm.stderr if b'"something_new"' in line)
+            assert file.stat().st_size == 0
+            empty(disk)
+            more, said = storm.stderr.read(), storm.stdout.read()  # a pipe that nobody reads would hold it up
+        assert storm.returncode == 0
         lag = float(said.split()[0])
         record_property("log_storm_full_disk_lag_ms", lag)
         (lost, *_) = called(read(file.read_bytes()), "log_lines_lost")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from agent.cli import explain
+from agent.cli import agent_client, explain
 from agent.model.names import TaskArn
 from agent.model.saved import OutboxRow
 from agent.model.task import Task
@@ -61,7 +61,7 @@ def ask(folder: Path, *questions: str, outbox: Outbox | None = None) -> list[tup
 
 def answer(question: str, folder: Path) -> tuple[int, str, str]:
     try:
-        return 0, json.dumps(explain.ask(question, explain.places(folder, {}))), ""
+        return 0, json.dumps(explain.ask(question, agent_client.places(folder, {}))), ""
     except explain.NoAnswer as error:
         return 1, "", str(error)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent.cli import explain
+from agent.cli import agent_client, explain
 from agent.model.names import Image
 from tests.docker.registries import a_registry
 from tests.sample_image import SAMPLE
@@ -266,7 +266,7 @@ def test_ecs_shows_why_a_task_failed_and_the_agent_explains_it_whole(scene: Scen
     assert app.get("exitCode") == failure.exit_code, app
     assert re.match(failure.task_reason or reason, task["stoppedReason"], re.DOTALL), task["stoppedReason"]
 
-    told = explain.ask(arn, [scene.house.agent_data / explain.SOCKET])
+    told = explain.ask(arn, [scene.house.agent_data / agent_client.SOCKET])
     explained = next(one for one in told["containers"] if one["name"] == "app")
     assert (explained["known"], explained["exitCode"]) == ("STOPPED", failure.exit_code)
     assert explained["reason"].startswith(app.get("reason", ""))
