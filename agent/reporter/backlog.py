@@ -72,14 +72,15 @@ class Backlog:
         """Let this task's reports wait, longer each time, and no other's."""
         self._held[task] = self._held.get(task, Pause()).longer(now, draw)
 
-    def pause(self, task: TaskArn, now: float, draw: float) -> None:
+    def pause(self, task: TaskArn, now: float, draw: float, began: float) -> None:
         """ECS does not take reports: let all wait, longer each time.
 
+        The wait counts from when the call *began*: one that was not answered has waited already.
         Calls that were under way together and fail together are one failure. The task itself waits a second even if
         the pause is ended by another's success: a report that ECS always stumbles over must not become a storm.
         """
         if now >= self._pause.until:
-            self._pause = self._pause.longer(now, draw)
+            self._pause = self._pause.longer(began, draw)
         self._held[task] = replace(self._held.get(task, Pause()), until=now + FIRST)
 
     def is_paused(self, now: float) -> bool:

@@ -26,8 +26,10 @@ from agent.reporter.ports import Engine, Outbox, StateChanges
 
 log = structlog.get_logger()
 
-ANSWER_WITHIN = 60.0
-"""Seconds after which a call counts as failed, should the client's own bound not hold."""
+ANSWER_WITHIN = 30.0
+"""Seconds after which a call counts as failed. It is as long as the longest pause: so often ECS is asked at least."""
+HURRY_TO, HURRY_WITHIN = 3.0, 2.0
+"""Seconds that a call is given in all, and from now on, once ECS answers others: it may hang from before."""
 
 Wait = Callable[[asyncio.Event, float | None], Awaitable[None]]
 """Waits for an event, at most so many seconds; None waits for good."""
@@ -68,6 +70,8 @@ class Reporter:
         self._unread = True
         self._recalled = False
         self._news = asyncio.Event()
+        self._asking: dict[asyncio.Timeout, float] = {}
+        """The limits of the calls in flight, and when each began, on the loop's clock."""
         self._ended: set[TaskArn] = set()
         self._ended_news = asyncio.Event()
 
@@ -88,6 +92,11 @@ class Reporter:
         """ECS answers: end the pause, and send what waits for it."""
         self._backlog.resume()
         self._news.set()
+        now = asyncio.get_running_loop().time()
+        for limit, began in self._asking.items():
+            when = limit.when()
+            if when is not None:
+                limit.reschedule(min(when, max(began + HURRY_TO, now + HURRY_WITHIN)))
 
     @property
     def is_refused(self) -> bool:
@@ -140,7 +149,8 @@ class Reporter:
         """One call from the outbox to ECS and back."""
         try:
             if await self._freeze(call):
-                await self._obey(call, await self._ask(call.report))
+                began = self._monotonic()
+                await self._obey(call, await self._ask(call.report), began)
         finally:
             self._backlog.end(call)
             self._news.set()
@@ -157,14 +167,20 @@ class Reporter:
         return True
 
     async def _ask(self, report: TaskReport) -> Verdict:
+        began = asyncio.get_running_loop().time()
+        limit = asyncio.timeout(self._answer_within)
         try:
-            async with asyncio.timeout(self._answer_within):
+            async with limit:
+                self._asking[limit] = began
                 return await self._state_changes.submit(report)
         except TimeoutError:
-            log.warning("report_unanswered", **_named(report), seconds=self._answer_within)
+            seconds = asyncio.get_running_loop().time() - began
+            log.warning("report_unanswered", **_named(report), seconds=round(seconds, 3))
             return Verdict.LATER
+        finally:
+            self._asking.pop(limit, None)
 
-    async def _obey(self, call: Call, verdict: Verdict) -> None:
+    async def _obey(self, call: Call, verdict: Verdict, began: float) -> None:
         """Do what ECS's answer asks."""
         now, task = self._monotonic(), call.report.task
         match verdict:
@@ -180,7 +196,7 @@ class Reporter:
                 self._backlog.hold(task, now, self._draw())
             case Verdict.LATER:
                 log.warning("report_delayed", **_named(call.report))
-                self._backlog.pause(task, now, self._draw())
+                self._backlog.pause(task, now, self._draw(), began)
 
     async def _settle(self, call: Call) -> None:
         try:

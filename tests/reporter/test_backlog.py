@@ -89,7 +89,7 @@ class Telling(RuleBasedStateMachine):
         elif verdict is Verdict.HELD:
             self.backlog.hold(call.report.task, self.now, 0.5)
         else:
-            self.backlog.pause(call.report.task, self.now, 0.5)
+            self.backlog.pause(call.report.task, self.now, 0.5, self.now)
         self.backlog.end(call)
 
     @rule()
@@ -161,7 +161,7 @@ def test_a_pause_ended_by_another_tasks_success_leaves_the_stumbling_task_its_se
     backlog.add([moved(1, "a", RUNNING), moved(2, "b", RUNNING)], 100.0)
     stumbling, fine = backlog.start(100.0).calls
 
-    backlog.pause(stumbling.report.task, 100.0, 0.0)
+    backlog.pause(stumbling.report.task, 100.0, 0.0, 100.0)
     backlog.end(stumbling)
     backlog.resume()
     backlog.settle(fine)
@@ -176,7 +176,7 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     backlog.add([moved(number, f"{number}", RUNNING) for number in range(1, 6)], 100.0)
 
     for call in backlog.start(100.0).calls:
-        backlog.pause(call.report.task, 100.0, 0.0)
+        backlog.pause(call.report.task, 100.0, 0.0, 100.0)
         backlog.end(call)
 
     assert backlog.start(100.0).wake_at == 101.0
@@ -186,10 +186,27 @@ def test_a_pause_that_was_ended_begins_small_again() -> None:
     backlog = Backlog()
     backlog.add([moved(1, "a", RUNNING)], 0.0)
     for now in (0.0, 10.0, 20.0):
-        backlog.pause(arn("a"), now, 0.0)
+        backlog.pause(arn("a"), now, 0.0, now)
     assert backlog.start(20.0).wake_at == 20.0 + 1.69
 
     backlog.resume()
-    backlog.pause(arn("a"), 30.0, 0.0)
+    backlog.pause(arn("a"), 30.0, 0.0, 30.0)
 
     assert backlog.start(30.0).wake_at == 31.0
+
+
+def test_a_call_that_was_not_answered_has_waited_already() -> None:
+    """So that ECS is asked every 36 s at least, however long it lets calls hang."""
+    backlog = Backlog()
+    backlog.add([moved(1, "a", RUNNING)], 0.0)
+    began = 0.0
+    for _ in range(30):
+        (call,) = backlog.start(began).calls
+        ended = began + 30.0
+        backlog.end(call)
+        backlog.pause(arn("a"), ended, 1.0, began)
+        plan = backlog.start(ended)
+        assert not plan.calls
+        assert plan.wake_at is not None
+        assert plan.wake_at - began <= 36.0
+        began = plan.wake_at

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from agent.engine.engine import Engine
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.ports_driver import PortProbe
 from agent.model.acts import FetchValues
-from agent.model.clock import utc_now
+from agent.model.clock import Clock, utc_now
 from agent.model.credentials import RegistryLogin, TaskValues
 from agent.model.decision import Decision
 from agent.model.identity import Identity
@@ -32,7 +32,7 @@ from agent.runner.loop import Runner
 from agent.runner.perform import Hands, Performer
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
-from agent.store.journal_driver import own_journal
+from agent.store.journal_driver import Journal, own_journal
 
 PATIENCE = 30.0
 
@@ -61,6 +61,7 @@ class RawAgent:
     runner: Runner
     vault: Vault
     changed: asyncio.Condition
+    journal: Journal
 
     async def hear(self, **task: Any) -> TaskArn:  # noqa: ANN401 -- JSON is anything
         """A payload with one task, which gets an ARN of its own; gives it."""
@@ -81,8 +82,12 @@ class RawAgent:
             rows = self.engine.tasks[arn].containers
             return all(one.known is Status.RUNNING or one.at_rest for one in rows)
 
+        return await self.until(arn, is_settled)
+
+    async def until(self, arn: TaskArn, is_so: Callable[[], bool]) -> Task:
+        """The task's row once something is so."""
         async with asyncio.timeout(PATIENCE), self.changed:
-            await self.changed.wait_for(is_settled)
+            await self.changed.wait_for(is_so)
         return self.engine.tasks[arn]
 
     async def inspect(self, task: Task, name: str) -> dict[str, Any]:
@@ -102,6 +107,7 @@ async def a_raw_agent(
     *,
     pulls: PullBehavior = PullBehavior.PREFER_CACHED,
     surroundings: Surroundings | None = None,
+    clock: Clock = utc_now,
     **rules: Any,  # noqa: ANN401 -- fields of Rules
 ) -> AsyncIterator[RawAgent]:
     """An agent whose containers are *owner*'s, until the block ends."""
@@ -121,10 +127,10 @@ async def a_raw_agent(
             vault.settle(decided.tasks)
             jobs.create_task(tell())
 
-        runner = Runner(engine, journal, clock=utc_now, after_commit=committed)
+        runner = Runner(engine, journal, clock=clock, after_commit=committed)
         containers = ContainerDriver(docker, lambda: owner, around)
         events = EventDriver(docker, lambda: owner)
-        watcher = Watcher(engine, runner, containers, events, clock=utc_now, pause=asyncio.sleep)
+        watcher = Watcher(engine, runner, containers, events, docker, clock=clock, pause=asyncio.sleep)
         hands = Hands(
             containers,
             ImageDriver(docker),
@@ -134,12 +140,12 @@ async def a_raw_agent(
             values or GivenValues(),
         )
         performer = Performer(
-            hands, vault, clock=utc_now, post=runner.post, list_soon=watcher.list_soon, pause=asyncio.sleep
+            hands, vault, clock=clock, post=runner.post, list_soon=watcher.list_soon, pause=asyncio.sleep
         )
         async with jobs:
             running = [jobs.create_task(runner.run(performer)), jobs.create_task(watcher.run())]
             try:
-                yield RawAgent(docker, engine, runner, vault, changed)
+                yield RawAgent(docker, engine, runner, vault, changed, journal)
             finally:
                 for job in running:
                     job.cancel()
