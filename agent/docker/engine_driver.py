@@ -7,7 +7,7 @@ drivers of this room; `DockerError` passes from `call` and `stream` to them, to 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from aiodocker.exceptions import DockerError
 from yarl import URL
 
 from agent.docker import facts, reasons
-from agent.model.errors import BadInput, OutcomeUnknown, TryAgain
+from agent.model.errors import BadInput, NoAnswer, OutcomeUnknown, TryAgain
 from agent.model.seen import EngineFacts
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -31,6 +31,8 @@ _FIRST_ERROR_STATUS = 400
 _ASKING = 10.0
 """Seconds in which Docker says its version and its facts (task engine: version, info)."""
 _PING = 5.0
+_LAST_CHANCE = 5.0
+"""Seconds in which Docker, back from a silence, answers what it was asked before; else that has been lost."""
 _LONGEST_LINE = 16 << 20
 
 Lost = type[TryAgain] | type[OutcomeUnknown]
@@ -41,7 +43,9 @@ class DockerEngine:
 
     def __init__(self, client: aiodocker.Docker) -> None:
         self._client = client
-        self._streams: set[aiohttp.ClientResponse] = set()
+        self._streams: dict[aiohttp.ClientResponse, float] = {}
+        """Open streams, and when they were last heard."""
+        self._calls: set[asyncio.Timeout] = set()
 
     @classmethod
     @asynccontextmanager
@@ -75,6 +79,23 @@ class DockerEngine:
         """Return if Docker answers. Raises TryAgain."""
         await self._ask("_ping")
 
+    def is_back(self) -> None:
+        """Docker was away and answers again: what was asked before is answered soon, or has been lost.
+
+        Its connection may be one that nobody serves any more, and would keep its caller waiting to the bound.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _LAST_CHANCE
+        for call in self._calls:
+            if not call.expired():
+                call.reschedule(min(call.when() or latest, latest))
+        loop.call_later(_LAST_CHANCE, self._close_streams, [*self._streams], loop.time())
+
+    def _close_streams(self, streams: Sequence[aiohttp.ClientResponse], silent_since: float) -> None:
+        for response in streams:
+            if self._streams.get(response, silent_since) < silent_since:
+                response.close()
+
     async def version(self) -> str:
         """The engine's version without build metadata, such as ``20.10.24``. Raises TryAgain."""
         return facts.version_of(await self._ask("version"))
@@ -91,21 +112,22 @@ class DockerEngine:
 
     @asynccontextmanager
     async def call(
-        self, bound: float, lost: Lost = OutcomeUnknown, *, aim: str = ""
+        self, bound: float, lost: Lost = OutcomeUnknown, *, aim: str = "", is_long: bool = False
     ) -> AsyncIterator[aiodocker.Docker]:
-        """Give the client for one call of at most *bound* seconds.
+        """Give the client for one call of at most *bound* seconds; less where Docker comes back from a silence.
 
+        One that *is_long*, such as a stop with its grace, is left its time also then.
         Raises *lost* where the answer did not come, DockerError where it was a refusal. *aim* is what the call should
         have made of a thing, such as ``created``: then the text for a late answer is the one that ECS users know.
         """
         try:
-            async with asyncio.timeout(bound):
+            async with asyncio.timeout(bound) if is_long else self._of_calls(bound):
                 with self._reached(lost):
                     await self._agree_on_version(lost)
                     yield self._client
         except TimeoutError as error:
             text = reasons.timed_out(aim, bound) if aim else f"Docker did not answer within {bound:g} s"
-            raise lost(text) from error
+            raise _silent(lost)(text) from error
 
     @asynccontextmanager
     async def stream(
@@ -122,15 +144,26 @@ class DockerEngine:
         """
         with self._reached(lost):
             await self._agree_on_version(lost)
-            response = await self._request(method, f"{self._client.api_version}/{path}", params, headers)
-            self._streams.add(response)
+            async with self._of_calls(None):
+                response = await self._request(method, f"{self._client.api_version}/{path}", params, headers)
+            self._streams[response] = asyncio.get_running_loop().time()
             try:
                 if response.status >= _FIRST_ERROR_STATUS:
                     raise DockerError(response.status, facts.message_of(await response.read()))
-                yield _documents(response)
+                yield self._documents(response)
             finally:
-                self._streams.discard(response)
+                self._streams.pop(response, None)
                 response.close()
+
+    @asynccontextmanager
+    async def _of_calls(self, bound: float | None) -> AsyncIterator[None]:
+        """Wait inside for an answer, until *bound*, or until Docker has been back for a while without one."""
+        async with asyncio.timeout(bound) as limit:
+            self._calls.add(limit)
+            try:
+                yield
+            finally:
+                self._calls.discard(limit)
 
     def forget_version(self) -> None:
         """Agree on an API version afresh with the next call: the engine may be another one now."""
@@ -143,7 +176,7 @@ class DockerEngine:
         try:
             self._client.api_version = facts.api_version_for(await self._ask("version"))
         except TryAgain as error:
-            raise lost(str(error)) from error
+            raise _silent(lost)(str(error)) from error
 
     async def _ask(self, path: str) -> bytes:
         """The answer to a question that needs no API version. Raises TryAgain."""
@@ -156,7 +189,7 @@ class DockerEngine:
                     finally:
                         response.close()
         except TimeoutError as error:
-            raise TryAgain(f"Docker did not answer /{path} in time") from error
+            raise NoAnswer(f"Docker did not answer /{path} in time") from error
         if response.status >= _FIRST_ERROR_STATUS:
             raise TryAgain(f"Docker answered /{path} with {response.status}: {facts.message_of(answer)}")
         return answer
@@ -181,23 +214,30 @@ class DockerEngine:
             if error.status != _NO_CONNECTION:
                 raise
             self.forget_version()
-            raise lost(str(error)) from error
+            raise _silent(lost)(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             self.forget_version()
-            raise lost(f"the connection to Docker was lost: {error}") from error
+            raise _silent(lost)(f"the connection to Docker was lost: {error}") from error
         except (json.JSONDecodeError, msgspec.DecodeError) as error:
             raise lost(f"Docker's answer cannot be read: {error}") from error
 
+    async def _documents(self, response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+        """The JSON documents of a stream, one a line; lines may be far longer than aiohttp's own limit."""
+        rest = b""
+        loop = asyncio.get_running_loop()
+        async for chunk in response.content.iter_any():
+            if response in self._streams:
+                self._streams[response] = loop.time()
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise aiohttp.ClientPayloadError("a line of the stream does not end")
+            for line in lines:
+                if line.strip():
+                    yield msgspec.json.decode(line, type=dict[str, Any])
+        if rest.strip():  # the last line may have no end; one that was cut off is no document
+            yield msgspec.json.decode(rest, type=dict[str, Any])
 
-async def _documents(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """The JSON documents of a stream, one a line; lines may be far longer than aiohttp's own limit."""
-    rest = b""
-    async for chunk in response.content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            raise aiohttp.ClientPayloadError("a line of the stream does not end")
-        for line in lines:
-            if line.strip():
-                yield msgspec.json.decode(line, type=dict[str, Any])
-    if rest.strip():  # the last line may have no end; one that was cut off is no document
-        yield msgspec.json.decode(rest, type=dict[str, Any])
+
+def _silent(lost: Lost) -> Lost:
+    """*lost*, where it was Docker that did not answer: a question that may be asked again has not failed."""
+    return NoAnswer if lost is TryAgain else lost

@@ -23,7 +23,7 @@ Health in full: a filter for `health_status` alone makes Docker compare beginnin
 of every single check.
 """
 _FILTERS = json.dumps({"type": ["container"], "label": [labels.AGENT], "event": _ACTIONS})
-_OPENING = 30.0
+_OPENING = 10.0
 
 
 class EventDriver:

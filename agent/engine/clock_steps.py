@@ -27,7 +27,7 @@ def shift_all(draft: Draft, by: timedelta) -> set[TaskArn]:
     for stone in list(draft.world.tombstones.values()):
         if stone.until is not None:
             draft.put_tombstone(replace(stone, until=stone.until + by))
-    draft.afterwards(lambda world: _shift_queue(world, by))
+    draft.afterwards(lambda world: _shift_world(world, by))
     return set()
 
 
@@ -94,7 +94,8 @@ def _at_most(date: datetime | None, latest: datetime) -> datetime | None:
     return None if date is None else min(date, latest)
 
 
-def _shift_queue(world: World, by: timedelta) -> None:
+def _shift_world(world: World, by: timedelta) -> None:
+    world.lost_at = _later(world.lost_at, by)
     world.waiting = {arn: _moved(place, by) for arn, place in world.waiting.items()}
     world.queue = [_moved(place, by) for place in world.queue]
 

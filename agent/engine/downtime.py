@@ -1,4 +1,4 @@
-"""Time in which the agent was down counts against no ``startTimeout``.
+"""Time in which the agent was down, or Docker was, counts against no ``startTimeout``.
 
 The rows say when something was last heard; between that and the first listing the agent may have been down. What it
 idled before it went down is given too, since no row says how long that was.
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from agent.engine.draft import Draft
 from agent.model.task import Task
 
 
@@ -15,6 +16,11 @@ def length(tasks: Iterable[Task], at: datetime) -> timedelta:
     """How long nothing was heard before *at*; *tasks* are the rows as the agent left them."""
     last = max((date for task in tasks for date in _dates(task)), default=at)
     return max(at - last, timedelta())
+
+
+def without_docker(draft: Draft, at: datetime) -> timedelta:
+    """How long Docker was lost, where the listing that is being heard ends that."""
+    return max(at - draft.lost_at, timedelta()) if draft.released and draft.lost_at is not None else timedelta()
 
 
 def forgiven(task: Task, down: timedelta, at: datetime) -> Task:

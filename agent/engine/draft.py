@@ -46,6 +46,7 @@ class Draft:
         self.released = world.released
         self.listed = world.listed
         self.held_since = world.held_since
+        self.lost_at = world.lost_at
         self.unsure = world.unsure
         self._tasks: dict[TaskArn, Task | None] = {}
         self._tombstones: dict[TaskArn, Tombstone | None] = {}
@@ -194,7 +195,7 @@ class Draft:
 
     def hold(self) -> None:
         """Docker is lost: no act until a listing that is asked for from now on has been heard."""
-        self.released, self.held_since = False, self.step
+        self.released, self.held_since, self.lost_at = False, self.step, self.lost_at or self.at
 
     def lose(self, arn: TaskArn, container: str) -> None:
         """Note that an act's answer was lost: the container waits for a listing that is asked for from now on."""
@@ -214,7 +215,7 @@ class Draft:
         _lay_over(world.tombstones, stones)
         _lay_over(world.pulls, self._pulls)
         world.step, world.released, world.listed = self.step, self.released, self.listed
-        world.held_since, world.unsure = self.held_since, self.unsure
+        world.held_since, world.lost_at, world.unsure = self.held_since, self.lost_at, self.unsure
         world.credentials |= self._credentials
         world.heard.update((key, self.step) for key in self._heard if key[0] in world.tasks)
         for taken in self._manifests:

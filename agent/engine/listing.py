@@ -7,7 +7,7 @@ be rebuilt from its labels (the journal was lost), unless a tombstone says that 
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 
@@ -62,7 +62,9 @@ def hear(draft: Draft, event: Listed) -> set[TaskArn]:
     draft.unsure = {key: step for key, step in draft.unsure.items() if step > event.asked}
     by_task = _by_task(event.seen)
     touched = set()
-    down = timedelta() if draft.world.listed else downtime.length(draft.tasks(), event.at)
+    down = downtime.without_docker(draft, event.at) if draft.world.listed else downtime.length(draft.tasks(), event.at)
+    if draft.released:
+        draft.lost_at = None
     if not draft.world.listed:
         clock_steps.clamp_all(draft)
     for task in list(draft.tasks()):

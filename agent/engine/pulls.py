@@ -43,12 +43,17 @@ def pulled(draft: Draft, event: ImagePulled) -> set[TaskArn]:
 
 
 def failed(draft: Draft, event: ActFailed, source: ImageSource) -> set[TaskArn]:
-    """An image did not come: it is asked for again, or its containers try their luck with what is on the host."""
+    """An image did not come: it is asked for again, or its containers try their luck with what is on the host.
+
+    Where it was Docker that did not answer, no try of the registry has failed.
+    """
     waiting = draft.end_pull(source)
     if event.fault is Fault.CANCELLED:
         return _after_pull(draft, waiting, lambda c: c)
 
     def fail(container: Container) -> Container:
+        if event.fault is Fault.UNKNOWN:
+            return replace(container, wake_at=draft.at + due.FIRST_WAIT)
         if event.fault is not Fault.GIVE_UP and container.tries + 1 < TRIES:
             wake_at = draft.at + due.back_off(container.tries)
             return replace(container, tries=container.tries + 1, wake_at=wake_at)

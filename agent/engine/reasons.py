@@ -67,11 +67,6 @@ def no_such_gpu(gpu: str) -> str:
     return f"{NOT_INITIALIZED}: this container instance has no GPU {gpu}"
 
 
-def not_initialized(text: str) -> str:
-    """Something that containers need could not be prepared, and nobody said why in the words of ECS."""
-    return f"{NOT_INITIALIZED}: {text}"
-
-
 def more_than_its_task(container: str, memory: int, task_memory: int) -> tuple[str, str]:
     """A container may use more memory than the task it is a part of."""
     text = f"container {container} may use {memory} MiB of memory, more than the {task_memory} MiB of its task"

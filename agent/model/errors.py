@@ -4,6 +4,7 @@
 
     AgentError              anything we expect to go wrong
     ├── TryAgain            the same call may work later (a registry that is busy, a network that is down)
+    │   └── NoAnswer        Docker did not answer a question, which says nothing of what was asked
     ├── OutcomeUnknown      the answer was lost: the call may or may not have happened
     ├── PortTaken           the host port is in use; another may be free
     ├── GiveUp              it will not work; the container stops with this reason
@@ -25,6 +26,10 @@ class TryAgain(AgentError):
     def __init__(self, text: str, name: str = "") -> None:
         super().__init__(text)
         self.name = name
+
+
+class NoAnswer(TryAgain):
+    """Docker did not answer a question. That says nothing of what was asked, and is no failed try of it."""
 
 
 class OutcomeUnknown(AgentError):

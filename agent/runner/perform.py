@@ -30,7 +30,7 @@ from agent.model.acts import (
 )
 from agent.model.clock import Clock
 from agent.model.credentials import NO_VALUES, ContainerValues, RegistryLogin
-from agent.model.errors import GiveUp, OutcomeUnknown, PortTaken, TryAgain
+from agent.model.errors import GiveUp, NoAnswer, OutcomeUnknown, PortTaken, TryAgain
 from agent.model.events import (
     ActFailed,
     ContainerAnswered,
@@ -114,10 +114,10 @@ class Performer:
                     return await self._on_container(act)
                 case ResourceAct():
                     return await self._on_resource(act)
+        except (OutcomeUnknown, NoAnswer) as error:
+            return self._failed(act, Fault.UNKNOWN, str(error))
         except TryAgain as error:
             return self._failed(act, Fault.TRY_AGAIN, f"{error.name}: {error}" if error.name else str(error))
-        except OutcomeUnknown as error:
-            return self._failed(act, Fault.UNKNOWN, str(error))
         except PortTaken as error:
             return self._failed(act, Fault.PORT_TAKEN, str(error), error.port)
         except GiveUp as error:

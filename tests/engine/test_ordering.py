@@ -218,6 +218,19 @@ def test_what_comes_with_the_listing_after_docker_was_lost_counts_before_the_tim
     assert [type(act) for act in decision.acts] == [CreateContainer]
 
 
+def test_time_in_which_docker_was_lost_does_not_count() -> None:
+    play = waiting(Condition.HEALTHY, start_timeout=40.0)
+    play.answer(StartContainer, db(), "db")
+    play.hear(DockerLost(after(30)))
+    play.hear(DockerLost(after(50)))
+    play.hear(replace(listed(db(), asked=play.engine.step), at=after(90)))
+    assert play.task["db"].start_by == after(100)
+    play.hear(replace(listed(db(), asked=play.engine.step), at=after(95)))
+    assert play.task["db"].start_by == after(100)
+    play.hear(DeadlinePassed(after(100)))
+    assert play.app.exit_code == 143
+
+
 def test_time_in_which_the_agent_was_down_does_not_count() -> None:
     before = waiting(Condition.HEALTHY, start_timeout=40.0)
     before.answer(StartContainer, db(), "db")

@@ -44,6 +44,16 @@ def test_a_pull_that_is_needed_stops_the_task_though_its_container_is_not_essent
     assert decision.reports[-1].reason == ""  # the reason is the container's
 
 
+@pytest.mark.parametrize("behavior", [PullBehavior.DEFAULT, PullBehavior.ALWAYS])
+def test_a_pull_is_never_given_up_because_docker_did_not_answer(behavior: PullBehavior) -> None:
+    play = Play(rules=replace(RULES, pull_behavior=behavior))
+    play.assign()
+    for _ in range(20):
+        assert play.fail(PullImage, Fault.UNKNOWN, "Docker did not answer").acts == ()
+        assert [type(act) for act in play.wake().acts] == [PullImage]
+    assert play.app.known is Status.NONE
+
+
 @pytest.mark.parametrize("behavior", [PullBehavior.DEFAULT, PullBehavior.PREFER_CACHED])
 @pytest.mark.parametrize(
     "refusal",

@@ -189,12 +189,9 @@ def test_an_answer_that_was_lost_is_asked_for_again_by_doing_it_again() -> None:
     assert fail(play, CreateVolume, Fault.UNKNOWN, "no answer").acts == ()
     assert (play.task.resources[0].doing, play.task.resources[0].lost) == (ResourceDoing.PREPARE, True)
     assert kinds(wake(play)) == [CreateVolume]
-    for _ in range(3):
-        fail(play, CreateVolume, Fault.UNKNOWN, "no answer")
-        wake(play)
-    assert fail(play, CreateVolume, Fault.UNKNOWN, "no answer").reports[0].reason == (
-        "ResourceInitializationError: no answer"
-    )
+    for _ in range(20):  # however often Docker does not answer: that is no failure of the volume
+        assert fail(play, CreateVolume, Fault.UNKNOWN, "no answer").reports == ()
+        assert kinds(wake(play)) == [CreateVolume]
 
 
 def test_after_a_restart_what_was_on_its_way_is_done_again_once_the_first_listing_is_heard() -> None:

@@ -134,7 +134,6 @@ class World(Road):
         self.flights.remove(flight)
         if isinstance(flight.act, ContainerAct | ResourceAct):
             self.orphan(flight)
-        self.count_fault(flight.act, 1 if isinstance(flight.act, PullImage | ResourceAct) else 0)
         self.hear(self.failure(flight.act, Fault.UNKNOWN))
 
     def fail(self, flight: Flight, fault: Fault) -> None:

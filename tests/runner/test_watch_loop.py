@@ -1,5 +1,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import pytest
 
 from agent.engine.engine import Engine
 from agent.model.decision import Decision
@@ -19,8 +22,10 @@ from agent.model.saved import Saved
 from agent.model.seen import Hint, Phase, Seen, Summary
 from agent.model.status import Doing, Status
 from agent.model.task import ImageSource
+from agent.runner import watch_loop
 from agent.runner.loop import Runner
-from agent.runner.watch_loop import FIRST_RETRY, Watcher
+from agent.runner.pulse_loop import FIRST_RETRY
+from agent.runner.watch_loop import Watcher
 from tests.engine.rows import ARN, OTHER, RULES, T0, Play, after, seen, spec
 from tests.runner.test_perform import Docker
 
@@ -57,6 +62,9 @@ class Forgetful:
     async def commit(self, decision: Decision) -> None:
         pass
 
+    async def saved(self) -> None:
+        pass
+
 
 class Streaming(Docker):
     """Containers of a script, and an event stream that the story feeds and cuts."""
@@ -68,9 +76,24 @@ class Streaming(Docker):
         self.hints: asyncio.Queue[Hint | None] = asyncio.Queue()
         self.pauses: list[float] = []
         self.watcher: Watcher | None = None
+        self.is_silent = False
+        self.was_told_that_it_is_back = 0
+        self.streams = self.streams_left = 0
+
+    def is_doubted(self) -> None:
+        assert self.watcher is not None
+        self.watcher._pulse.doubt()
+
+    async def ping(self) -> None:
+        if self.is_silent:
+            raise TryAgain("no answer")
+
+    def is_back(self) -> None:
+        self.was_told_that_it_is_back += 1
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        await asyncio.sleep(0)
 
     async def inspect(self, reference: str) -> Seen | None:
         if self.blind:
@@ -81,9 +104,14 @@ class Streaming(Docker):
         return [Summary(one.docker_id, one.phase, ARN, one.labels.container) for one in self.shown.values()]
 
     async def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
+        self.streams += 1
         opened()
-        while (hint := await self.hints.get()) is not None:
-            yield hint
+        try:
+            while (hint := await self.hints.get()) is not None:
+                yield hint
+        except asyncio.CancelledError:
+            self.streams_left += 1
+            raise
         raise TryAgain("the stream ended")
 
 
@@ -94,7 +122,7 @@ def play(docker: Streaming, story: Story) -> None:
     async def whole() -> None:
         engine = Engine(RULES, [Play().running().task])
         runner = Listening(engine)
-        docker.watcher = watcher = Watcher(engine, runner, docker, docker, clock=lambda: T0, pause=docker.pause)
+        docker.watcher = watcher = Watcher(engine, runner, docker, docker, docker, clock=lambda: T0, pause=docker.pause)
         jobs = [asyncio.ensure_future(runner.run(silent)), asyncio.ensure_future(watcher.run())]
         try:
             async with asyncio.timeout(5):
@@ -208,20 +236,31 @@ def test_a_look_that_fails_says_nothing_of_the_container() -> None:
     play(Streaming(seen()), story)
 
 
-def test_the_end_of_the_stream_holds_all_acts_until_docker_was_listed_again() -> None:
-    async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
+def test_the_silence_of_docker_holds_all_acts_until_it_was_listed_again() -> None:
+    async def story(docker: Streaming, runner: Listening, engine: Engine) -> None:
         await until(runner, lambda: Listed in runner.kinds())
+        docker.is_silent = True
         docker.hints.put_nowait(None)
+        await until(runner, lambda: DockerLost in runner.kinds())
+        assert docker.watcher is not None
+        was_there = docker.watcher.is_there
+        assert not was_there
+        assert engine.next_deadline() is None
+        docker.is_silent = False
         await until(runner, lambda: runner.kinds().count(Listed) > 1)
-        assert runner.kinds() == [Listed, DockerLost, DockerBack, Listed]
-        again = runner.heard[3]
+        assert docker.watcher.is_there
+        assert [kind for kind in runner.kinds() if kind is not Listed] == [DockerLost, DockerBack]
+        assert docker.was_told_that_it_is_back == 1
+        again = runner.heard[runner.kinds().index(DockerBack) + 1]
         assert isinstance(again, Listed)
         assert again.asked >= 2  # asked for after the loss had been decided
 
     play(Streaming(seen()), story)
 
 
-def test_a_stream_that_ends_after_docker_was_well_is_opened_again_soon_however_often() -> None:
+def test_the_end_of_the_stream_is_no_loss_while_docker_answers_and_is_followed_by_another_stream_and_a_listing() -> (
+    None
+):
     async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
         await until(runner, lambda: Listed in runner.kinds())
         for _ in range(5):
@@ -229,21 +268,85 @@ def test_a_stream_that_ends_after_docker_was_well_is_opened_again_soon_however_o
             docker.hints.put_nowait(None)
             await until(runner, lambda: runner.kinds().count(Listed) > listed)  # noqa: B023 -- asked within the round
         assert docker.pauses == [FIRST_RETRY] * 5
+        assert docker.streams == 6
+        assert set(runner.kinds()) == {Listed}
 
     play(Streaming(seen()), story)
 
 
-def test_a_stream_that_does_not_open_is_asked_for_less_and_less_often() -> None:
+def test_a_stream_that_does_not_open_is_asked_for_less_and_less_often_and_listings_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Closed(Streaming):
         async def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
-            if len(self.pauses) < 8:
+            if len(self.pauses) < 6:
                 raise TryAgain("nobody listens")
+            await asyncio.Event().wait()
             async for hint in super().watch(opened):
                 yield hint
 
+    async def story(docker: Streaming, runner: Listening, engine: Engine) -> None:
+        await until(runner, lambda: Listed in runner.kinds() and len(docker.pauses) == 6)
+        docker.shown[DockerId("id-app")] = seen(Phase.EXITED, exit_code=3)
+        await until(runner, lambda: engine.tasks[ARN]["app"].exit_code == 3)
+        assert docker.pauses == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]
+        assert DockerLost not in runner.kinds()
+
+    monkeypatch.setattr(watch_loop, "LIST_EVERY_DEAF", 0.01)
+    play(Closed(seen()), story)
+
+
+def test_a_stream_that_is_cut_off_by_dockers_silence_is_left() -> None:
     async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
         await until(runner, lambda: Listed in runner.kinds())
-        assert docker.pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-        assert runner.kinds() == [DockerLost, DockerBack, Listed]
+        docker.is_silent = True
+        docker.is_doubted()
+        await until(runner, lambda: docker.streams_left == 1)
+        docker.is_silent = False
+        await until(runner, lambda: docker.streams == 2)
+        await until(runner, lambda: runner.kinds().count(Listed) > 1)
 
-    play(Closed(seen()), story)
+    play(Streaming(seen()), story)
+
+
+def test_a_listing_that_hangs_is_left_for_another_which_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hung(Streaming):
+        asked = 0
+
+        async def listing(self) -> Sequence[Summary]:
+            self.asked += 1
+            if self.asked < 3:
+                await asyncio.Event().wait()
+            return await super().listing()
+
+    async def story(docker: Streaming, runner: Listening, _engine: Engine) -> None:
+        began = asyncio.get_running_loop().time()
+        await until(runner, lambda: Listed in runner.kinds())
+        assert asyncio.get_running_loop().time() - began >= 0.03
+        assert runner.kinds() == [Listed]  # nobody says that Docker is lost
+
+    monkeypatch.setattr(watch_loop, "LIST_WITHIN", 0.01)
+    play(Hung(seen()), story)
+
+
+def test_a_look_that_hangs_keeps_nobody_from_hearing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hung(Streaming):
+        hangs = True
+
+        async def inspect(self, reference: str) -> Seen | None:
+            if self.hangs and reference == "id-app":
+                await asyncio.Event().wait()
+            return await super().inspect(reference)
+
+    shown = seen(Phase.EXITED, exit_code=7)
+    found = replace(seen(arn=OTHER), docker_id=DockerId("id-other"))
+
+    async def story(docker: Streaming, runner: Listening, engine: Engine) -> None:
+        assert isinstance(docker, Hung)
+        await until(runner, lambda: OTHER in engine.tasks)
+        assert engine.tasks[ARN].known is Status.RUNNING
+        docker.hangs = False
+        await until(runner, lambda: engine.tasks[ARN]["app"].exit_code == 7)
+
+    monkeypatch.setattr(watch_loop, "LOOKS_WITHIN", 0.05)
+    play(Hung(shown, found), story)

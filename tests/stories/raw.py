@@ -23,6 +23,7 @@ from agent.model.acts import FetchValues
 from agent.model.clock import Clock, utc_now
 from agent.model.credentials import RegistryLogin, TaskValues
 from agent.model.decision import Decision
+from agent.model.events import TaskStopRequested
 from agent.model.identity import Identity
 from agent.model.names import TaskArn
 from agent.model.rules import Rules
@@ -62,6 +63,7 @@ class RawAgent:
     vault: Vault
     changed: asyncio.Condition
     journal: Journal
+    clock: Clock
 
     async def hear(self, **task: Any) -> TaskArn:  # noqa: ANN401 -- JSON is anything
         """A payload with one task, which gets an ARN of its own; gives it."""
@@ -69,11 +71,15 @@ class RawAgent:
         whole = {"arn": arn, "desiredStatus": "RUNNING", "family": "raw", "version": "1", **task}
         message = {"messageId": "m", "clusterArn": "c", "containerInstanceArn": "i", "seqNum": 1, "tasks": [whole]}
         frame = json.dumps({"type": "PayloadMessage", "message": message})
-        heard = received(frame, utc_now(), lambda: secrets.token_hex(40))
+        heard = received(frame, self.clock(), lambda: secrets.token_hex(40))
         for credentials in heard.credentials:
             self.vault.put(credentials)
         await self.runner.submit(*heard.events)
         return arn
+
+    async def stop(self, arn: TaskArn) -> None:
+        """What a payload that wants a task stopped comes to."""
+        await self.runner.submit(TaskStopRequested(arn, self.clock()))
 
     async def settled(self, arn: TaskArn) -> Task:
         """The task's row once every container of it runs or has ended."""
@@ -145,7 +151,7 @@ async def a_raw_agent(
         async with jobs:
             running = [jobs.create_task(runner.run(performer)), jobs.create_task(watcher.run())]
             try:
-                yield RawAgent(docker, engine, runner, vault, changed, journal)
+                yield RawAgent(docker, engine, runner, vault, changed, journal, clock)
             finally:
                 for job in running:
                     job.cancel()
