@@ -247,18 +247,18 @@ class House:
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             jobs.create_task(disks.run(), name="disks")
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
-                jobs.create_task(self._rejoin(owner), name="registration")
+                jobs.create_task(self._rejoin(owner, leaving), name="registration")
             else:
                 owner.identity = await self.membership.join(identity)
-            jobs.create_task(leaving.come_back(), name="active-again")
             health.acs = self._acs(owner, runner, vault, manifests, ready)
             jobs.create_task(health.acs.run(), name="acs")
 
-    async def _rejoin(self, owner: "_Owner") -> None:
+    async def _rejoin(self, owner: "_Owner", leaving: Leaving) -> None:
         before = owner.identity
         after = await self.membership.rejoin(before)
         if owner.identity is before:  # else ECS has let go of that instance meanwhile
             owner.identity = after
+        await leaving.come_back()
 
     def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)

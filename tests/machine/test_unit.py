@@ -71,6 +71,7 @@ def test_it_reads_what_the_reference_agent_reads_and_keeps_its_data_to_itself() 
     assert "-/etc/ecs/ecs.config" in values("EnvironmentFile")
     assert values("StateDirectory") == ["dockworker"]
     assert values("StateDirectoryMode") == ["0700"]
+    assert (values("LogsDirectory"), values("LogsDirectoryMode")) == (["dockworker"], ["0700"])
 
 
 def test_systemd_waits_longer_than_the_agent_takes_to_stop_and_hears_when_it_takes_more() -> None:
