@@ -55,6 +55,8 @@ class Front:
         """Every call of the API: the moment, the action, and the weather that it met."""
         self.successes: list[float] = []
         """The moments at which the control plane's answers of success left."""
+        self.bad_signatures = 0
+        """How often the control plane has refused a signature."""
         self.upgrades = 0
         """How many WebSockets were asked for."""
         self.alter: Callable[[bytes], bytes] = lambda answer: answer
@@ -163,6 +165,7 @@ class Front:
                 fate = Fate.REFUSED
                 return True
             status, answer = await self._ask_plane(head + body)
+            self.bad_signatures += b"InvalidSignatureException" in answer
             fate = Fate.LOST
             if weather is Weather.LOSES:
                 return False

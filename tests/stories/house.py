@@ -61,13 +61,13 @@ class Program:
     def __init__(self, name: str, command: tuple[str, ...], environ: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._command = command
+        self.command = command
         self.environ = dict(environ)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, env=self.environ, stdout=log, stderr=log)
 
     def end(self, number: signal.Signals) -> int:
         assert self.process is not None
