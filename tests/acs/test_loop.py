@@ -422,6 +422,23 @@ def test_an_instance_that_a_handshake_calls_inactive_asks_again_after_an_hour_fo
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("word", ["InactiveInstanceException", "InvalidInstanceException"])
+def test_an_instance_that_ecs_has_let_go_of_is_renewed_after_a_minute_where_that_is_wished(word: str) -> None:
+    async def story() -> None:
+        async def renew() -> str:
+            return "arn:new"
+
+        async with a_server() as acs:
+            acs.refusals = [inactive(f'{{"{word}":"gone"}}')]
+            async with an_agent(acs.url, renew=renew) as agent:
+                await agent.time.wake(60.0)
+                server = await acs.accepted()
+                assert server.request.query["containerInstanceArn"] == "arn:new"
+                assert server.request.query["sendCredentials"] == "true"
+
+    asyncio.run(story())
+
+
 def test_an_instance_that_a_close_frame_calls_inactive_asks_again_after_an_hour() -> None:
     async def story() -> None:
         async with a_server() as acs, an_agent(acs.url) as agent:

@@ -224,11 +224,12 @@ class Endpoints:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.instances = {INSTANCE, "arn:new"}
         self.failures: list[Exception] = []
         self.forgotten = 0
 
     async def acs_endpoint(self, instance_arn: str) -> str:
-        assert instance_arn == INSTANCE
+        assert instance_arn in self.instances
         if self.failures:
             raise self.failures.pop(0)
         return self.url
@@ -270,6 +271,7 @@ async def an_agent(
     failures: tuple[Exception, ...] = (),
     settings: AcsSettings = SETTINGS,
     dial: Callable[..., Awaitable[Any]] = dial,
+    renew: Callable[[], Awaitable[str]] | None = None,
 ) -> AsyncIterator[Agent]:
     """Run a session at *url* until the block ends. Chance says one half until told otherwise."""
     time, vault, endpoints, greeted = Time(), Vault(), Endpoints(url), list[bool]()
@@ -283,6 +285,7 @@ async def an_agent(
         signer=Signer(),
         manifests=manifests,
         connected=lambda: greeted.append(loop.is_connected),
+        renew=renew,
         world=World(monotonic=lambda: time.now, sleep=time.sleep, chance=lambda: time.chance, dial=dial),
     )
     job = asyncio.create_task(loop.run())

@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -278,5 +278,44 @@ def test_an_ecs_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch
             with pytest.raises(RegistrationFailure, match="did not answer CreateCluster in time"):
                 await s.ecs.create_cluster("default")
             assert await s.ecs.submit(REPORT, "demo") is Verdict.LATER
+
+    run(story())
+
+
+def test_an_instance_is_deregistered_with_whatever_ecs_has_on_it() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will(b"{}")
+            await s.ecs.deregister("demo", INSTANCE)
+            assert s.peer.calls[0].body == {"cluster": "demo", "containerInstance": INSTANCE, "force": True}
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        ("demo", "demo"),
+        ("arn:aws:ecs:us-west-2:111122223333:cluster/demo", "arn:aws:ecs:us-west-2:111122223333:cluster/demo"),
+        ("moved-here", "demo"),
+    ],
+)
+def test_a_task_is_told_of_in_its_own_cluster_also_by_an_instance_that_has_moved(ours: str, said: str) -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will(b"{}")
+            await TaskReports(s.ecs, ours).submit(REPORT)
+            assert s.peer.calls[0].body["cluster"] == said
+
+    run(story())
+
+
+def test_a_task_with_an_arn_of_the_old_kind_is_told_of_in_our_cluster() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will(b"{}")
+            report = replace(REPORT, task=TaskArn("arn:aws:ecs:us-west-2:111122223333:task/ab"))
+            await TaskReports(s.ecs, "demo").submit(report)
+            assert s.peer.calls[0].body["cluster"] == "demo"
 
     run(story())

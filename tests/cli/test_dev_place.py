@@ -101,6 +101,9 @@ def test_the_agent_of_dev_is_at_home_whatever_the_environment_says(place: Place)
     )
 
     assert settings.cluster == ""
+    assert settings.share_host
+    assert settings.reregister_when_inactive
+    assert not settings_for(place, {"DOCKWORKER_REREGISTER_WHEN_INACTIVE": "false"}).reregister_when_inactive
     assert settings.backend_host == place.endpoint
     assert settings.region == "eu-west-1"
     assert settings.data_dir == place.data / "agent"

@@ -128,3 +128,15 @@ def test_only_task_container_and_digest_make_a_container_the_one_asked_for() -> 
     assert not labels.are_of(found, act, "d2")
     assert not labels.are_of(replace(found, container="db"), act, "d1")
     assert not labels.are_of(found, an_act(), "d1")
+
+
+def test_the_data_directory_is_told_for_who_has_lost_everything_else() -> None:
+    assert labels.write(A_LABEL, "tests", "/var/lib/dockworker")["dockworker.home"] == "/var/lib/dockworker"
+
+
+def test_labels_tell_of_the_volumes_and_the_cgroup_that_end_with_the_task() -> None:
+    act = an_act()
+    act = replace(act, wiring=replace(act.wiring, task_volumes=("data",), cgroup_parent="/ecs/ab"))
+    told = labels.of_act(act, OURS, "d1")
+    assert (told.volumes, told.cgroup) == (("data",), True)
+    assert (A_LABEL.volumes, A_LABEL.cgroup) == ((), False)

@@ -41,6 +41,10 @@ def test_links_and_volumes_from_name_containers_as_docker_knows_them() -> None:
     assert of(app(volumes_from=(VolumesFrom("db"),))).volumes_from == (db,)
 
 
+def test_the_volumes_that_end_with_the_task_are_named_whoever_mounts_them() -> None:
+    assert of(app()).task_volumes == ("anonymous",)
+
+
 def test_mounts_bind_paths_of_the_host_and_volumes_by_their_names() -> None:
     mounts = (Mount("host", "/a"), Mount("pool", "/b", read_only=True), Mount("anonymous", "/c"))
     first, second, third = of(app(mounts=mounts)).binds

@@ -1,6 +1,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
 from agent.store.identity_driver import IdentityFile
 
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ARN = "arn:aws:ecs:us-west-2:111122223333:container-instance/demo/ab"
 OS = Attribute("ecs.os-type", "linux")
 ZONE = Attribute("ecs.availability-zone", "us-west-2a")
@@ -41,6 +43,8 @@ class House:
     disk_full: bool = False
     told: list[Trace] = field(default_factory=list)
     living: set[str] = field(default_factory=set)
+    docker_away: int = 0
+    sleeps_for_ever: bool = False
     claimed: list[str] = field(default_factory=list)
 
     async def register(self, registration: Registration) -> Registered:
@@ -86,6 +90,9 @@ class House:
         await IdentityFile(self.path).set_aside()
 
     async def traces(self) -> list[Trace]:
+        if self.docker_away:
+            self.docker_away -= 1
+            raise TryAgain("Docker does not answer")
         return self.told
 
     def claim(self, agent_id: str) -> None:
@@ -98,6 +105,8 @@ class House:
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+        if self.sleeps_for_ever:
+            await asyncio.Event().wait()
         self.now += seconds
 
     def draw(self) -> Draws:
@@ -285,3 +294,135 @@ def test_two_installations_never_draw_the_same() -> None:
 def test_a_wait_is_lengthened_by_at_most_a_fifth() -> None:
     assert Backoff().wait(0.0) == 3.0
     assert Backoff().wait(0.999) < 3.6
+
+
+def traced(house: House, agent: str, **other: str) -> Trace:
+    said = {"cluster": "demo", "home": "/data"} | other
+    return Trace(agent, said["cluster"], ARN, said["home"], "task", NOON, is_alive=True)
+
+
+def recalled(house: House) -> Identity:
+    return asyncio.run(house.membership().recall())
+
+
+def test_a_machine_that_has_lost_its_files_is_who_its_containers_say(house: House) -> None:
+    house.settings = replace(house.settings, home="/data")
+    house.told = [traced(house, "me"), traced(house, "other", home="/elsewhere")]
+    assert recalled(house) == Identity("me", "demo", ARN)
+    assert house.saved() == Identity("me", "demo", ARN)
+    assert house.claimed == ["me"]
+
+
+def test_a_disk_that_takes_no_change_keeps_nobody_from_being_who_containers_say(house: House) -> None:
+    house.settings = replace(house.settings, home="/data")
+    house.told = [traced(house, "me")]
+    house.disk_full = True
+    assert recalled(house).instance_arn == ARN
+
+
+def test_docker_is_asked_until_it_answers_before_a_machine_is_called_new(house: House) -> None:
+    house.docker_away = 3
+    assert recalled(house).agent_id == "agent-1"
+    assert house.waits == [0.5] * 3
+
+
+def test_a_copy_of_a_living_agents_directory_is_left_as_it_is(house: House) -> None:
+    house.join()
+    before = house.path.read_bytes(), house.path.stat().st_mtime_ns
+    house.settings = MembershipSettings(cluster="another")
+    house.living = {"agent-1"}
+    with pytest.raises(Fatal, match="another agent is running as agent-1"):
+        recalled(house)
+    assert (house.path.read_bytes(), house.path.stat().st_mtime_ns) == before
+
+
+def test_a_machine_on_which_tasks_live_does_not_move_and_one_without_moves_as_the_same_agent(house: House) -> None:
+    house.join()
+    house.settings = MembershipSettings(cluster="another")
+    house.told = [traced(house, "agent-1")]
+    with pytest.raises(Fatal, match="1 of its tasks lives here"):
+        recalled(house)
+    assert house.path.exists()
+
+    house.told = [replace(house.told[0], is_alive=False)]
+    moved = recalled(house)
+    assert (moved.agent_id, moved.cluster, moved.instance_arn) == ("agent-1", "another", "")
+    (aside,) = house.path.parent.glob("identity.json.aside-*")
+    assert ARN in aside.read_text()
+
+
+def again(house: House, identity: Identity) -> Identity:
+    async def bounded() -> Identity:
+        async with asyncio.timeout(10):
+            return await house.membership().rejoin(identity)
+
+    return asyncio.run(bounded())
+
+
+def test_a_member_waits_for_ecs_as_long_as_it_takes(house: House) -> None:
+    member = house.join()
+    house.answers = deque([LOST] * 200 + [BUSY, ANSWER])
+    assert again(house, member) == member
+    assert len(house.waits) == 201
+    assert max(house.waits) <= 192 * 1.2
+    assert {call.instance_arn for call in house.asked[1:]} == {ARN}
+
+
+@pytest.mark.parametrize("code", ["ClientException", "InvalidParameterException"])
+def test_a_member_that_ecs_refuses_goes_on_as_it_was(house: House, code: str) -> None:
+    member = house.join()
+    house.answers = deque([RegistrationFailure(code, "no")])
+    assert again(house, member) == member
+    assert house.waits == []
+    assert house.saved() == member
+
+
+def test_a_member_whose_attribute_is_not_taken_goes_on(house: House) -> None:
+    member = house.join()
+    house.answers = deque([Registered(ARN, (ZONE,))])
+    assert again(house, member) == member
+
+
+def test_whoever_waits_for_ecs_is_poked_when_it_answers_something_else(house: House) -> None:
+    member = house.join()
+    house.answers = deque([LOST, ANSWER])
+
+    house.sleeps_for_ever = True
+
+    async def story() -> None:
+        membership = house.membership()
+        membership.poke()
+        async with asyncio.timeout(10):
+            assert await membership.rejoin(member) == member
+
+    asyncio.run(story())
+
+
+def test_an_instance_that_ecs_has_let_go_of_is_registered_anew_as_the_same_agent_under_one_token(house: House) -> None:
+    member = house.join()
+    house.answers = deque([LOST, BUSY, Registered("arn:new", (OS, ZONE))])
+    new = asyncio.run(house.membership().renew(member))
+    assert new == replace(member, instance_arn="arn:new")
+    assert house.saved() == new
+    calls = house.asked[1:]
+    assert {call.instance_arn for call in calls} == {""}
+    assert len({call.client_token for call in calls}) == 1
+    assert calls[0].client_token not in ("", house.asked[0].client_token)
+    before = house.on_disk[1]
+    assert before is not None
+    assert (before.client_token, before.instance_arn) == (calls[0].client_token, ARN)
+
+
+def test_a_renewal_that_was_cut_off_is_the_same_call_when_it_is_made_again(house: House) -> None:
+    member = house.join()
+    cut = replace(member, client_token="token-before")
+    house.answers = deque([Registered("arn:new", (OS, ZONE))])
+    assert asyncio.run(house.membership().renew(cut)).instance_arn == "arn:new"
+    assert house.asked[-1].client_token == "token-before"
+
+
+def test_a_renewal_that_ecs_refuses_is_another_call_the_next_time(house: House) -> None:
+    member = house.join()
+    house.answers = deque([RegistrationFailure("ClientException", "no"), Registered("arn:new", (OS, ZONE))])
+    asyncio.run(house.membership().renew(member))
+    assert len({call.client_token for call in house.asked[1:]}) == 2

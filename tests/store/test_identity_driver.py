@@ -12,6 +12,7 @@ import pytest
 from agent.membership import ports
 from agent.model.identity import Identity
 from agent.store.identity_driver import IdentityFile
+from agent.store.journal_driver import FILE_NAME, own_journal
 
 T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
 OLD = Identity("0a" * 16, "demo", "arn:old", "", "us-east-1a", "i-1")
@@ -121,6 +122,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_identity(tmp_path: Path) -> None:
         b'{"identity": {"agent_id": "", "cluster": "demo"}}',
         b'{"identity": {"agent_id": 7, "cluster": "demo"}}',
         b'{"form": 9, "min_reader": 9, "identity": {"agent_id": "ab", "cluster": "demo"}}',
+        b'{"form": 1, "min_reader": 1, "identity": {"agent_id": "0a0a0a0a',
+        b"[" * 100_000,
     ],
 )
 def test_a_file_that_cannot_be_used_is_set_aside_with_its_date(tmp_path: Path, text: bytes) -> None:
@@ -172,3 +175,55 @@ def test_contents_reach_the_disk_before_the_rename_and_the_rename_after(
     write(path, NEW)
 
     assert seen == [("file", False), ("folder", True)]
+
+
+def test_a_directory_in_its_place_is_set_aside_too(tmp_path: Path) -> None:
+    (tmp_path / "identity.json").mkdir()
+    assert read(tmp_path / "identity.json") is None
+    write(tmp_path / "identity.json", OLD)
+    assert read(tmp_path / "identity.json") == OLD
+
+
+def test_a_file_that_is_lost_or_damaged_is_made_up_for_by_the_copy_in_the_journal(tmp_path: Path) -> None:
+    path, rows = tmp_path / "identity.json", tmp_path / FILE_NAME
+
+    async def story() -> None:
+        async with own_journal(rows, OLD.agent_id) as (journal, _):
+            file = IdentityFile(path, journal=rows)
+            await file.write(OLD)
+            await file.copy_to(journal.keep_identity, OLD)
+            await file.write(NEW)
+        path.unlink()
+        assert await IdentityFile(path, journal=rows).read() == NEW
+        path.write_bytes(b"nonsense")
+        assert await IdentityFile(path, journal=rows).read() == NEW
+        await IdentityFile(path).write(OLD)
+        assert await IdentityFile(path, journal=rows).read() == OLD  # the file comes first
+        rows.write_bytes(b"nonsense")
+        path.unlink()
+        assert await IdentityFile(path, journal=rows).read() is None
+
+    asyncio.run(story())
+
+
+def test_a_file_that_the_disk_does_not_give_is_no_reason_to_be_somebody_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "identity.json"
+    write(path, OLD)
+
+    def broken(_path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        read(path)
+
+
+def test_an_identity_that_is_ours_no_more_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    write(path, OLD)
+    asyncio.run(IdentityFile(path, lambda: T0).set_aside())
+    assert not path.exists()
+    assert read(tmp_path / "identity.json.aside-20260115T120000Z") == OLD
+    asyncio.run(IdentityFile(path).set_aside())  # where there is none, there is nothing to do
