@@ -234,16 +234,17 @@ def bring_up(connection: sqlite3.Connection, steps: Sequence[Step], path: Path) 
     if form > len(steps):
         _check_newer(connection, form, len(steps), path)
         return
-    for number, step in enumerate(steps[form:], start=form + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in statements(step.sql):
-            connection.execute(statement)
-        connection.execute("CREATE TABLE IF NOT EXISTS form (min_reader INTEGER NOT NULL)")
-        newest = max([step.min_reader, *(row[0] for row in connection.execute("SELECT min_reader FROM form"))])
-        connection.execute("DELETE FROM form")
-        connection.execute("INSERT INTO form VALUES (?)", (newest,))
-        connection.execute(f"PRAGMA user_version={number:d}")
-        connection.execute("COMMIT")
+    if form == len(steps):
+        return
+    with transaction(connection):  # one for all: a file that turns out not to be ours is left as it was
+        for number, step in enumerate(steps[form:], start=form + 1):
+            for statement in statements(step.sql):
+                connection.execute(statement)
+            connection.execute("CREATE TABLE IF NOT EXISTS form (min_reader INTEGER NOT NULL)")
+            newest = max([step.min_reader, *(row[0] for row in connection.execute("SELECT min_reader FROM form"))])
+            connection.execute("DELETE FROM form")
+            connection.execute("INSERT INTO form VALUES (?)", (newest,))
+            connection.execute(f"PRAGMA user_version={number:d}")
 
 
 def _check_newer(connection: sqlite3.Connection, form: int, known: int, path: Path) -> None:

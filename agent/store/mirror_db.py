@@ -250,16 +250,17 @@ class Mirror:
 
     async def catch_up(self) -> bool:
         """Put everything on the disk that it does not have; says whether that went well."""
-        self._attempt += 1
+        self._attempt = attempt = self._attempt + 1
         self._follows = True  # what is changed from now on comes behind the rows that are copied now
         rows = self._memory.submit(self._copy)
         lack = await asyncio.wrap_future(self._file.submit(self._disk.catch_up, rows))
         if lack:
-            self._lose(lack, self._attempt)
-            return False
-        log.info("journal_on_disk_again", path=str(self.path))
-        self._say("")
-        return True
+            self._lose(lack, attempt)
+        elif attempt == self._attempt:
+            if self.lack:
+                log.info("journal_on_disk_again", path=str(self.path))
+            self._say("")
+        return not lack
 
     async def _end(self) -> None:
         """Leave the file whole, if the disk lets us."""

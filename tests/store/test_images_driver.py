@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-
 from agent.images import ports as images_ports
 from agent.images.ports import Pulled, Record
 from agent.model.names import Image
