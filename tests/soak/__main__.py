@@ -23,9 +23,12 @@ import structlog
 from agent.docker.engine_driver import DEFAULT_HOST
 from agent.model.identity import Identity
 from tests.bench.table import commit
+from tests.faults import drains as draining
 from tests.faults import waiting
+from tests.faults.front import a_house_behind_a_front
 from tests.faults.kills import kill_for_a_while
 from tests.faults.ports import churning, ours, start_many
+from tests.faults.test_registration import lose_answers
 from tests.sample_image import sample_image
 
 GRAPHS = 10_000
@@ -34,6 +37,8 @@ KILLS = 200
 ROUNDS = 200
 CHURN, MIB_GROWN = 10_000, 10
 STARTS = 1000
+LOST_ANSWERS = 20
+DRAINS = 100
 SHOWN = 4000
 """Characters of what went wrong."""
 
@@ -88,6 +93,11 @@ def stops() -> Outcome:
     return timed("a stop blocks nobody", f"{ROUNDS} rounds", play)
 
 
+def silence() -> Outcome:
+    """A wire that swallows everything, noticed in the agent's own time; the short form has a twentieth of it."""
+    return generated("a wire that swallows everything", 1, "DOCKWORKER_FASTER", "tests/faults/test_acs_drops.py")
+
+
 def churn() -> Outcome:
     """Tasks that come and go, and what the agent keeps of them."""
 
@@ -121,6 +131,30 @@ def ports() -> Outcome:
     return timed("ports in a busy host", f"{STARTS:,} starts", play)
 
 
+def drains() -> Outcome:
+    """The agent is told to stop, drains its instance, and is started again."""
+
+    def play(folder: Path) -> str:
+        with sample_image(DEFAULT_HOST):
+            rounds = draining.play(folder, DRAINS)
+        return f"0 ends untold, gone within {max(rounds):.1f} s"
+
+    return timed("drained when told to stop", f"{DRAINS} rounds", play)
+
+
+def registrations() -> Outcome:
+    """The answers to registrations are lost, and the agent is killed in between."""
+
+    def play(folder: Path) -> str:
+        with sample_image(DEFAULT_HOST), a_house_behind_a_front(folder) as (house, front):
+            starts = lose_answers(house, front, LOST_ANSWERS)
+            instances = house.ecs.list_container_instances()["containerInstanceArns"]
+            assert len(instances) == 1, instances
+        return f"{starts} starts, one instance"
+
+    return timed("registrations not answered", f"{LOST_ANSWERS} answers", play)
+
+
 def timed(name: str, amount: str, play: Callable[[Path], str]) -> Outcome:
     """What came of *play*, which is given a folder of its own and fails by assertion, or by a wait that is too long."""
     began = time.monotonic()
@@ -138,8 +172,11 @@ KINDS: dict[str, Callable[[], Outcome]] = {
     "histories": histories,
     "kills": kills,
     "stops": stops,
+    "silence": silence,
     "churn": churn,
     "ports": ports,
+    "drains": drains,
+    "registrations": registrations,
 }
 
 
