@@ -105,9 +105,9 @@ class Journal:
             if decision.reports:
                 self._added.set()
 
-    async def unsent(self, after: int = 0) -> tuple[OutboxRow, ...]:
-        """Every unsettled row with a number above *after*, in the order of the numbers."""
-        return await self._rows.read(lambda connection: outbox.unsent(connection, after))
+    async def unsent(self, after: int = 0, most: int = outbox.ALL) -> tuple[OutboxRow, ...]:
+        """Unsettled rows with a number above *after*, in the order of the numbers; *most* of them, or every one."""
+        return await self._rows.read(lambda connection: outbox.unsent(connection, after, most))
 
     async def all_told(self) -> frozenset[TaskArn]:
         """The tasks whose end was told and settled, though the rows do not say so yet."""
