@@ -17,7 +17,8 @@ import pytest
 from agent.host.cgroup_driver import ROOT
 from agent.store.journal_driver import FILE_NAME
 from tests.faults import damage
-from tests.stories.house import House, a_house, of_agent, until
+from tests.faults.front import Weather, a_house_behind_a_front
+from tests.stories.house import DOCKWORKER, House, a_house, of_agent, until
 from tests.stories.test_one_task import sh
 
 pytestmark = pytest.mark.docker
@@ -35,7 +36,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, sample_image: str) -> Iterat
 
 @pytest.fixture
 def own_house(tmp_path: Path, sample_image: str) -> Iterator[House]:
-    with a_house(tmp_path, ECS_CONTAINER_STOP_TIMEOUT="1s", ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION="1s") as house:
+    with a_house(tmp_path, ECS_CONTAINER_STOP_TIMEOUT="1s") as house:
         try:
             yield house
         finally:
@@ -102,39 +103,63 @@ def test_a_damaged_identity_file_costs_nothing(house: House, what: str, record_p
     assert all(state.startswith("false") for state in all_of(agent).values())
 
 
-def test_with_the_journal_gone_as_well_labels_say_who_we_are_and_what_runs(
-    own_house: House, record_property: Record
+def test_with_the_journal_gone_as_well_labels_say_who_we_are_what_runs_and_what_ends_with_it(
+    tmp_path: Path, sample_image: str
 ) -> None:
-    """Then tasks are rebuilt from labels too; what belonged to them, a volume and a cgroup, ends with them."""
-    instance, agent = own_house.instance()["containerInstanceArn"], agent_id(own_house)
-    definition = own_house.ecs.register_task_definition(
-        family="keeps",
-        containerDefinitions=[sh("app", OBEYS, mountPoints=[{"sourceVolume": "data", "containerPath": "/data"}])],
+    """ECS is away meanwhile, and so cannot say again what it knows; a task that ends then leaves nothing behind."""
+    settings = {"ECS_CONTAINER_STOP_TIMEOUT": "1s", "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "1s"}
+    with a_house_behind_a_front(tmp_path, **settings) as (house, front):
+        instance, agent = house.instance()["containerInstanceArn"], agent_id(house)
+        obeys, _ = a_running_task(house, "obeys")
+        ends = house.run(with_volumes(house))
+        (container,) = (one["runtimeId"] for one in house.until_status(ends, "RUNNING")["containers"])
+        before, cgroup = all_of(agent), cgroup_of(ends)
+        assert cgroup.is_dir()
+        assert len(of_agent(house, "volume", "ls", "-q")) == 2
+        house.agent.end(signal.SIGKILL)
+        front.weather = Weather.REFUSES
+        for name in ("identity.json", FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
+            if (house.agent_data / name).exists():
+                damage.random_bytes(house.agent_data / name)
+
+        began = time.monotonic()
+        house.agent.start()
+        until(lambda: "RUNNING" in explained(house, ends), "the task to be found", STARTED_WITHIN)
+        assert time.monotonic() - began <= STARTED_WITHIN
+        assert "identity_taken_from_labels" in house.agent.log.read_text()
+        assert agent_id(house) == agent
+        assert all_of(agent) == before
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        until(lambda: "STOPPED" in explained(house, ends), "the end to be noticed")
+
+        front.weather = Weather.CLEAR
+        assert house.until_stopped(ends, 36)["containers"][0]["exitCode"] == 137
+        until(lambda: container not in all_of(agent), "the container to be removed")
+        until(lambda: not of_agent(house, "volume", "ls", "-q"), "the volumes to be removed")
+        until(lambda: not cgroup.exists(), "the cgroup to be removed")
+        assert house.instance()["containerInstanceArn"] == instance
+        house.ecs.stop_task(task=obeys)
+        assert house.until_stopped(obeys)["containers"][0]["exitCode"] == OBEYED
+
+
+def with_volumes(house: House) -> str:
+    """A task definition with a volume that its container mounts, and one that nobody does."""
+    mounting = sh("app", OBEYS, mountPoints=[{"sourceVolume": "data", "containerPath": "/data"}])
+    return house.ecs.register_task_definition(
+        family="ends",
+        containerDefinitions=[mounting],
         volumes=[{"name": "data"}, {"name": "unused", "dockerVolumeConfiguration": {"scope": "task"}}],
     )["taskDefinition"]["taskDefinitionArn"]
-    arn = own_house.run(definition)
-    own_house.until_status(arn, "RUNNING")
-    before = all_of(agent)
-    cgroup = ROOT / "cpu" / "ecs" / arn.rpartition("/")[2]
-    if (ROOT / "cgroup.controllers").exists():
-        cgroup = ROOT / f"ecstasks-{arn.rpartition('/')[2]}.slice"
-    assert cgroup.is_dir()
-    assert len(of_agent(own_house, "volume", "ls", "-q")) == 2
-    own_house.agent.end(signal.SIGKILL)
-    for name in ("identity.json", FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
-        if (own_house.agent_data / name).exists():
-            damage.random_bytes(own_house.agent_data / name)
 
-    start_again(own_house, instance, record_property)
 
-    assert agent_id(own_house) == agent
-    assert "identity_taken_from_labels" in own_house.agent.log.read_text()
-    assert all_of(agent) == before
-    own_house.ecs.stop_task(task=arn)
-    assert own_house.until_stopped(arn)["containers"][0]["exitCode"] == OBEYED
-    until(lambda: not of_agent(own_house, "ps", "-aq"), "the container to be removed")
-    until(lambda: not of_agent(own_house, "volume", "ls", "-q"), "the volumes to be removed")
-    until(lambda: not cgroup.exists(), "the cgroup to be removed")
+def cgroup_of(task: str) -> Path:
+    name = task.rpartition("/")[2]
+    return ROOT / f"ecstasks-{name}.slice" if (ROOT / "cgroup.controllers").exists() else ROOT / "cpu" / "ecs" / name
+
+
+def explained(house: House, task: str) -> str:
+    command = [*DOCKWORKER, "explain", task, "--data-dir", str(house.agent_data)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def test_a_data_directory_that_takes_no_change_changes_nothing(own_house: House, record_property: Record) -> None:
