@@ -12,12 +12,13 @@ from agent.model.errors import BadInput
 from agent.wire.reading import join, read
 
 MOST = 256 * 1024
-"""Octets of a text that is taken apart; a larger one would keep everybody else waiting."""
+MOST_MARKS = 20_000
+"""Octets, and marks between values, of a text that is taken apart; more would keep everybody else waiting."""
 LEVELS = 4
 """How far down the path of an error leads: ``containers[0].environment.MODE``."""
 NAME_LIMIT = 64
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,"]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++|[:,"]', re.DOTALL)
 _SPACE = b" \t\r\n"
 
 
@@ -38,32 +39,40 @@ def members(text: bytes) -> list[tuple[bytes, bytes]]:
         raise BadInput("", "is too large")
     found: list[tuple[bytes, bytes]] = []
     depth, begun, name = 0, 0, b""
-    for token in _TOKEN.finditer(text):
-        mark = token[0][:1] if len(token[0]) == 1 else b""
+    for count, token in enumerate(_TOKEN.finditer(text)):
+        mark, at = token[0][:1], token.start()
+        if count > MOST_MARKS or (mark == b'"' and len(token[0]) == 1):
+            break
         if mark in (b"{", b"["):
-            depth += 1
-            begun = begun if depth > 1 else _beginning(text, token)
+            begun = begun if depth else _beginning(text, at)
+            depth += len(token[0])
         elif mark in (b"}", b"]"):
-            depth -= 1
-            if depth == 0:
-                last = text[begun : token.start()].strip(_SPACE)
-                if text[token.end() :].strip(_SPACE):
-                    break
-                return [*found, (name, last)] if last or name else found
-        elif mark == b'"' or (mark and not depth):
+            depth -= len(token[0])
+            if depth <= 0:
+                return _with_last(found, name, text[begun : token.end() - 1], text[token.end() :], clean=not depth)
+        elif not depth:
             break
         elif depth == 1 and mark == b":":
-            name, begun = text[begun : token.start()].strip(_SPACE), token.end()
+            name, begun = text[begun:at].strip(_SPACE), at + 1
         elif depth == 1 and mark == b",":
-            found.append((name, text[begun : token.start()].strip(_SPACE)))
-            name, begun = b"", token.end()
+            found.append((name, text[begun:at].strip(_SPACE)))
+            name, begun = b"", at + 1
     raise BadInput("", "is not JSON")
 
 
-def _beginning(text: bytes, token: re.Match[bytes]) -> int:
-    if text[: token.start()].strip(_SPACE):
+def _with_last(
+    found: list[tuple[bytes, bytes]], name: bytes, last: bytes, rest: bytes, *, clean: bool
+) -> list[tuple[bytes, bytes]]:
+    if not clean or rest.strip(_SPACE):
         raise BadInput("", "is not JSON")
-    return token.end()
+    last = last.strip(_SPACE)
+    return [*found, (name, last)] if last or name else found
+
+
+def _beginning(text: bytes, at: int) -> int:
+    if text[:at].strip(_SPACE):
+        raise BadInput("", "is not JSON")
+    return at + 1
 
 
 def blamed(text: bytes, error: BadInput) -> BadInput:

@@ -4,10 +4,11 @@ Promised: the agent comes back under the rules of the protocol (at once after a 
 any other); a wire that swallows everything is noticed within one and a half times the limit of a heartbeat; what is
 said again changes nothing, whether its acknowledgement was lost or not.
 
-Time is scaled in one place: the limit of a heartbeat is 3 s here in place of 60 (1 to 20).
+Time is scaled in one place: the limit of a heartbeat is 3 s here in place of 60 (1 to 20). ``make soak`` has all of it.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.faults.hand import Ground, Session, a_ground, new_arn, payload, sleep
 
 pytestmark = pytest.mark.docker
 
-FASTER = 20
+FASTER = int(os.environ.get("DOCKWORKER_FASTER", "20"))
 LIMIT = 60.0 / FASTER
 AT_ONCE, FIRST_WAIT, SECOND_WAIT = (0.0, 0.0), (0.25, 0.3), (0.375, 0.45)
 
@@ -93,7 +94,7 @@ def test_a_wire_that_swallows_everything_is_noticed_and_what_was_said_into_it_is
                 await hole.given_up.wait()
 
             noticed = time.monotonic() - silent_since
-            record_property("noticed after, seconds (limit 3)", round(noticed, 3))
+            record_property(f"noticed after, seconds (limit {LIMIT:g})", round(noticed, 3))
             assert noticed + 0.05 >= LIMIT, f"given up after {noticed:.2f} s, before the limit of {LIMIT:g} s"
             assert noticed <= 1.5 * LIMIT, f"noticed after {noticed:.2f} s, the bound is {1.5 * LIMIT:g} s"
             fresh = await ground.ecs.session(2)
