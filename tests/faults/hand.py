@@ -238,7 +238,8 @@ class Ground:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """What the agent's log says under the name of *event*."""
-        found = [json.loads(line) for line in self.agent.log.read_text().splitlines() if line.startswith("{")]
+        whole, _, _ = self.agent.log.read_text().rpartition("\n")  # the last line may be on its way
+        found = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in found if line.get("event") == event]
 
     async def until_line(self, event: str, fits: Callable[[dict[str, Any]], bool], after: int = 0) -> dict[str, Any]:

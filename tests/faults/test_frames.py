@@ -110,8 +110,8 @@ def test_one_bad_task_does_not_sink_the_good_ones(stage: Stage, bad: Bad) -> Non
             await stage.ground.until_line(dropped, lambda line: bad.rule in str(line["error"]), before)
             return
         stage.refused[bad.name] = whole
-        [name] = {line["task"] for line in stage.ground.lines("acs_task_refused") if str(line["task"]).startswith(arn)}
-        report = await ecs.until_told(name, "STOPPED")
+        line = await stage.ground.until_line("acs_task_refused", lambda one: str(one["task"]).startswith(arn))
+        report = await ecs.until_told(line["task"], "STOPPED")
         assert report.reason.startswith("UnrecogniedTaskError: Error loading task - "), report.reason
         assert bad.reason in report.reason, report.reason
         assert not any(said.get("messageId") == arn for _, said in stage.session.heard), "it is never acknowledged"
