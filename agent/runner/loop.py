@@ -16,17 +16,20 @@ import structlog
 
 from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
-from agent.model.acts import Act
+from agent.model.acts import Act, CreateCgroup, CreateVolume
 from agent.model.clock import Clock, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.errors import place_of
 from agent.model.events import ActBroke, ClockStepped, DeadlinePassed, Event, TaskBroke
 from agent.model.names import TaskArn
+from agent.model.status import Status
 from agent.runner import story
 from agent.runner.ports import Journal
 
 log = structlog.get_logger()
 
+LONGEST_TURN = 0.01
+"""Seconds of deciding after which others go first."""
 MOST_BREAKS = 2
 """The engine promises that one event breaks no task more often; if it does, only a new process can help."""
 LOOK_AT_CLOCK = 2.0
@@ -90,7 +93,7 @@ class Runner:
         """Run for ever. A bug that belongs to no task ends it."""
         async with asyncio.TaskGroup() as jobs:
             while True:
-                self._hear(await self._drain())
+                await self._hear(await self._drain())
                 decided, self._kept = self._kept, Decision()
                 await self._commit(decided)
                 for act in decided.acts:
@@ -109,16 +112,23 @@ class Runner:
             batch.append(self._inbox.get_nowait())
         return batch
 
-    def _hear(self, batch: list[_Waiting]) -> None:
-        """Decide what waits; before it, that the wall clock was set, and after it, that something is due."""
+    async def _hear(self, batch: list[_Waiting]) -> None:
+        """Decide what waits; before it, that the wall clock was set, and after it, that something is due.
+
+        Others go first every now and then: a hundred tasks that move at once keep no heartbeat waiting.
+        """
         now, step = self._steps.look()
         if step:
             log.warning("clock_stepped", seconds=round(step.total_seconds(), 3))
             self._keep(ClockStepped(step, now))
+        began = time.monotonic()
         for waiting in batch:
             if waiting.committed is not None:
                 self._uncommitted.append(waiting.committed)
             for event in waiting.events:
+                if time.monotonic() - began > LONGEST_TURN:
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
                 self._keep(replace(event, at=stamped_anew(event.at, now, step)) if step else event)
         deadline = self._engine.next_deadline()
         if deadline is not None and deadline <= now:
@@ -144,6 +154,10 @@ class Runner:
             self._note(event, latest)
             return decision.then(latest)
 
+    def _is_young(self, arn: TaskArn) -> bool:
+        task = self._engine.tasks.get(arn)
+        return task is not None and task.known < Status.RUNNING
+
     async def _commit(self, decided: Decision) -> None:
         if not decided.changes_nothing:
             await self._journal.commit(decided)
@@ -154,6 +168,8 @@ class Runner:
         self._uncommitted.clear()
 
     async def _do(self, performer: Performs, act: Act) -> None:
+        if isinstance(act, CreateVolume | CreateCgroup) and self._is_young(act.task):
+            await self._journal.saved()  # if its row were lost, nothing would lead back from these to the task
         try:
             outcome = await performer.perform(act)
         except Exception as bug:  # noqa: BLE001 -- a bug has the radius of one task

@@ -251,6 +251,7 @@ class History:
         self.world.disk.tombstones.clear()
         self.world.disk.manifest = 0
         self.world.told.clear()
+        self.world.told_on_disk.clear()
         self.world.crash("and the journal is gone")
 
     # -- the end ----------------------------------------------------------------------------------------------------

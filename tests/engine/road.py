@@ -1,7 +1,7 @@
 """The one road: decide, commit, perform; and what there is after a crash.
 
-A decision is committed before its acts leave (stops and kills excepted while the journal cannot be written), outcomes
-come back as events, and after a crash there is nothing but the committed rows.
+A decision is committed before its acts leave, outcomes come back as events, and after a crash there is nothing but the
+rows that the disk had: while that takes nothing, all goes on in memory, and a crash takes every row back together.
 """
 
 from collections import Counter
@@ -15,7 +15,9 @@ from agent.model.acts import (
     Act,
     CancelPull,
     ContainerAct,
+    CreateCgroup,
     CreateContainer,
+    CreateVolume,
     KillContainer,
     ListContainers,
     PullImage,
@@ -114,6 +116,9 @@ class Road:
         self.disk = Disk()
         self.engine = Engine(rules)
         self.kept = Decision()
+        self.behind = Decision()
+        self.held: list[Act] = []
+        self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
         self.flights: list[Flight] = []
         self.looks: list[Seen] = []
         self.listing: Listing | None = None
@@ -164,16 +169,12 @@ class Road:
         assert self.listing_owed is None or not acts, f"{acts} before a listing"
 
     def commit(self, *, crash_after: bool = False) -> None:
-        if self.disk_is_full:
-            urgent = tuple(act for act in self.kept.acts if isinstance(act, StopContainer | KillContainer))
-            rest = tuple(act for act in self.kept.acts if act not in urgent)
-            self.kept = replace(self.kept, acts=rest)
-            self.send(urgent)
-            return
         acts, decision, self.kept = self.kept.acts, self.kept, Decision()
-        self.disk.commit(decision)
+        self.behind = self.behind.then(replace(decision, acts=()))
         for report in decision.reports:
             self.note(report)
+        if not self.disk_is_full:
+            self.catch_up()
         for taken in decision.manifests:
             self.verify_stops(taken)
         if crash_after:
@@ -181,6 +182,17 @@ class Road:
             self.crash("after the commit")
             return
         self.send(acts)
+
+    def catch_up(self) -> None:
+        """The disk takes what only memory had: from now on a crash cannot undo it."""
+        self.disk.commit(self.behind)
+        self.behind, self.told_on_disk = Decision(), self.told.copy()
+        held, self.held = tuple(self.held), []
+        self.send(held)
+
+    def is_young(self, arn: TaskArn) -> bool:
+        task = self.engine.tasks.get(arn)
+        return task is not None and task.known < Status.RUNNING
 
     def note(self, report: TaskReport) -> None:
         """Each state is told once, and never after a later one."""
@@ -198,6 +210,9 @@ class Road:
 
     def send(self, acts: tuple[Act, ...]) -> None:
         for act in acts:
+            if self.disk_is_full and isinstance(act, CreateVolume | CreateCgroup) and self.is_young(act.task):
+                self.held.append(act)  # nothing leads back from these to a task whose row is lost
+                continue
             self.history.append(f"-> {act}")
             if isinstance(act, CancelPull):
                 for flight in self.flights:
@@ -232,7 +247,8 @@ class Road:
         for flight in self.flights:
             self.orphan(flight)
         self.flights, self.looks, self.docker.events = [], [], []
-        self.listing, self.kept = None, Decision()
+        self.listing, self.kept, self.behind = None, Decision(), Decision()
+        self.told, self.held = self.told_on_disk.copy(), []
         self.disk_is_full = False
         self.is_up = True
         self.listing_owed = Step(0)

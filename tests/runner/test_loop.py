@@ -10,6 +10,7 @@ from agent.engine.engine import Engine
 from agent.model.acts import (
     Act,
     CreateContainer,
+    CreateVolume,
     ListContainers,
     PullImage,
     RemoveContainer,
@@ -25,10 +26,13 @@ from agent.model.events import (
     Event,
     ImagePulled,
     Listed,
+    ReportsSettled,
+    ResourceReady,
     TaskAssigned,
     TaskStopRequested,
 )
 from agent.model.names import DockerId, Image, Step, TaskArn
+from agent.model.parts import Mount, Volume
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import Labels, Phase, Seen
@@ -126,6 +130,13 @@ def play(
     asyncio.run(whole())
 
 
+async def settle(runner: Runner, engine: Engine) -> None:
+    """Let ECS have taken the task's end: what is left of it stays until then."""
+    while engine.tasks[ARN].told is not Status.STOPPED:
+        await runner.submit()
+    await runner.submit(ReportsSettled(frozenset({ARN}), T0))
+
+
 def test_nobody_hears_saved_and_docker_hears_nothing_before_the_commit() -> None:
     async def story(runner: Runner, _engine: Engine, journal: GatedJournal, script: Script) -> None:
         await runner.submit(LISTED)
@@ -173,6 +184,27 @@ def test_while_the_disk_does_not_have_it_acts_leave_and_who_asked_for_it_to_be_s
             await waiting
 
     play(story)
+
+
+def test_what_leads_back_to_no_task_is_made_only_once_the_disk_has_its_row() -> None:
+    """A container has labels; a volume that was made for a row that a kill then took would stay for ever."""
+    app = ContainerSpec("app", Image("app:1"), essential=True, mounts=(Mount("own", "/own"),))
+    spec = TaskSpec(ARN, "web", "1", (app,), volumes=(Volume("own"),))
+
+    def making(act: Act) -> Event | None:
+        return ResourceReady(act, T0) if isinstance(act, CreateVolume) else obliging(act)
+
+    async def story(runner: Runner, _engine: Engine, journal: GatedJournal, script: Script) -> None:
+        await runner.save(LISTED)
+        journal.disk.clear()
+        await runner.submit(TaskAssigned(spec, T0, "0" * 40))
+        await script.until(PullImage)
+        await runner.submit()
+        assert not any(isinstance(act, CreateVolume) for act in script.acts)
+        journal.disk.set()
+        await script.until(StartContainer)
+
+    play(story, making)
 
 
 def test_an_exception_in_an_act_stops_its_own_task_only() -> None:
@@ -285,6 +317,7 @@ def test_deadlines_pass_when_nothing_else_happens() -> None:
         await script.until(StartContainer)
         await runner.submit(TaskStopRequested(ARN, T0))
         await script.until(StopContainer)
+        await settle(runner, engine)
         now = T0 + timedelta(minutes=1)
         await runner.submit()
         await script.until(RemoveContainer)
@@ -321,8 +354,7 @@ def test_a_deadline_passes_also_while_the_inbox_is_never_empty() -> None:
         await runner.submit(LISTED, ASSIGNED)
         await script.until(StartContainer)
         await runner.submit(TaskStopRequested(ARN, T0))
-        while engine.next_deadline() is None or engine.tasks[ARN].known is not Status.STOPPED:
-            await runner.submit()
+        await settle(runner, engine)
         late = True
         await runner.submit()
         await script.until(RemoveContainer)
