@@ -95,7 +95,7 @@ class Reporter:
         now = asyncio.get_running_loop().time()
         for limit, began in self._asking.items():
             when = limit.when()
-            if when is not None:
+            if when is not None and not limit.expired():
                 limit.reschedule(min(when, max(began + HURRY_TO, now + HURRY_WITHIN)))
 
     @property

@@ -4,6 +4,7 @@ The reporter and its journal are real; chance decides what ECS does, and when th
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ FATES = {
 }
 """What the reporter learns of a call; None: nothing, for ever."""
 TASKS = tuple("abc")
+EXAMPLES = int(os.environ.get("DOCKWORKER_REPORTS", "30"))
 
 
 class LossyEcs(Scene):
@@ -69,7 +71,13 @@ def life(name: str) -> tuple[TaskReport, ...]:
     )
 
 
-@settings(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize="DOCKWORKER_REPORTS" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     order=st.permutations([name for name in TASKS for _ in range(4)]),
     fates=st.lists(st.sampled_from([*FATES, Fate.LOST, Fate.UNHEARD]), max_size=25),
@@ -195,5 +203,23 @@ def test_tasks_that_ecs_holds_back_keep_no_others_waiting(tmp_path: Path, monkey
             await journal.commit(Decision(reports=(*held, a_report("free", RUNNING, container("app", RUNNING)))))
             async with a_reporter(journal, scene):
                 await scene.until(lambda: any(report.task == TaskArn(arn("free")) for report in scene.heard))
+
+    asyncio.run(main())
+
+
+def test_a_call_whose_time_is_over_this_very_moment_harms_nobody_when_ecs_answers_another(tmp_path: Path) -> None:
+    async def main() -> None:
+        ledger = Ledger()
+        async with Journal.open(tmp_path / "agent.db") as journal:
+            await journal.commit(Decision(reports=(life("a")[0],)))
+            scene = LossyEcs([Fate.OPEN], ledger)
+            async with a_reporter(journal, scene) as reporter:
+                await scene.until(lambda: bool(scene.in_flight))
+                (limit,) = reporter._asking
+                limit.reschedule(asyncio.get_running_loop().time())
+                while not limit.expired():
+                    await asyncio.sleep(0)
+                reporter.flush()
+                await until_empty(scene, journal)
 
     asyncio.run(main())

@@ -33,6 +33,7 @@ from tests.sample_image import sample_image
 
 GRAPHS = 10_000
 HISTORIES = 20_000
+REPORTS = 1_000
 KILLS = 200
 ROUNDS = 200
 CHURN, MIB_GROWN = 10_000, 10
@@ -70,6 +71,11 @@ def generated(name: str, count: int, variable: str, path: str) -> Outcome:
 def graphs() -> Outcome:
     """Dependency graphs: none is stuck, and all stop in reverse order."""
     return generated("dependency graphs", GRAPHS, "DOCKWORKER_GRAPHS", "tests/engine/test_graphs.py")
+
+
+def reports() -> Outcome:
+    """Reports to an ECS that loses calls and answers, from a process that is killed."""
+    return generated("reports to a lossy ECS", REPORTS, "DOCKWORKER_REPORTS", "tests/faults/test_reports.py")
 
 
 def histories() -> Outcome:
@@ -170,6 +176,7 @@ def timed(name: str, amount: str, play: Callable[[Path], str]) -> Outcome:
 KINDS: dict[str, Callable[[], Outcome]] = {
     "graphs": graphs,
     "histories": histories,
+    "reports": reports,
     "kills": kills,
     "stops": stops,
     "silence": silence,
