@@ -29,7 +29,7 @@ bench: ## measure what is added to bare Docker: start, stop, dependencies, burst
 	@packaging/engine up
 	@.venv/bin/python -m tests.bench
 
-soak: ## what takes too long for every change: 10,000 graphs, 20,000 histories, 200 kills
+soak: ## what takes too long for every change: graphs, histories, 200 kills, 10,000 tasks, 1,000 ports and more
 	@packaging/bootstrap test
 	@packaging/engine up
 	@.venv/bin/python -m tests.soak

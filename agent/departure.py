@@ -60,7 +60,7 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     if not await asyncio.to_thread(data_dir.is_dir):
         say(f"There is no agent's data in {data_dir}: nothing to leave.")
         return 0
-    stack.enter_context(only_one(data_dir))
+    await asyncio.to_thread(stack.enter_context, only_one(data_dir))
     docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
     traces = await TraceDriver(docker).traces()
     saved = await IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME).read()

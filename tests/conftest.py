@@ -2,7 +2,9 @@
 
 import asyncio
 import secrets
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,25 @@ from agent.docker.engine_driver import DEFAULT_HOST
 from agent.model.identity import Identity
 from agent.model.names import Image
 from tests import sample_image as sample
+from tests.blocking import watch
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the agent's event loops, here and in every program that a test starts."""
+    folder = tempfile.TemporaryDirectory(prefix="blocked-")
+    config.add_cleanup(folder.cleanup)
+    watch.hand_down(Path(folder.name) / "notes")
+    config.add_cleanup(watch.begin().deactivate)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """Fail the test during which something blocked an event loop of the agent."""
+    yield
+    if (notes := watch.notes()).exists():
+        told = notes.read_text()
+        notes.unlink()
+        pytest.fail(told, pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-AT_ONCE = 30
+AT_ONCE = 150
 """Sockets of a kind that are held at a time."""
 HELD = 0.2
 PAUSE = 0.01

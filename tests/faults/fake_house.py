@@ -19,8 +19,8 @@ from agent.engine.engine import Engine
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.ports_driver import PortProbe
 from agent.images.held import Held
-from agent.model.acts import ContainerAct, StopContainer
-from agent.model.credentials import RegistryLogin
+from agent.model.acts import ContainerAct, CreateContainer, StopContainer
+from agent.model.credentials import NO_VALUES, ContainerValues, RegistryLogin
 from agent.model.decision import Decision
 from agent.model.events import Event, TaskStopRequested
 from agent.model.names import DockerId, Image, TaskArn
@@ -44,6 +44,8 @@ from tests.engine.sim_docker import OURS, SimDocker
 
 IMAGE = "dockworker.invalid/app:1"
 PATIENCE = 60.0
+AT_ONCE = 8
+"""Calls of a kind that Docker serves at a time."""
 PAYLOAD = 10
 """Tasks that ECS puts into one message."""
 
@@ -62,13 +64,24 @@ class MovedClock:
 
 
 class PatientContainers(SimContainers):
-    """Containers whose stop takes until it is released, if their task is held; every call lets others go first."""
+    """Containers whose stop takes until it is released, if their task is held. Few calls are served at a time."""
 
     def __init__(self, docker: SimDocker, clock: MovedClock) -> None:
         super().__init__(docker)
         self._clock = clock
         self.held: dict[TaskArn, asyncio.Event] = {}
         self.happened = asyncio.Event()
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
+        async with self._turn:
+            await asyncio.sleep(0)
+            return await super().create(act, values)
+
+    async def start(self, docker_id: DockerId) -> None:
+        async with self._turn:
+            await asyncio.sleep(0)
+            await super().start(docker_id)
 
     async def stop(self, docker_id: DockerId, grace: float) -> None:
         found = self._docker.containers.get(docker_id)

@@ -173,7 +173,7 @@ async def dial(silent: Silent) -> object:
 async def systemd(silent: Silent) -> object:
     (silent.folder / "busctl").write_text("#!/bin/sh\nexec sleep 600\n")
     (silent.folder / "busctl").chmod(0o700)
-    return await CgroupDriver(2, busctl=str(silent.folder / "busctl"))._call("StopUnit")
+    return await CgroupDriver(2, systemd=True, busctl=str(silent.folder / "busctl"))._call("StopUnit")
 
 
 CALLS: dict[str, Call] = {
