@@ -5,7 +5,7 @@ whoever asks for it from then on fetches it again, and what is claimed is looked
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,11 +70,12 @@ class Cleaner:
         self._pulling = pulling
         self._dropped: dict[str, datetime] = {}
 
-    def dropped(self, images: Collection[Image]) -> None:
-        """Hear that a task was cleaned up that held *images*."""
+    def dropped(self, images: Mapping[Image, datetime | None]) -> None:
+        """Hear that tasks were cleaned up that held *images*, and used them until they stopped."""
         now = self._clock()
-        for image in images:
-            self._dropped[self._shelf.listed(image)] = now
+        for image, until in images.items():
+            name = self._shelf.listed(image)
+            self._dropped[name] = max(self._dropped.get(name, until or now), until or now)
 
     async def look(self) -> None:
         """Write down which images tasks use. Raises AgentError, or OSError where nothing can be written."""

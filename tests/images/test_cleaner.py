@@ -80,7 +80,7 @@ def test_the_image_that_was_unused_for_the_longest_time_goes_first_and_so_many_a
         host.fetch(f"{key}:1", key)
     for hour, key in enumerate("cab", start=1):
         host.now = hours(hour)
-        host.cleaner.dropped([Image(f"{key}:1")])
+        host.cleaner.dropped({Image(f"{key}:1"): None})
 
     assert clean(host, 4) == ["c:1", "a:1"]
     assert clean(host, 5) == ["b:1"]
@@ -92,12 +92,22 @@ def test_an_image_counts_as_used_until_its_last_task_was_cleaned_up() -> None:
     host.fetch("web:1", "w")
     assert clean(host) == []
     host.now = hours(2)
-    host.cleaner.dropped([APP])
+    host.cleaner.dropped({APP: None})
 
     assert clean(host, 3) == ["web:1"]
     assert host.kept["a"].used_at == hours(2)
     assert host.cleaner._dropped == {}
     assert clean(host, 4) == ["app:1"]
+
+
+def test_an_image_counts_as_used_until_its_tasks_stopped_where_that_is_known() -> None:
+    host = Host()
+    host.fetch("app:1", "a")
+    host.cleaner.dropped({APP: hours(2)})
+    host.cleaner.dropped({APP: hours(1)})
+    asyncio.run(host.cleaner.look())
+
+    assert host.kept["a"].used_at == hours(2)
 
 
 def test_an_image_counts_as_used_for_as_long_as_a_container_or_a_task_was_seen_to_use_it() -> None:
@@ -209,7 +219,7 @@ def test_while_docker_is_down_nothing_is_forgotten() -> None:
         clean(host, 2)
 
     host.is_down = False
-    host.cleaner.dropped([APP])
+    host.cleaner.dropped({APP: None})
     assert clean(host, 3) == ["app:1"]
 
 

@@ -1,20 +1,23 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from agent.images.held import Held
 from agent.model.decision import Decision
+from agent.model.names import Image
 from tests.store.made_up import a_task, arn
 
-HELD = frozenset({"busybox:1"})
+HELD = frozenset({Image("busybox:1")})
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_task_holds_its_images_until_it_is_cleaned_up() -> None:
     held = Held([])
 
-    assert held.hear(Decision(tasks=(a_task("a"), a_task("b")))) == frozenset()
+    assert held.hear(Decision(tasks=(a_task("a"), a_task("b")))) == {}
     assert held.images() == HELD
-    assert held.hear(Decision(forgotten=(arn("a"),))) == HELD
+    assert held.hear(Decision(forgotten=(arn("a"),))).keys() == HELD
     assert held.images() == HELD
-    assert held.hear(Decision(forgotten=(arn("b"),))) == HELD
+    assert held.hear(Decision(forgotten=(arn("b"),))).keys() == HELD
     assert held.images() == frozenset()
 
 
@@ -31,4 +34,12 @@ def test_a_task_that_is_forgotten_and_written_again_in_one_commit_holds_its_imag
 
 
 def test_tasks_that_were_never_known_let_nothing_go() -> None:
-    assert Held([]).hear(Decision(forgotten=(arn("a"),))) == frozenset()
+    assert Held([]).hear(Decision(forgotten=(arn("a"),))) == {}
+
+
+def test_an_image_was_used_until_the_last_of_its_tasks_stopped_whenever_that_is_cleaned_up() -> None:
+    first, last = (replace(a_task(name), stopped_at=T0 + timedelta(hours=n)) for n, name in enumerate("ab"))
+    held = Held([a_task("a"), last])
+    held.hear(Decision(tasks=(first,)))
+
+    assert held.hear(Decision(forgotten=(arn("b"), arn("a")))) == {Image("busybox:1"): last.stopped_at}

@@ -84,7 +84,7 @@ class Tasks:
         self.holders[image] -= 1
         if not self.holders[image]:
             host.wanted.discard(image)
-        host.cleaner.dropped([image])
+        host.cleaner.dropped({image: None})
         self.ran += 1
 
     async def pull(self, key: str, image: Image) -> None:
