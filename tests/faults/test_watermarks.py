@@ -195,6 +195,8 @@ def test_over_the_critical_mark_new_tasks_are_refused_within_a_second_and_below_
 ) -> None:
     """Measured from the disk's filling to the agent's word of it, and from a task's start to ECS's knowledge."""
     house = place.house
+    place.fill_to(HIGH + 1)
+    until(lambda: place.told("disk_nothing_left"), "nothing to be left that could go", 20)
     place.fill_to(CRITICAL + 1)
     over = time.monotonic()
     until(lambda: place.told("new_tasks_refused"), "tasks to be refused", 10)
