@@ -210,9 +210,9 @@ def remove_containers(house: House) -> None:
     """Remove what the story left in Docker."""
     ids = containers(house, "-a")
     if ids:
-        subprocess.run(["docker", "rm", "-fv", *ids], check=True, capture_output=True)
+        _docker(house, "rm", "-fv", *ids)
     if names := of_agent(house, "volume", "ls", "-q"):
-        subprocess.run(["docker", "volume", "rm", *names], check=True, capture_output=True)
+        _docker(house, "volume", "rm", *names)
     asyncio.run(remove_cgroups(house.agent_data))
 
 
@@ -241,8 +241,13 @@ def of_agent(house: House, *listing: str) -> list[str]:
     if not identity.exists():
         return []
     agent = json.loads(identity.read_text())["identity"]["agent_id"]
-    command = ["docker", *listing, "--filter", f"label=dockworker.agent={agent}"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return _docker(house, *listing, "--filter", f"label=dockworker.agent={agent}").split()
+
+
+def _docker(house: House, *words: str) -> str:
+    """What Docker's own command prints, asked of the engine that the agent drives."""
+    environ = {name: value for name, value in house.agent.environ.items() if name in ("DOCKER_HOST", "PATH", "HOME")}
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, env=environ).stdout
 
 
 def clean_environment() -> dict[str, str]:
