@@ -20,7 +20,7 @@ from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suf
 from agent.aws.endpoints import user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.poll_client import PollEndpointsClient
-from agent.aws.server_time import ServerTime
+from agent.aws.server_time_driver import ServerTime
 from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine

@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "opening": TRANSLATION | HANDS | {"membership"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "version"},
     "daemon": TRANSLATION | {"engine", "opening", "version"} | HANDS | LOOPS,
-    "cli": WORDS | {"config", "controlplane", "daemon", "departure", "host/cgroup_driver", "host/notify_driver", "version"},
+    "cli": WORDS
+    | {"config", "controlplane", "daemon", "departure", "host/cgroup_driver", "host/notify_driver", "version"},
     "version": frozenset(),
     "__main__": frozenset({"cli"}),
 }

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 from structlog import get_logger
 
-from agent.aws.server_time import SKEWED, ServerTime
+from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain

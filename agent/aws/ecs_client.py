@@ -22,7 +22,7 @@ from agent.aws.credentials_client import Keys
 from agent.aws.endpoints import dns_suffix, regional_endpoint
 from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
 from agent.aws.retry import ONCE, STANDARD, wait_after
-from agent.aws.server_time import SKEWED, ServerTime
+from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.config.proxies import proxy_for
 from agent.model.errors import TryAgain

@@ -9,7 +9,7 @@ import pytest
 
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports
 from agent.aws.failures import EcsError
-from agent.aws.server_time import ServerTime
+from agent.aws.server_time_driver import ServerTime
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
 from agent.model.identity import Attribute, Resource

@@ -3,7 +3,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from agent.aws.credentials_client import UpgradeSigner
-from agent.aws.server_time import ServerTime
+from agent.aws.server_time_driver import ServerTime
 from agent.aws.signing import canonical_url, signed_headers
 from tests.aws.peers import KEYS, NOON, REGION, SESSION_KEYS, FixedKeys, run
 

@@ -92,7 +92,7 @@ def test_a_rebuilt_container_holds_the_ports_that_docker_shows_for_it() -> None:
 
 
 def test_only_the_port_that_turned_out_taken_is_chosen_anew_and_often_enough_for_a_crowded_host() -> None:
-    play = Play()
+    play = Play(rules=Rules(first_port=50000, last_port=50099))
     play.assign(spec(ARN, asking(PortMapping(80), PortMapping(81), PortMapping(82))))
     play.pulled()
     before = play.app.leases

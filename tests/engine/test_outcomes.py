@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from agent.engine import leases
 from agent.engine.engine import Engine, TaskIsBroken
 from agent.engine.naming import container_name
 from agent.model.acts import CreateContainer, PullImage, RemoveContainer, StartContainer, StopContainer
@@ -48,8 +51,8 @@ def test_a_pull_that_may_work_later_is_tried_again_and_not_for_ever() -> None:
     assert any(isinstance(act, CreateContainer) for act in play.open)
 
 
-def test_a_chosen_port_that_is_taken_is_chosen_again_at_most_five_times() -> None:
-    play = Play()
+def test_a_chosen_port_that_is_taken_is_chosen_again_within_bounds() -> None:
+    play = Play(rules=replace(RULES, last_port=RULES.first_port + 99))
     play.assign(spec(ARN, PORTS))
     play.pulled()
     tried = set()
@@ -59,7 +62,7 @@ def test_a_chosen_port_that_is_taken_is_chosen_again_at_most_five_times() -> Non
         tried.add(act.leases)
         port = act.leases[0].host_port
         play.hear(ActFailed(act, Fault.PORT_TAKEN, "", T0, port))
-    assert len(tried) == 5
+    assert len(tried) == leases.ATTEMPTS
     assert play.app.reason.startswith("CannotStartContainerError: host port")
 
 

@@ -78,7 +78,7 @@ def test_the_agent_in_a_container_runs_a_task_on_the_host_and_stops_in_order(
 
 def in_a_container(house: House, image: str, name: str, log: Path) -> Program:
     """The agent of *house*, with the same settings, in a container called *name*."""
-    environ = {key: value for key, value in house.agent._environ.items() if key.startswith(("AWS_", "ECS_"))}
+    environ = {key: value for key, value in house.agent.environ.items() if key.startswith(("AWS_", "ECS_"))}
     volumes = (f"{SOCKET}:{SOCKET}", f"{house.agent_data}:{house.agent_data}")
     command = (
         *("docker", "run", "--rm", "--name", name, "--network", "host"),

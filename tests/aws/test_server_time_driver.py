@@ -3,7 +3,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from agent.aws.server_time import ServerTime
+from agent.aws.server_time_driver import ServerTime
 from tests.aws.peers import NOON
 
 ECS, ACS = "https://ecs.example/", "https://acs.example/ws?seqNum=1"
