@@ -85,3 +85,20 @@ def test_the_changelog_tells_of_this_version() -> None:
     ).stdout.split()[1]
 
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_faults_names_tests_that_there_are_and_every_story_stands_on_it() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", page))
+    stories = {
+        (file.name, test)
+        for file in (ROOT / "tests" / "faults").glob("test_*.py")
+        for test in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert not named - stories
+    assert {file for file, _ in stories} - {file for file, _ in named} == ABOUT_TESTS
+
+
+ABOUT_TESTS = {"test_ledger.py", "test_no_blocking.py"}
+"""Files that try what the stories are told with, and keep no promise of their own."""
