@@ -29,9 +29,12 @@ from tests.faults.front import a_house_behind_a_front
 from tests.faults.kills import kill_for_a_while
 from tests.faults.ports import churning, ours, start_many
 from tests.faults.test_registration import lose_answers
+from tests.faults.hangs import ENDS, all_calls_hang
 from tests.sample_image import sample_image
 
 GRAPHS = 10_000
+HANG = 60.0
+"""Seconds in which no call to Docker is answered."""
 HISTORIES = 20_000
 REPORTS = 1_000
 KILLS = 200
@@ -102,6 +105,20 @@ def stops() -> Outcome:
 def silence() -> Outcome:
     """A wire that swallows everything, noticed in the agent's own time; the short form has a twentieth of it."""
     return generated("a wire that swallows everything", 1, "DOCKWORKER_FASTER", "tests/faults/test_acs_drops.py")
+
+
+def hangs() -> Outcome:
+    """All calls to Docker hang for a minute, and end in each way that there is."""
+
+    def play(folder: Path) -> str:
+        shown = []
+        with sample_image(DEFAULT_HOST):
+            for number, end in enumerate(ENDS):
+                (own := folder / str(number)).mkdir()
+                shown.append(f"{end} {all_calls_hang(own, DEFAULT_HOST, end, HANG).recovered:.1f} s")
+        return ", ".join(shown)
+
+    return timed("all of Docker hangs", f"{HANG:g} s", play)
 
 
 def churn() -> Outcome:
@@ -180,6 +197,7 @@ KINDS: dict[str, Callable[[], Outcome]] = {
     "kills": kills,
     "stops": stops,
     "silence": silence,
+    "hangs": hangs,
     "churn": churn,
     "ports": ports,
     "drains": drains,
