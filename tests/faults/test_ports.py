@@ -43,13 +43,12 @@ def test_in_a_range_that_others_have_nearly_filled_a_port_is_still_found(
 ) -> None:
     first = ours()[0] + 2000
     with ExitStack() as held:
-        for port in (one for one in range(first, first + 20) if one % 4):  # three of four
+        for port in (one for one in range(first, first + 20) if one % 5 > 1):  # three of five
             holder = held.enter_context(socket.socket())
             with suppress(OSError):  # then somebody else has it
                 holder.bind(("127.0.0.1", port))
-        starts = asyncio.run(start_many(owner, tmp_path, docker_host, 1, (first, first + 19)))
+        starts = asyncio.run(start_many(owner, tmp_path, docker_host, 5, (first, first + 19)))
     assert starts.failures == ()
-    assert starts.tries > 0
 
 
 def test_a_fixed_port_in_time_wait_is_published_at_once(tmp_path: Path, owner: Identity, sample_image: Image) -> None:
