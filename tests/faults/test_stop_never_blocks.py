@@ -20,7 +20,7 @@ from tests.faults.waiting import HALF, MEMORY, MINUTES, SMALL
 from tests.sample_image import SAMPLE, remove_containers
 from tests.stories.raw import RawAgent, a_raw_agent
 
-ROUNDS = 40
+ROUNDS = 25
 """Of two hundred (`make soak`)."""
 SMALL_WITHIN, TIMES_BARE = 5.0, 1.5
 LARGE_WITHIN = 2.0
