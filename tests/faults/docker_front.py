@@ -106,7 +106,8 @@ class DockerFront:
         forth = asyncio.ensure_future(self._ask(reader, back, writer))
         answer = asyncio.ensure_future(self._answer(there, writer))
         try:
-            await asyncio.wait([forth, answer], return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.CancelledError):  # only `close` cancels, and asyncio would call that an error
+                await asyncio.wait([forth, answer], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for job in (forth, answer):
                 job.cancel()

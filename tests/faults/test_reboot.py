@@ -29,13 +29,16 @@ def test_every_task_is_told_once_and_policies_bring_back_what_they_cover(
         house.agent.command = (*HURRIED, "run")
         with standing(house):
             policy = {"enabled": True, "restartAttemptPeriod": 60}
-            again = house.run(house.define("again", sh("app", STAYS, restartPolicy=policy)))
+            house.ecs.register_task_definition(
+                family="again", memory="64", containerDefinitions=[sh("app", STAYS, restartPolicy=policy)]
+            )
+            again = house.run("again")
             pairs = [house.run(house.define("pair", sh("one", STAYS), sh("two", STAYS))) for _ in range(3)]
             runtime = house.until_status(again, "RUNNING")["containers"][0]["runtimeId"]
             for task in pairs:
                 house.until_status(task, "RUNNING")
             arn = house.instance()["containerInstanceArn"]
-            assert task_cgroup(again).is_dir()
+            assert memory_limit(again) == 64 << 20
             first_run = started_at(engine, runtime)
             made = len(engine.docker("ps", "-aq").split())
 
@@ -59,6 +62,7 @@ def test_every_task_is_told_once_and_policies_bring_back_what_they_cover(
             assert house.task(again)["lastStatus"] == "RUNNING"
             assert house.task(again)["containers"][0]["runtimeId"] == runtime
             assert (task_cgroup(again) / runtime / "cgroup.procs").read_text().split(), "it runs outside its cgroup"
+            assert memory_limit(again) == 64 << 20
             assert house.instance()["containerInstanceArn"] == arn
             assert len(house.ecs.list_container_instances()["containerInstanceArns"]) == 1
             assert len(engine.docker("ps", "-aq").split()) == made
@@ -70,6 +74,12 @@ def task_cgroup(task: str) -> Path:
     if (ROOT / "cgroup.controllers").exists():
         return ROOT / f"ecstasks-{task_id}.slice"
     return ROOT / "memory" / "ecs" / task_id
+
+
+def memory_limit(task: str) -> int:
+    cgroup = task_cgroup(task)
+    files = (cgroup / "memory.max", cgroup / "memory.limit_in_bytes")
+    return int(next(one for one in files if one.exists()).read_text())
 
 
 def forget_cgroups(task: str) -> None:

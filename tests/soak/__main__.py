@@ -26,10 +26,10 @@ from tests.bench.table import commit
 from tests.faults import drains as draining
 from tests.faults import waiting
 from tests.faults.front import a_house_behind_a_front
+from tests.faults.hangs import ENDS, all_calls_hang
 from tests.faults.kills import kill_for_a_while
 from tests.faults.ports import churning, ours, start_many
 from tests.faults.test_registration import lose_answers
-from tests.faults.hangs import ENDS, all_calls_hang
 from tests.sample_image import sample_image
 
 GRAPHS = 10_000
