@@ -289,7 +289,7 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     # images that nobody uses any more
-    _row("disable_image_cleanup", "ECS_DISABLE_IMAGE_CLEANUP", kinds.flag(), "Keep every image."),
+    _row("disable_image_cleanup", "ECS_DISABLE_IMAGE_CLEANUP", kinds.flag(), "Keep every image, whatever a disk that fills would need."),
     _row(
         "image_cleanup_interval",
         "ECS_IMAGE_CLEANUP_INTERVAL",
@@ -343,7 +343,7 @@ SETTINGS: tuple[Setting, ...] = (
         "disk_high_watermark",
         "DOCKWORKER_DISK_HIGH_WATERMARK",
         PER_CENT,
-        "How full Docker's disk, or that of our data, is when unused images and stopped containers go at once.",
+        "How full Docker's disk is when stopped containers and unused images go at once, the least recently used first.",
     ),
     _row(
         "disk_critical_watermark",
