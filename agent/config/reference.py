@@ -254,7 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ECS_IMAGE_PULL_BEHAVIOR",
         kinds.member(PullBehavior),
         "default pulls, and falls back on what is here; always pulls, or stops the task; once pulls what this agent has"
-        " not pulled before; prefer-cached pulls what is missing.",
+        " not pulled before; prefer-cached pulls what is missing, and cleans up only while a disk fills.",
     ),
     _row("image_pull_timeout", "ECS_IMAGE_PULL_TIMEOUT", SECOND, "How long one pull may take in all."),
     _row(
@@ -289,7 +289,12 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     # images that nobody uses any more
-    _row("disable_image_cleanup", "ECS_DISABLE_IMAGE_CLEANUP", kinds.flag(), "Keep every image, whatever a disk that fills would need."),
+    _row(
+        "disable_image_cleanup",
+        "ECS_DISABLE_IMAGE_CLEANUP",
+        kinds.flag(),
+        "Keep every image, whatever a disk that fills would need.",
+    ),
     _row(
         "image_cleanup_interval",
         "ECS_IMAGE_CLEANUP_INTERVAL",
@@ -343,7 +348,7 @@ SETTINGS: tuple[Setting, ...] = (
         "disk_high_watermark",
         "DOCKWORKER_DISK_HIGH_WATERMARK",
         PER_CENT,
-        "How full Docker's disk is when stopped containers and unused images go at once, the least recently used first.",
+        "How full Docker's disk is when stopped containers and unused images go at once, least recently used first.",
     ),
     _row(
         "disk_critical_watermark",
