@@ -28,9 +28,8 @@ class Held:
         for holding in [self._of.pop(arn) for arn in decision.forgotten if arn in self._of]:
             for image in holding.images:
                 gone[image] = max(filter(None, (gone.get(image), holding.until)), default=None)
-        for task in decision.tasks:
-            if task.arn not in self._of or task.stopped_at is not None:
-                self._of[task.arn] = _holding(task)
+        for task in decision.tasks:  # of one that was found by its labels, more containers come to be known
+            self._of[task.arn] = _holding(task)
         return gone
 
     def images(self) -> frozenset[Image]:

@@ -78,6 +78,8 @@ class _Disk:
     clock: Clock
     connection: sqlite3.Connection | None = None
     lack: str = ""
+    is_unread: bool = False
+    """Is something there that could not be read, and that memory does not have? It is never written over."""
 
     def begin(self) -> sqlite3.Connection:
         """Open the file; gives a copy of its rows, or of as much as can be had."""
@@ -89,7 +91,9 @@ class _Disk:
             self._prove(connection)
         except OSError as error:
             self.lack = lack_of(error)
-        copy = copy or self._looked_at() or in_memory()
+        copy = copy or self._looked_at()
+        self.is_unread = copy is None
+        copy = copy or in_memory()
         bring_up(copy, self.steps, self.path)
         return copy
 
@@ -108,6 +112,7 @@ class _Disk:
         """Put *rows* into the file, in place of what is there; gives the lack, if there is one."""
         self.close()  # what was open may be a file that is there no more
         try:
+            self._spare()
             connection = self._open()
             with in_words(f"cannot write {self.path}"):
                 rows.result().backup(connection)
@@ -129,9 +134,18 @@ class _Disk:
             return self._open_checked()
         except Unreadable as error:
             self.close()  # before the file goes: SQLite would finish its log under the old name
-            aside = set_aside(self.path, self.clock())
-            log.error("journal_set_aside", path=str(self.path), aside=str(aside), error=str(error))  # noqa: TRY400 -- expected
+            self._set_aside(str(error))
             return self._open_checked()
+
+    def _spare(self) -> None:
+        """Set a file aside that is to be written over and of which memory has nothing: it may be a good one."""
+        if self.is_unread and self.path.is_file() and self.path.stat().st_size:
+            self._set_aside("it could not be read when this agent began, and may hold what nobody knows of")
+        self.is_unread = False
+
+    def _set_aside(self, why: str) -> None:
+        aside = set_aside(self.path, self.clock())
+        log.error("journal_set_aside", path=str(self.path), aside=str(aside), error=why)
 
     def _open_checked(self) -> sqlite3.Connection:
         try:
@@ -250,6 +264,7 @@ class Mirror:
 
     async def catch_up(self) -> bool:
         """Put everything on the disk that it does not have; says whether that went well."""
+        await asyncio.wrap_future(self._file.submit(lambda: None))  # while the disk hangs, nothing lines up behind it
         self._attempt = attempt = self._attempt + 1
         self._follows = True  # what is changed from now on comes behind the rows that are copied now
         rows = self._memory.submit(self._copy)

@@ -33,6 +33,16 @@ def test_a_task_that_is_forgotten_and_written_again_in_one_commit_holds_its_imag
     assert held.images() == HELD
 
 
+def test_a_task_found_by_its_labels_holds_the_images_of_which_a_payload_tells_later() -> None:
+    whole = a_task("a")
+    held = Held([])
+    held.hear(Decision(tasks=(replace(whole, spec=replace(whole.spec, containers=()), containers=()),)))
+
+    held.hear(Decision(tasks=(whole,)))
+
+    assert held.images() == HELD
+
+
 def test_tasks_that_were_never_known_let_nothing_go() -> None:
     assert Held([]).hear(Decision(forgotten=(arn("a"),))) == {}
 

@@ -7,9 +7,11 @@ that is gone or damaged), and planted beneath SQLite's interface where chance is
 import asyncio
 import random
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from agent.model.decision import Decision
 from agent.model.identity import Identity
 from agent.model.status import Status
+from agent.store import mirror_db
 from agent.store.db import KEPT_ASIDE, set_aside
 from agent.store.journal_driver import Journal, own_journal, peek_identity
 from tests.store.made_up import T0, a_report, a_task
@@ -162,6 +165,56 @@ def test_whatever_the_disk_refuses_no_row_is_lost_and_no_report_out_of_order(
 
     live(folder, use)
     assert on_disk(folder) == states[commits]
+
+
+def test_a_file_that_could_not_be_read_for_a_while_is_set_aside_whole_and_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def before(journal: Journal) -> None:
+        await journal.commit(numbered(1))
+
+    def failing(*_: object) -> NoReturn:
+        raise OSError("disk I/O error")
+
+    async def after(journal: Journal) -> None:
+        monkeypatch.undo()
+        assert journal.lack
+        await journal.commit(numbered(2))
+        async with asyncio.timeout(5):
+            await journal.saved()
+
+    live(tmp_path, before)
+    for name in ("open_file", "look"):
+        monkeypatch.setattr(mirror_db, name, failing)
+    live(tmp_path, after)
+
+    (aside,) = (one for one in tmp_path.glob("agent.db.aside-*") if not one.name.endswith(("-wal", "-shm")))
+    with closing(sqlite3.connect(aside)) as file:
+        assert file.execute("SELECT json_extract(row, '$.seq') FROM tasks").fetchall() == [(1,)]
+    assert on_disk(tmp_path) == (2, ["2"])
+
+
+def test_behind_a_disk_that_hangs_no_changes_line_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror_db, "PATIENCE", 0.05)
+    monkeypatch.setattr(mirror_db, "TRY_AGAIN", 0.01)
+    hanging = threading.Event()
+
+    async def use(journal: Journal) -> None:
+        mirror = journal._rows
+        mirror._file.submit(hanging.wait)
+        try:
+            for number in range(1, 50):
+                await journal.commit(numbered(number))
+                await asyncio.sleep(0.001)
+            assert mirror._under_way == 1, "the one that was given up"
+        finally:
+            hanging.set()
+        async with asyncio.timeout(5):
+            await journal.saved()
+
+    live(tmp_path, use)
+
+    assert on_disk(tmp_path) == (49, [str(number) for number in range(1, 50)])
 
 
 def test_the_first_file_that_was_set_aside_and_the_latest_ones_are_kept(tmp_path: Path) -> None:
