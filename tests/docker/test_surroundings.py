@@ -18,6 +18,7 @@ def test_settings_and_facts_make_up_what_a_host_is() -> None:
 
     assert Surroundings.of(settings, OLD, "cn-north-1", "amazonaws.com.cn") == Surroundings(
         region="cn-north-1",
+        home="/var/lib/dockworker",
         dns_suffix="amazonaws.com.cn",
         runtime="runsc",
         gpus=True,
@@ -30,4 +31,6 @@ def test_settings_and_facts_make_up_what_a_host_is() -> None:
 
 
 def test_without_settings_a_new_engine_decides_for_itself() -> None:
-    assert Surroundings.of(Settings(), NEW, "eu-west-1", "amazonaws.com") == Surroundings(region="eu-west-1")
+    assert Surroundings.of(Settings(), NEW, "eu-west-1", "amazonaws.com") == Surroundings(
+        region="eu-west-1", home="/var/lib/dockworker"
+    )
