@@ -16,7 +16,7 @@ import structlog
 
 from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
-from agent.model.acts import Act, CreateCgroup, CreateVolume
+from agent.model.acts import Act, CreateCgroup, CreateVolume, RemoveContainer
 from agent.model.clock import Clock, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.errors import place_of
@@ -73,6 +73,8 @@ class Runner:
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._kept = Decision()
         self._uncommitted: list[asyncio.Future[None]] = []
+        self._not_begun_on_disk: set[TaskArn] = set()
+        """Tasks that have run, or ended, of which the disk says that they are still to begin."""
 
     async def submit(self, *events: Event) -> None:
         """Return when *events* are decided, and what they came to is in the journal: a failing disk holds up nobody."""
@@ -161,15 +163,25 @@ class Runner:
     async def _commit(self, decided: Decision) -> None:
         if not decided.changes_nothing:
             await self._journal.commit(decided)
+            self._compare_with_disk(decided)
             self._after_commit(decided)
         for committed in self._uncommitted:
             if not committed.done():
                 committed.set_result(None)
         self._uncommitted.clear()
 
+    def _compare_with_disk(self, decided: Decision) -> None:
+        if self._journal.is_durable:
+            self._not_begun_on_disk.clear()
+            return
+        of_tasks = (move for move in decided.moves if not move.container)
+        self._not_begun_on_disk |= {move.task for move in of_tasks if move.before < Status.RUNNING <= move.now}
+
     async def _do(self, performer: Performs, act: Act) -> None:
         if isinstance(act, CreateVolume | CreateCgroup) and self._is_young(act.task):
             await self._journal.saved()  # if its row were lost, nothing would lead back from these to the task
+        if isinstance(act, RemoveContainer) and act.task in self._not_begun_on_disk:
+            await self._journal.saved()  # after a kill, nothing but the container would say that the task has run
         try:
             outcome = await performer.perform(act)
         except Exception as bug:  # noqa: BLE001 -- a bug has the radius of one task

@@ -154,6 +154,11 @@ class Journal(Protocol):
         """Write everything of *decision* in one transaction. Where the disk fails, it is kept, to be written later."""
         ...
 
+    @property
+    def is_durable(self) -> bool:
+        """Does the disk have everything that was committed?"""
+        ...
+
     async def saved(self) -> None:
         """Return when the disk has everything that was committed before."""
         ...

@@ -26,6 +26,7 @@ from agent.model.events import (
     Event,
     ImagePulled,
     Listed,
+    Reclaim,
     ReportsSettled,
     ResourceReady,
     TaskAssigned,
@@ -63,6 +64,10 @@ class GatedJournal:
     async def commit(self, decision: Decision) -> None:
         await self.gate.wait()
         self.commits.append(decision)
+
+    @property
+    def is_durable(self) -> bool:
+        return self.disk.is_set()
 
     async def saved(self) -> None:
         await self.disk.wait()
@@ -205,6 +210,33 @@ def test_what_leads_back_to_no_task_is_made_only_once_the_disk_has_its_row() -> 
         await script.until(StartContainer)
 
     play(story, making)
+
+
+@pytest.mark.parametrize("begins_on_disk", [False, True])
+def test_the_container_of_a_task_that_the_disk_has_not_begun_stays_until_the_disk_knows(
+    *, begins_on_disk: bool
+) -> None:
+    """A kill would take the row back to before the task's start: once its container is gone, it would run again."""
+
+    async def story(runner: Runner, engine: Engine, journal: GatedJournal, script: Script) -> None:
+        await runner.save(LISTED)
+        if not begins_on_disk:
+            journal.disk.clear()
+        await runner.submit(ASSIGNED)
+        async with asyncio.timeout(5):
+            while engine.tasks[ARN].known is not Status.RUNNING:
+                await runner.submit()
+        journal.disk.clear()
+        await runner.submit(TaskStopRequested(ARN, T0))
+        await settle(runner, engine)
+        await runner.submit(Reclaim(1, T0))
+        if not begins_on_disk:
+            await asyncio.sleep(0.05)
+            assert not any(isinstance(act, RemoveContainer) for act in script.acts)
+            journal.disk.set()
+        await script.until(RemoveContainer)
+
+    play(story)
 
 
 def test_an_exception_in_an_act_stops_its_own_task_only() -> None:

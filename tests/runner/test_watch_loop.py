@@ -62,6 +62,10 @@ class Forgetful:
     async def commit(self, decision: Decision) -> None:
         pass
 
+    @property
+    def is_durable(self) -> bool:
+        return True
+
     async def saved(self) -> None:
         pass
 
