@@ -16,7 +16,7 @@ import structlog
 from agent import daemon
 from agent.cli import logs
 from agent.cli.settings_file import CONFIG, read_settings
-from agent.cli.signals import end_at_last, stop_on_signals
+from agent.cli.signals import end_at_last, end_within, stop_on_signals
 from agent.config.load import BadSettings
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
@@ -37,7 +37,15 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.writelines(f"  {complaint}\n" for complaint in bad.complaints)
         return NOT_WORTH_A_RESTART
     with logs.kept(settings):
-        return asyncio.run(serve(settings, os.environ))
+        return asyncio.run(_to_the_end(settings))
+
+
+async def _to_the_end(settings: Settings) -> int:
+    """Serve; who ends without having been told to must not be held by a disk that hangs: it is to start again."""
+    code = await serve(settings, os.environ)
+    if code:
+        end_within(ENDS_WITHIN, code)
+    return code
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:

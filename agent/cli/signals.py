@@ -39,12 +39,17 @@ async def end_at_last(told_to_stop: asyncio.Event, seconds: float) -> None:
     A disk that hangs holds its threads for ever. What was decided stands in the journal, and nothing else needs an end.
     """
     await told_to_stop.wait()
-    last_resort = threading.Timer(seconds, _end)
+    end_within(seconds, 0)
+
+
+def end_within(seconds: float, code: int) -> None:
+    """See that the process is over so many *seconds* from now, with this exit *code* where something holds it."""
+    last_resort = threading.Timer(seconds, _end, (code,))
     last_resort.daemon = True
     last_resort.start()
 
 
-def _end() -> None:
+def _end(code: int) -> None:
     sys.stderr.write("dockworker: something does not let go (a disk, a user directory); ended all the same\n")
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

@@ -60,3 +60,19 @@ def test_a_thread_that_never_ends_does_not_keep_the_process_alive() -> None:
         assert process.wait(10) == 0
         assert process.stderr
         assert b"does not let go" in process.stderr.read()
+
+
+FAILS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from agent.cli.signals import end_within
+
+ThreadPoolExecutor().submit(threading.Event().wait)
+end_within(0.3, 1)
+raise SystemExit(1)
+"""
+
+
+def test_a_process_that_failed_is_over_with_its_exit_code_even_where_a_thread_never_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", FAILS], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(10) == 1
