@@ -140,7 +140,7 @@ class Leaving:
             return
         refusal = await self._insist(identity, ACTIVE)
         log.info("instance_active_again", instance=identity.instance_arn, refusal=refusal)
-        await self._mark(identity, drained=False)
+        await self._mark(drained=False)
 
     async def _drain(self) -> None:
         end = time.monotonic() + self._seconds
@@ -188,15 +188,16 @@ class Leaving:
         if await self._status(identity) == DRAINING:
             log.info("instance_draining", instance=identity.instance_arn, by="somebody else, before")
             return
-        await self._mark(identity, drained=True)
+        await self._mark(drained=True)
         if refusal := await self._insist(identity, DRAINING, longest=TRY_AGAIN):
             log.warning("instance_not_drained", instance=identity.instance_arn, reason=refusal)
-            await self._mark(identity, drained=False)
+            await self._mark(drained=False)
             return
         log.info("instance_draining", instance=identity.instance_arn, by="this agent")
 
-    async def _mark(self, identity: Identity, *, drained: bool) -> None:
-        """Remember whose drain it is; a disk that hangs is not waited for."""
+    async def _mark(self, *, drained: bool) -> None:
+        """Remember whose drain it is; a disk that hangs is not waited for. Who we are may have changed meanwhile."""
+        identity = self._rooms.owner.identity
         self._rooms.owner.identity = replace(identity, drained=drained)
         with suppress(TimeoutError):
             async with asyncio.timeout(KNOWN_WITHIN):

@@ -206,3 +206,17 @@ def test_nobody_elses_drain_is_undone() -> None:
     house = House()
     asyncio.run(house.leaving().come_back())
     assert house.calls == []
+
+
+def test_an_instance_that_was_registered_anew_meanwhile_is_not_taken_back_for_the_old_one() -> None:
+    house = House(replace(HERE, drained=True))
+
+    async def renewed(_cluster: str, _instance_arn: str, _status: str) -> str:
+        house.identity = replace(house.identity, instance_arn="arn:new")
+        return "there is no such instance"
+
+    house.set_state = renewed  # type: ignore[assignment, method-assign]
+    leaving = house.leaving()
+    asyncio.run(leaving.come_back())
+
+    assert house.identity == replace(HERE, instance_arn="arn:new")
