@@ -106,7 +106,7 @@ class ContainerDriver:
         """Signal, wait up to *grace* seconds, kill. Docker counts whole seconds: a started one counts."""
         seconds = max(0, math.ceil(grace))
         try:
-            async with self._engine.call(seconds + _STOP_BUFFER, aim="stopped", is_long=True) as client:
+            async with self._engine.call(seconds + _STOP_BUFFER, aim="stopped", grace=seconds) as client:
                 await client.containers.container(docker_id).stop(t=seconds)
         except DockerError as error:
             if error.status != _NOT_FOUND:

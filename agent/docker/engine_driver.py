@@ -45,7 +45,8 @@ class DockerEngine:
         self._client = client
         self._streams: dict[aiohttp.ClientResponse, float] = {}
         """Open streams, and when they were last heard."""
-        self._calls: set[asyncio.Timeout] = set()
+        self._calls: dict[asyncio.Timeout, float] = {}
+        """Calls that wait for an answer, and until when they may where all is well."""
 
     @classmethod
     @asynccontextmanager
@@ -85,9 +86,9 @@ class DockerEngine:
         Its connection may be one that nobody serves any more, and would keep its caller waiting to the bound.
         """
         loop = asyncio.get_running_loop()
-        latest = loop.time() + _LAST_CHANCE
-        for call in self._calls:
+        for call, due in self._calls.items():
             if not call.expired():
+                latest = max(loop.time(), due) + _LAST_CHANCE
                 call.reschedule(min(call.when() or latest, latest))
         loop.call_later(_LAST_CHANCE, self._close_streams, [*self._streams], loop.time())
 
@@ -112,16 +113,16 @@ class DockerEngine:
 
     @asynccontextmanager
     async def call(
-        self, bound: float, lost: Lost = OutcomeUnknown, *, aim: str = "", is_long: bool = False
+        self, bound: float, lost: Lost = OutcomeUnknown, *, aim: str = "", grace: float = 0.0
     ) -> AsyncIterator[aiodocker.Docker]:
         """Give the client for one call of at most *bound* seconds; less where Docker comes back from a silence.
 
-        One that *is_long*, such as a stop with its grace, is left its time also then.
+        Also then it is left *grace* seconds: so long the answer may take where all is well.
         Raises *lost* where the answer did not come, DockerError where it was a refusal. *aim* is what the call should
         have made of a thing, such as ``created``: then the text for a late answer is the one that ECS users know.
         """
         try:
-            async with asyncio.timeout(bound) if is_long else self._of_calls(bound):
+            async with self._of_calls(bound, grace):
                 with self._reached(lost):
                     await self._agree_on_version(lost)
                     yield self._client
@@ -156,14 +157,14 @@ class DockerEngine:
                 response.close()
 
     @asynccontextmanager
-    async def _of_calls(self, bound: float | None) -> AsyncIterator[None]:
+    async def _of_calls(self, bound: float | None, grace: float = 0.0) -> AsyncIterator[None]:
         """Wait inside for an answer, until *bound*, or until Docker has been back for a while without one."""
         async with asyncio.timeout(bound) as limit:
-            self._calls.add(limit)
+            self._calls[limit] = asyncio.get_running_loop().time() + grace
             try:
                 yield
             finally:
-                self._calls.discard(limit)
+                del self._calls[limit]
 
     def forget_version(self) -> None:
         """Agree on an API version afresh with the next call: the engine may be another one now."""

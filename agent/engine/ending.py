@@ -33,7 +33,7 @@ def wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Containe
     if not container.in_flight:
         return _wind_down_unsure(draft, task, spec, container)
     is_up = container.known is not Status.STOPPED
-    if is_up and task.forced:
+    if is_up and (task.forced or Doing.KILL in container.lost):
         return _kill_over(draft, task, container)
     if is_up and Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
         return _stop_in_turn(draft, task, spec, container)
@@ -53,7 +53,10 @@ def _wind_down_unsure(draft: Draft, task: Task, spec: ContainerSpec, container: 
 
 
 def _kill_over(draft: Draft, task: Task, container: Container) -> Container:
-    """An operator waits for no start, stop or look that is on its way: Docker serialises the kill with it."""
+    """A kill does not wait for a start, a stop or a look that is on its way: Docker serialises it with them.
+
+    So one by an operator's force, and one that was lost while the stop that it overtook is not answered either.
+    """
     is_asked = Doing.KILL in container.in_flight or container.wake_at is not None
     return container if is_asked or not may_act(draft, task, container) else kill(draft, task, container)
 

@@ -162,6 +162,15 @@ def test_a_lost_stop_is_given_the_rest_of_its_grace() -> None:
     assert act.kill_at == after(30)
 
 
+def test_a_lost_kill_is_repeated_though_the_stop_that_it_overtook_is_never_answered() -> None:
+    play = Play().running()
+    play.stop()
+    play.wake()
+    play.hear(ActFailed(play.take(KillContainer), Fault.UNKNOWN, "", after(40)))
+    assert play.app.doing == (Doing.STOP, Doing.KILL)
+    assert kinds(play.hear(listed(seen(), asked=play.engine.step)).acts) == [KillContainer]
+
+
 def test_a_kill_overtakes_a_stop_that_has_outlived_its_grace() -> None:
     play = Play().running()
     play.stop()
