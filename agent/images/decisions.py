@@ -43,8 +43,10 @@ class Claims:
     pulling: frozenset[str] = frozenset()
     """Those that are being pulled: Docker may show such an image before it has its tag."""
 
-    def hold(self, names: Collection[str]) -> bool:
-        """Is an image with these *names* spoken for?"""
+    def hold(self, names: Collection[str], image_id: str) -> bool:
+        """Is the image with these *names* and this id spoken for? A task may name it by its id alone."""
+        if not self.wanted.isdisjoint((image_id, image_id.removeprefix("sha256:"))):
+            return True
         if not self.wanted.isdisjoint(names) or not self.pulling.isdisjoint(names):
             return True
         repositories = {_repository(name) for name in self.pulling}
@@ -189,7 +191,7 @@ def stale(scene: Scene, rules: CleanupRules) -> tuple[tuple[str, ...], tuple[str
 def is_free(scene: Scene, rules: CleanupRules, image: HostImage) -> bool:
     """May it go, as far as names, tasks, pulls and containers say?"""
     names = image.tags + image.digests
-    return image.id not in scene.in_use and rules.excluded.isdisjoint(names) and not scene.claims.hold(names)
+    return image.id not in scene.in_use and rules.excluded.isdisjoint(names) and not scene.claims.hold(names, image.id)
 
 
 def names_to_take(image: HostImage, known: frozenset[str]) -> tuple[str, ...]:

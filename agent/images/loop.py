@@ -161,7 +161,7 @@ class Cleaner:
     async def _remove(self, one: Going, *, must_write: bool = True) -> bool:
         async with _writing(must_write=must_write):
             await self._records.forget((), await self._spellings(one.names))
-        if self._claims().hold(one.names):
+        if self._claims().hold(one.names, one.id):
             return False
         try:
             for name in one.taken:

@@ -52,6 +52,15 @@ def test_an_image_of_a_container_stays_whoever_made_that_and_whether_it_runs_or_
     assert sorted(clean(host, 10)) == ["app:1", "web:1"]
 
 
+@pytest.mark.parametrize("name", [f"sha256:{'a' * 64}", "a" * 64])
+def test_an_image_that_a_task_names_by_its_id_stays_even_without_a_container(name: str) -> None:
+    host = Host()
+    host.fetch("app:1", f"sha256:{'a' * 64}")
+    host.wanted = {Image(name)}
+
+    assert clean(host, 9) == []
+
+
 def test_an_image_that_a_task_names_stays_even_without_a_container() -> None:
     host = Host()
     host.fetch("app:1", "a")

@@ -30,7 +30,7 @@ def test_images_of_tasks_and_those_that_are_being_pulled_are_spoken_for_as_long_
         assert cleaner._claims().pulling == {"web:1"}
 
     held.hear(Decision(forgotten=(arn("a"),)))
-    assert not cleaner._claims().hold(["busybox:1", "web:1"])
+    assert not cleaner._claims().hold(["busybox:1", "web:1"], "sha256:1")
 
 
 def test_the_settings_come_to_the_cleanup_as_they_are_on_an_empty_disk_and_on_a_full_one() -> None:
