@@ -1,6 +1,7 @@
 """The agent's one thread is never busy for long: heartbeats, stops and exits are heard while a hundred tasks start."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,11 +29,16 @@ async def start_a_hundred(folder: Path) -> list[float]:
 
 @pytest.fixture
 def a_services_logs() -> Iterator[None]:
-    """Lines in the form that a service writes."""
+    """Lines in the form that a service writes. Nothing of it outlives the test: modules would keep their loggers."""
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
     with Path(os.devnull).open("w") as nowhere:
         logs.configure("info", "json", nowhere)
+        structlog.configure(cache_logger_on_first_use=False)
         yield
-    structlog.reset_defaults()
+        structlog.reset_defaults()
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
 
 
 def test_the_loop_is_at_most_a_tenth_of_a_second_late_while_a_hundred_tasks_start(
