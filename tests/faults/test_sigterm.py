@@ -107,6 +107,7 @@ def test_docker_that_is_away_and_a_full_disk_keep_it_from_nothing(tmp_path: Path
         fill(disk)
         took = told_to_stop(house)
         empty(disk)
+        gate.open()
         record_property("sigterm_seconds_without_docker_and_disk", round(took, 3))
         assert took <= LAST_REPORTS + CLOSING, f"gone after {took:.1f} s"
         assert containers(house) == [container]
