@@ -106,7 +106,6 @@ async def _clear(docker: DockerEngine, settings: Settings, identity: Identity) -
     grace = settings.stop_timeout.total_seconds()
     ids = await mine.containers()
     cgroups = set(await asyncio.gather(*(mine.end(one, grace) for one in ids))) - {""}
-    await mine.remove_volumes()
     facts = await docker_facts(docker)
     driver = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
     for path in sorted(cgroups):
@@ -114,6 +113,7 @@ async def _clear(docker: DockerEngine, settings: Settings, identity: Identity) -
             await driver.remove(RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
         except GiveUp as error:
             raise OSError(str(error)) from error
+    await mine.remove_volumes()  # last: another try finds volumes by their labels, and cgroups have none
     return len(ids)
 
 

@@ -48,7 +48,7 @@ class Socket(aiohttp.ClientWebSocketResponse):
 
     _ours: Reader | None = None
 
-    @property  # type: ignore[override]  # a parser all the same
+    @property  # type: ignore[override]  # aiohttp keeps a plain attribute here
     def _parser(self) -> Reader | None:
         return self._ours
 

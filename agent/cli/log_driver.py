@@ -6,7 +6,6 @@ first line of a kind is never dropped for want of room: there are as many of the
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -129,8 +128,7 @@ class Scribe:
         except OSError as error:
             with self._news:
                 self._drop(count - bool(told), error.strerror or str(error))
-            if not self._closing:
-                time.sleep(AGAIN_AFTER)
+                self._news.wait_for(lambda: self._closing, AGAIN_AFTER)
         else:
             with self._news:
                 self._untold -= told

@@ -30,6 +30,9 @@ TASKS_AT_ONCE, IMAGES_AT_ONCE = 10, 20
 CLEARED_WITHIN = 60.0
 """Seconds for Docker to remove the containers and volumes of a round's tasks; after that the next things go."""
 
+ROOM_WITHIN = 120.0
+"""Seconds for one round of images. A call of Docker's that hangs must not keep stopped tasks from going first again."""
+
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -131,7 +134,10 @@ class DiskWatch:
         gone = Gone()
         if not tasks:
             try:
-                gone = await self._making.cleaner.make_room(self._has_room, IMAGES_AT_ONCE)
+                async with asyncio.timeout(ROOM_WITHIN):
+                    gone = await self._making.cleaner.make_room(self._has_room, IMAGES_AT_ONCE)
+            except TimeoutError:  # an OSError too, and without a word
+                log.warning("disk_room_not_made", error=f"Docker was not done within {ROOM_WITHIN:g} s")
             except (AgentError, OSError) as error:
                 log.warning("disk_room_not_made", error=str(error))
         after = (await self._look()).gains

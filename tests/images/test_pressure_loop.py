@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from agent.images import pressure_loop
 from agent.images.ports import Fullness, Look
 from agent.images.pressure_loop import LOOK_EVERY, TRY_AGAIN_EVERY, DiskWatch, Making
 from agent.images.watermarks import Marks
@@ -194,3 +195,22 @@ def test_dockers_disk_that_is_not_seen_is_told_once() -> None:
         watch(place, has_looked(place, 9))
 
     assert [(line["event"], line["watched"]) for line in lines] == [("docker_root_not_seen", "/data")]
+
+
+def test_a_docker_that_hangs_holds_a_round_up_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    place = Place(other=90, images=1)
+    monkeypatch.setattr(pressure_loop, "ROOM_WITHIN", 0.01)
+    monkeypatch.setattr(place.host.cleaner, "make_room", hang)
+
+    async def a_round() -> bool:
+        async with asyncio.timeout(5):
+            return await place.watch._round()
+
+    with capture_logs() as lines:
+        assert not asyncio.run(a_round())
+    assert [line["error"] for line in lines if line["event"] == "disk_room_not_made"] == [
+        "Docker was not done within 0.01 s"
+    ]
