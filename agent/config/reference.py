@@ -84,9 +84,35 @@ SETTINGS: tuple[Setting, ...] = (
     _row("docker_host", "DOCKER_HOST", kinds.docker_url(), "Where Docker listens."),
     _row(
         "accept_insecure_cert",
-        "DOCKWORKER_TLS_ACCEPT_INSECURE",
+        "ECS_ACCEPT_INSECURE_CERT",
         kinds.flag(),
         "Do not check the certificate of the ECS endpoints; for tests only.",
+    ),
+    _row("ca_file", "AWS_CA_BUNDLE SSL_CERT_FILE", kinds.path(), "Certificates to trust beside those of the system."),
+    _row(
+        "agent_endpoint",
+        "DOCKWORKER_AGENT_ENDPOINT",
+        kinds.http_url(),
+        "Where ACS is; unset asks ECS for it. A pinned one is never asked for.",
+    ),
+    _row(
+        "telemetry_endpoint",
+        "DOCKWORKER_TELEMETRY_ENDPOINT",
+        kinds.http_url(),
+        "Where TCS is; unset asks ECS for it. A pinned one is never asked for.",
+    ),
+    _row("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT", kinds.flag(), "Call the FIPS endpoints of AWS services."),
+    _row(
+        "use_dualstack_endpoint",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        kinds.flag(),
+        "Call the endpoints of AWS services that answer over IPv6 too.",
+    ),
+    _row(
+        "ip_compatibility",
+        "ECS_INSTANCE_IP_COMPATIBILITY",
+        kinds.choice("ipv4", "ipv6", ignore_case=True),
+        "ipv6 for a host that reaches nothing over IPv4; unset goes by the default routes.",
     ),
     _row(
         "imds_endpoint",
@@ -95,6 +121,54 @@ SETTINGS: tuple[Setting, ...] = (
         "Where the instance metadata service is.",
     ),
     _row("imds_disabled", "AWS_EC2_METADATA_DISABLED", kinds.flag(), "Do not ask for instance metadata."),
+    _row(
+        "external",
+        "ECS_EXTERNAL",
+        kinds.flag(),
+        "This is no EC2 instance but a machine of ECS Anywhere: no instance metadata, keys from the rotated file.",
+    ),
+    _row(
+        "credential_profile",
+        "ECS_ALTERNATE_CREDENTIAL_PROFILE",
+        kinds.text(),
+        "The profile in the file of keys that is rotated under us.",
+    ),
+    _row(
+        "no_identity_document",
+        "DOCKWORKER_NO_IDENTITY_DOCUMENT",
+        kinds.flag(),
+        "Register without the EC2 identity document; the region comes from elsewhere.",
+    ),
+    _row(
+        "detailed_os_family",
+        "ECS_DETAILED_OS_FAMILY",
+        kinds.text(),
+        "The attribute ecs.os-type-detailed; unset is made of /etc/os-release, such as debian_12.",
+    ),
+    _row(
+        "warm_pools_check",
+        "ECS_WARM_POOLS_CHECK",
+        kinds.flag(),
+        "Register only when the Auto Scaling group has put the instance InService.",
+    ),
+    _row(
+        "spot_instance_draining",
+        "ECS_ENABLE_SPOT_INSTANCE_DRAINING",
+        kinds.flag(),
+        "Set the instance DRAINING as soon as EC2 says that it will take it away.",
+    ),
+    _row(
+        "rebalance_draining",
+        "DOCKWORKER_REBALANCE_DRAINING",
+        kinds.flag(),
+        "Do so also when EC2 only recommends to rebalance, which may come long before or never.",
+    ),
+    _row(
+        "propagate_tags_from",
+        "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM",
+        kinds.choice("ec2_instance"),
+        "ec2_instance adds the tags of the EC2 instance to those of the container instance.",
+    ),
     # what the machine offers
     _row(
         "reserved_memory",

@@ -25,8 +25,28 @@ class Settings:
     reregister_when_inactive: bool = False
     docker_host: str = "unix:///var/run/docker.sock"
     accept_insecure_cert: bool = False
+    ca_file: Path | None = None
+    """Certificates to trust beside the system's."""
+    agent_endpoint: str = ""
+    """Where ACS is; empty asks DiscoverPollEndpoint."""
+    telemetry_endpoint: str = ""
+    """Where TCS is; empty asks DiscoverPollEndpoint."""
+    use_fips_endpoint: bool = False
+    use_dualstack_endpoint: bool = False
+    ip_compatibility: str = ""
+    """``ipv4`` or ``ipv6``; empty goes by the default routes of the machine."""
     imds_endpoint: str = "http://169.254.169.254"
     imds_disabled: bool = False
+    external: bool = False
+    credential_profile: str = "default"
+    """In the file that somebody rotates."""
+    no_identity_document: bool = False
+    detailed_os_family: str = ""
+    warm_pools_check: bool = False
+    spot_instance_draining: bool = False
+    rebalance_draining: bool = False
+    propagate_tags_from: str = ""
+    """``ec2_instance``, or empty for nowhere."""
 
     reserved_memory: int = 0
     """MiB."""
