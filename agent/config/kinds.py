@@ -6,7 +6,7 @@ Every reader raises ValueError with the rule that was broken, worded to follow "
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -27,12 +27,22 @@ UNITS = {"ns": 1e-3, "us": 1, "µs": 1, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 360
 PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
+def _as_it_is(value: object) -> object:
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to write a value. `from_text` gives what TOML would have given; `check` judges it."""
+    """One way to write a value. `from_text` and `from_json` give what TOML would have given; `check` judges it."""
 
     from_text: Callable[[str], object]
     check: Reader
+    rule: str
+    """What a value must be, in words."""
+    from_json: Reader = _as_it_is
+    """For the reference agent's JSON file, which writes some values otherwise. Raises ValueError."""
+    zero_counts: bool = False
+    """True if false or 0 is an answer there, and not the same as nothing."""
 
     def read_text(self, written: object) -> object:
         """The value that a variable's text stands for."""
@@ -41,7 +51,7 @@ class Kind:
 
 def text() -> Kind:
     """Any text."""
-    return Kind(str.strip, lambda value: _a(str, value, "text").strip())
+    return Kind(str.strip, lambda value: _a(str, value, "text").strip(), "text")
 
 
 def path() -> Kind:
@@ -53,11 +63,11 @@ def path() -> Kind:
             raise ValueError("an absolute path")
         return given
 
-    return Kind(str, check)
+    return Kind(str, check, "an absolute path")
 
 
-def choice(*words: str, ignore_case: bool = False) -> Kind:
-    """One of *words*."""
+def choice(*words: str, ignore_case: bool = False, numbered: tuple[str, ...] = ()) -> Kind:
+    """One of *words*. The reference agent's JSON file has the place of the word in *numbered*, if there are any."""
     rule = "one of " + ", ".join(words)
 
     def check(value: object) -> str:
@@ -67,13 +77,20 @@ def choice(*words: str, ignore_case: bool = False) -> Kind:
             raise ValueError(rule)
         return word
 
-    return Kind(str.strip, check)
+    def from_json(value: object) -> object:
+        if not numbered:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(numbered):
+            raise ValueError(f"a number from 0 to {len(numbered) - 1}")
+        return numbered[value]
+
+    return Kind(str.strip, check, rule, from_json)
 
 
 def member(of: type[StrEnum]) -> Kind:
-    """One of the words of an enumeration."""
-    word = choice(*of)
-    return Kind(word.from_text, lambda value: of(str(word.check(value))))
+    """One of the words of an enumeration, numbered in their order."""
+    word = choice(*of, numbered=tuple(of))
+    return Kind(word.from_text, lambda value: of(str(word.check(value))), word.rule, word.from_json)
 
 
 def flag() -> Kind:
@@ -85,7 +102,12 @@ def flag() -> Kind:
             return word in TRUE
         raise ValueError("true or false")
 
-    return Kind(from_text, lambda value: _a(bool, value, "true or false"))
+    return Kind(from_text, lambda value: _a(bool, value, "true or false"), "true or false", zero_counts=True)
+
+
+def plain_flag() -> Kind:
+    """A flag whose false is the same as nothing to the reference agent: it does not beat a true of the JSON file."""
+    return replace(flag(), zero_counts=False)
 
 
 def whole_number(least: int, most: int, of: str = "") -> Kind:
@@ -102,7 +124,7 @@ def whole_number(least: int, most: int, of: str = "") -> Kind:
             raise ValueError(rule)
         return value
 
-    return Kind(from_text, check)
+    return Kind(from_text, check, rule)
 
 
 def number(least: float, most: float) -> Kind:
@@ -119,24 +141,7 @@ def number(least: float, most: float) -> Kind:
             raise ValueError(rule)
         return float(value)
 
-    return Kind(from_text, check)
-
-
-def duration_or_default(least: timedelta, least_text: str) -> Kind:
-    """A span of time; one below *least* counts as not given, as it does to the reference agent."""
-    given = duration(timedelta(0), f"0s (below {least_text} is the default)")
-
-    def check(value: object) -> object:
-        span = given.check(value)
-        return span if isinstance(span, timedelta) and span >= least else ""
-
-    return Kind(given.from_text, check)
-
-
-def count_or_default(most: int) -> Kind:
-    """How many of something, at least one; less than one counts as not given, as it does to the reference agent."""
-    given = whole_number(-most, most)
-    return Kind(given.from_text, lambda value: count if (count := given.check(value)) and int(str(count)) > 0 else "")
+    return Kind(from_text, check, rule)
 
 
 def texts(of: str) -> Kind:
@@ -149,7 +154,7 @@ def texts(of: str) -> Kind:
             raise ValueError(rule)
         return tuple(word.strip() for word in listed)
 
-    return Kind(lambda written: [word for word in written.split(",") if word.strip()], check)
+    return Kind(lambda written: [word for word in written.split(",") if word.strip()], check, rule)
 
 
 def table() -> Kind:
@@ -162,7 +167,7 @@ def table() -> Kind:
             raise ValueError(rule)
         return MappingProxyType(dict(given))
 
-    return Kind(lambda written: _json(written, rule), check)
+    return Kind(lambda written: _json(written, rule), check, rule)
 
 
 def duration(least: timedelta, least_text: str, most: timedelta | None = None, most_text: str = "") -> Kind:
@@ -176,7 +181,12 @@ def duration(least: timedelta, least_text: str, most: timedelta | None = None, m
             raise ValueError(rule)
         return span
 
-    return Kind(str, check)
+    def from_json(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError("a whole number of nanoseconds")  # noqa: TRY004 - as in `_a`
+        return f"{value}ns"
+
+    return Kind(str, check, rule, from_json)
 
 
 def parse_duration(written: str) -> timedelta | None:
@@ -205,7 +215,7 @@ def ports() -> Kind:
             raise ValueError(rule)
         return tuple(listed)
 
-    return Kind(lambda written: _json(written, rule), check)
+    return Kind(lambda written: _json(written, rule), check, rule)
 
 
 def port_range() -> Kind:
@@ -218,7 +228,7 @@ def port_range() -> Kind:
             raise ValueError(rule)
         return int(found[1]), int(found[2])
 
-    return Kind(str.strip, check)
+    return Kind(str.strip, check, rule)
 
 
 def words(*known: str) -> Kind:
@@ -231,7 +241,7 @@ def words(*known: str) -> Kind:
             raise ValueError(rule)
         return tuple(listed)
 
-    return Kind(lambda written: _json(written, rule), check)
+    return Kind(lambda written: _json(written, rule), check, rule)
 
 
 def pairs() -> Kind:
@@ -244,7 +254,7 @@ def pairs() -> Kind:
             raise ValueError(rule)
         return MappingProxyType(dict(given))
 
-    return Kind(lambda written: _json(written, rule), check)
+    return Kind(lambda written: _json(written, rule), check, rule)
 
 
 def address() -> Kind:
@@ -260,7 +270,7 @@ def address() -> Kind:
             raise ValueError(rule)
         return written
 
-    return Kind(check, check)
+    return Kind(check, check, rule)
 
 
 def http_url() -> Kind:
@@ -279,7 +289,7 @@ def http_url() -> Kind:
             raise ValueError(rule)
         return url.rstrip("/")
 
-    return Kind(str.strip, check)
+    return Kind(str.strip, check, rule)
 
 
 def docker_url() -> Kind:
@@ -292,7 +302,7 @@ def docker_url() -> Kind:
             raise ValueError(rule)
         return written
 
-    return Kind(str.strip, check)
+    return Kind(str.strip, check, rule)
 
 
 def _a(kind: type[T], value: object, rule: str) -> T:

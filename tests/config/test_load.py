@@ -76,20 +76,6 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"ECS_IMAGE_CLEANUP_INTERVAL": "9m59s"},
-        {"ECS_NUM_IMAGES_DELETE_PER_CYCLE": "0"},
-        {"NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE": "-3"},
-    ],
-)
-def test_too_little_means_the_default_where_the_reference_agent_takes_it_so(given: dict[str, str]) -> None:
-    assert load(given) == Settings()
-    assert load({"ECS_IMAGE_CLEANUP_INTERVAL": "10m"}).image_cleanup_interval == timedelta(minutes=10)
-    assert load({"ECS_NUM_IMAGES_DELETE_PER_CYCLE": "1"}).num_images_delete_per_cycle == 1
-
-
 def test_settings_of_images_that_are_not_of_ecs_stand_with_the_others() -> None:
     text = "[ecs]\nnon_ecs_image_minimum_cleanup_age = '2h'\n[ecs.engine_auth_data.'r.example']\nauth = 'x'"
 
@@ -252,7 +238,10 @@ def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
         ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", "59s"),
         ("ECS_MANIFEST_PULL_TIMEOUT", "29s"),
         ("ECS_IMAGE_CLEANUP_INTERVAL", "often"),
+        ("ECS_IMAGE_CLEANUP_INTERVAL", "9m59s"),
         ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", "some"),
+        ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", "0"),
+        ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", "-3"),
         ("ECS_ENGINE_AUTH_TYPE", "basic"),
         ("ECS_IMAGE_PULL_BEHAVIOR", "DEFAULT"),
         ("ECS_DISABLE_PRIVILEGED", "yes"),
