@@ -16,7 +16,7 @@ from agent.cli.signals import stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.controlplane import service_loop
 from agent.controlplane.auth import REGION
-from agent.controlplane.keys_driver import KeyFileUnreadable, env_file_text, load_or_make
+from agent.controlplane.keys_driver import KeyFileUnreadable, KeyPair, env_file_text, load_or_make, mint_agent_key
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
@@ -26,12 +26,15 @@ DEFAULT_LISTEN = "127.0.0.1:51690"
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "123456789012"
 OWNER_ONLY = 0o600
+AGENT_KEY = "agent-key"
 
 E = TypeVar("E", bound=BaseException)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop; gives the exit code."""
+    """Serve until told to stop, or make a key pair for an agent; gives the exit code."""
+    if arguments[:1] == [AGENT_KEY]:
+        return _agent_key(arguments[1:])
     given = _parser().parse_args(arguments)
     names = ("ECS_LOGLEVEL", "DOCKWORKER_LOG_FORMAT")
     try:
@@ -89,7 +92,7 @@ def _each(errors: BaseExceptionGroup[E]) -> Iterator[E]:
 def write_env_files(data_dir: Path, region: str, endpoint: str) -> None:
     """Write what a shell sources to be the operator, and what it sources to start an agent. Mode 0600."""
     pairs = load_or_make(data_dir)
-    agent = env_file_text(pairs.agent, region, endpoint) + f"export ECS_BACKEND_HOST={endpoint}\n"
+    agent = _agent_text(pairs.agent, region, endpoint)
     for name, text in (("operator.env", env_file_text(pairs.operator, region, endpoint)), ("agent.env", agent)):
         descriptor = os.open(data_dir / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, OWNER_ONLY)
         os.fchmod(descriptor, OWNER_ONLY)  # it may have been there before, open to others
@@ -97,15 +100,45 @@ def write_env_files(data_dir: Path, region: str, endpoint: str) -> None:
             file.write(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _agent_key(arguments: Sequence[str]) -> int:
+    """Make a key pair for one agent more, and print what its environment needs: the one place that shows the secret."""
     parser = argparse.ArgumentParser(
-        prog="dockworker controlplane", description="Serve the ECS API until told to stop."
+        prog=f"dockworker controlplane {AGENT_KEY}",
+        description="Make a key pair for one agent more. It may speak for the instance that it registers, for no"
+        " other. Prints what the agent's shell sources; a control plane that runs takes the key pair at once.",
     )
+    _add_place(parser)
+    given = parser.parse_args(arguments)
+    if not given.data.is_dir():
+        sys.stderr.write(f"dockworker: {given.data} is no control plane's directory\n")
+        return NOT_WORTH_A_RESTART
+    try:
+        pair = mint_agent_key(given.data)
+    except OSError as error:
+        sys.stderr.write(f"dockworker: the key pair cannot be kept: {error}\n")
+        return WORTH_A_RESTART
+    sys.stdout.write(_agent_text(pair, given.region, f"http://{given.listen}"))
+    return 0
+
+
+def _agent_text(pair: KeyPair, region: str, endpoint: str) -> str:
+    return env_file_text(pair, region, endpoint) + f"export ECS_BACKEND_HOST={endpoint}\n"
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", type=_address, default=DEFAULT_LISTEN, help="%(default)s")
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="where everything is kept")
     parser.add_argument(
         "--region", type=_region, default=DEFAULT_REGION, help="the region of unsigned requests (%(default)s)"
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dockworker controlplane",
+        description=f"Serve the ECS API until told to stop. With {AGENT_KEY}: make a key pair for one agent more.",
+    )
+    _add_place(parser)
     parser.add_argument("--account", type=_account, default=DEFAULT_ACCOUNT, help="the account id (%(default)s)")
     parser.add_argument("--no-auth", action="store_true", help="let everyone who can connect do everything")
     return parser

@@ -76,7 +76,7 @@ class AcsServer:
             del self._fresh_until[credentials_id]
 
     async def _admit(self, request: web.Request) -> Bearer:
-        visitor = self._gate.admit(request, b"")
+        visitor = await self._gate.admit(request, b"")
         if self._stopping:
             raise server("The control plane is stopping.")
         if not web.WebSocketResponse().can_prepare(request):
@@ -95,6 +95,7 @@ class AcsServer:
             agent_version=query.get("agentVersion", ""),
             agent_hash=query.get("agentHash", ""),
             docker_version=query.get("dockerVersion", ""),
+            key=visitor.key,
         )
         await self._road.decide(bearer.region, connected)
         return bearer
@@ -127,6 +128,6 @@ def _refusal(fault: Fault) -> web.Response:
     body: object = fault.body
     if fault.code == INACTIVE:
         body = {INACTIVE: str(fault)}
-    elif fault.code == UNKNOWN:
-        body = {"type": UNKNOWN, "message": {"message": str(fault)}}
+    elif fault.code in (UNKNOWN, "AccessDeniedException"):
+        body = {"type": fault.code, "message": {"message": str(fault)}}
     return web.Response(body=msgspec.json.encode(body), status=fault.status, content_type="application/json")

@@ -12,9 +12,10 @@ from agent.controlplane.answers import shape_answer
 from agent.controlplane.api_model import ApiModel
 from agent.controlplane.events import Called
 from agent.controlplane.faults import SERVER_ERROR, Fault, client
-from agent.controlplane.gate_server import Caller, Gate, Visitor, refuse_browsers
-from agent.controlplane.operations import ACTIONS, FOR_AGENTS, OPERATIONS
+from agent.controlplane.gate_server import Gate, refuse_browsers
+from agent.controlplane.operations import ACTIONS, OPERATIONS
 from agent.controlplane.records import JsonObject
+from agent.controlplane.rights import check_action
 from agent.controlplane.road_loop import Road
 from agent.controlplane.validate import read_request
 from agent.model.clock import Clock
@@ -62,25 +63,20 @@ class ApiServer:
     async def _answer(self, request: web.Request, action: str) -> JsonObject:
         refuse_browsers(request.headers)
         body = await _read(request)
-        visitor = self._gate.admit(request, body)
+        visitor = await self._gate.admit(request, body)
         if not request.headers.get("X-Amz-Target", "").startswith(TARGET) or action not in ACTIONS:
             raise Fault("UnknownOperationException", f"There is no action {action!r} in the ECS API of 2014-11-13.")
-        _check_right(visitor, action)
+        check_action(action, visitor.key)
         operation = OPERATIONS.get(action)
         if operation is None:
             raise client(f"Dockworker does not implement {action} yet")
         checked = read_request(self._model, action, _parse(body), operation.fault)
         endpoint = f"http://{request.host}/"
-        event = Called(action, checked, self._clock(), secrets.token_hex(SEED_BYTES), endpoint)
+        event = Called(action, checked, self._clock(), secrets.token_hex(SEED_BYTES), endpoint, visitor.key)
         decision = await self._road.decide(visitor.region, event)
         if decision.changes:
             log.info("call_decided", action=action, changes=len(decision.changes), region=visitor.region)
         return shape_answer(self._model, action, decision.answer or {})
-
-
-def _check_right(visitor: Visitor, action: str) -> None:
-    if visitor.caller is Caller.AGENT and action not in FOR_AGENTS:
-        raise Fault("AccessDeniedException", f"The agent's key pair is not authorized to perform: ecs:{action}")
 
 
 async def _read(request: web.Request) -> bytes:

@@ -13,13 +13,17 @@ from agent.controlplane.world import World
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A checked request, the world it meets, the time, and chance. `endpoint` is the address the caller used."""
+    """A checked request, the world it meets, the time, and chance.
+
+    `endpoint` is the address that the caller used, `key` whose key pair signed (rights.py).
+    """
 
     world: World
     request: JsonObject = field(repr=False)
     at: datetime
     draw: Draw
     endpoint: str = ""
+    key: str = ""
 
     def arn(self, kind: str, *path: str) -> str:
         """An ARN of this region and account."""

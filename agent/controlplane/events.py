@@ -11,13 +11,17 @@ from agent.controlplane.world import Change
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """Somebody called an action of the API. `request` has passed validate.py, `draw` is chance (draw.py)."""
+    """Somebody called an action of the API. `request` has passed validate.py, `draw` is chance (draw.py).
+
+    `key` says whose key pair signed (rights.py).
+    """
 
     action: str
     request: JsonObject = field(repr=False)
     at: datetime
     draw: str = field(repr=False)
     endpoint: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class AgentConnected:
     agent_version: str = ""
     agent_hash: str = ""
     docker_version: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

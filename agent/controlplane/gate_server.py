@@ -1,53 +1,59 @@
-"""Who may come in: the same rules for API calls and for the WebSocket of an agent."""
+"""Who may come in: the same rules for API calls and for the WebSockets of an agent."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from aiohttp import web
 
 from agent.controlplane.auth import SignedRequest, read_signature, verify
-from agent.controlplane.faults import Fault, forbidden
-from agent.controlplane.keys_driver import KeyPairs
+from agent.controlplane.faults import Fault, forbidden, server
+from agent.controlplane.keys_driver import KeyFileUnreadable, KeyPairs, find_agent_key
+from agent.controlplane.rights import OPERATOR
 from agent.controlplane.settings import PlaneSettings
 from agent.model.clock import Clock
 
 
-class Caller(StrEnum):
-    """Whose key pair signed a request."""
-
-    OPERATOR = "operator"
-    AGENT = "agent"
-
-
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is calling, and the region that the call belongs to."""
+    """Whose key pair signed (rights.py), and the region that the call belongs to."""
 
-    caller: Caller
+    key: str
     region: str
 
 
 class Gate:
-    """Checks requests against the two key pairs. Without authentication everybody is the operator."""
+    """Checks requests against the key pairs. Without authentication everybody may do everything."""
 
     def __init__(self, settings: PlaneSettings, keys: KeyPairs, clock: Clock) -> None:
         self._settings = settings
-        self._callers = {keys.operator.access_key_id: Caller.OPERATOR, keys.agent.access_key_id: Caller.AGENT}
+        self._operator = keys.operator.access_key_id
         self._secrets = {pair.access_key_id: pair.secret_access_key for pair in (keys.operator, keys.agent)}
         self._clock = clock
 
-    def admit(self, request: web.BaseRequest, body: bytes) -> Visitor:
+    async def admit(self, request: web.BaseRequest, body: bytes) -> Visitor:
         """Who sends *request*. Raises Fault for whoever must stay outside."""
         refuse_browsers(request.headers)
         headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
         if not self._settings.auth:
-            return Visitor(Caller.OPERATOR, self._region(headers))
+            return Visitor("", self._region(headers))
         signed = SignedRequest(
             request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body
         )
+        await self._learn(read_signature(headers).key_id)
         signature = verify(signed, self._secrets, self._clock())
-        return Visitor(self._callers[signature.key_id], signature.region)
+        return Visitor(OPERATOR if signature.key_id == self._operator else signature.key_id, signature.region)
+
+    async def _learn(self, key_id: str) -> None:
+        """Look for a key pair that was made since the last one was: each is a file of its own, and is read once."""
+        if key_id in self._secrets:
+            return
+        try:
+            pair = await asyncio.to_thread(find_agent_key, self._settings.data_dir, key_id)
+        except (OSError, KeyFileUnreadable) as error:
+            raise server(f"The key pair of this id cannot be read: {type(error).__name__}") from error
+        if pair is not None:
+            self._secrets[pair.access_key_id] = pair.secret_access_key
 
     def _region(self, headers: Mapping[str, str]) -> str:
         if "authorization" not in headers:

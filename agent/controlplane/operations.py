@@ -1,4 +1,4 @@
-"""The 56 actions of the ECS API (2014-11-13): which there are, which are here, who may call them, what they honour.
+"""The 56 actions of the ECS API (2014-11-13): which there are, which are here, what they honour.
 
 A member that the published model knows and an action here does not honour is refused by name when it is set.
 """
@@ -33,13 +33,6 @@ ACTIONS = words(
     " UpdateContainerAgent UpdateContainerInstancesState UpdateService UpdateServicePrimaryTaskSet UpdateTaskProtection"
     " UpdateTaskSet"
 )
-
-FOR_AGENTS = words(
-    "CreateCluster DeregisterContainerInstance DiscoverPollEndpoint ListTagsForResource RegisterContainerInstance"
-    " SubmitAttachmentStateChanges SubmitContainerStateChange SubmitTaskStateChange"
-    " UpdateContainerInstancesState"
-)
-"""What the agent's key pair may call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,10 @@ def register_container_instance(call: Call) -> JsonObject:
             ec2_instance_id=offer.ec2_instance_id,
             client_token=call.request.get("clientToken", ""),
             gpus=offer.gpus,
+            agent_key=call.key,
         )
     else:
-        instance = _refreshed(known, offer, tags, call.request.get("clientToken", ""))
+        instance = _refreshed(known, offer, tags, call)
     call.world.put(instance)
     return {"containerInstance": show_instance(call.world, instance, with_tags=True)}
 
@@ -140,11 +141,15 @@ def _known(call: Call, given: str, cluster: Cluster) -> ContainerInstance | None
             raise client("The referenced container instance is INACTIVE.")
         return known
     token = call.request.get("clientToken")
-    same = (i for i in call.world.instances.values() if i.client_token == token and i.cluster == cluster.name)
+    same = (
+        i
+        for i in call.world.instances.values()
+        if i.client_token == token and i.cluster == cluster.name and i.agent_key == call.key
+    )
     return next((i for i in same if i.status != "INACTIVE"), None) if token else None
 
 
-def _refreshed(known: ContainerInstance, offer: Offer, tags: Tags, token: str) -> ContainerInstance:
+def _refreshed(known: ContainerInstance, offer: Offer, tags: Tags, call: Call) -> ContainerInstance:
     """The same instance with what the agent now says. The operator's own attributes come with the first call only."""
     told = dict(offer.attributes)
     custom = {n: v for n, v in known.attributes if "ecs." not in n and n not in told}
@@ -161,7 +166,8 @@ def _refreshed(known: ContainerInstance, offer: Offer, tags: Tags, token: str) -
     )
     if fresh != known:
         fresh = replace(fresh, version=known.version + 1)
-    return replace(fresh, client_token=token or known.client_token)
+    token = call.request.get("clientToken", "")
+    return replace(fresh, client_token=token or known.client_token, agent_key=known.agent_key or call.key)
 
 
 def describe_container_instances(call: Call) -> JsonObject:

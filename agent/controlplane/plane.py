@@ -32,6 +32,7 @@ from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.operations import OPERATIONS
 from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask, Record, RunToken
 from agent.controlplane.reports import NOT_TOLD, acknowledged_stop, asked_to_stop
+from agent.controlplane.rights import check_resources, denied, owns
 from agent.controlplane.world import Change, World
 
 INACTIVE = "InactiveInstanceException"
@@ -97,7 +98,9 @@ class Plane:
     def _call(self, event: Called) -> JsonObject:
         operation = OPERATIONS[event.action]
         refuse_the_rest(event.request, operation.honoured, f"in {event.action}")
-        return operation.perform(Call(self._world, event.request, event.at, Draw(event.draw), event.endpoint))
+        call = Call(self._world, event.request, event.at, Draw(event.draw), event.endpoint, event.key)
+        check_resources(call, event.action)
+        return operation.perform(call)
 
     def _owed(self, event: DeliveriesAsked) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
         """What an agent is owed, and its tasks whose roles it was told of."""
@@ -108,6 +111,8 @@ class Plane:
         instance = self._world.instances.get(event.instance)
         if instance is None:
             raise Fault(UNKNOWN, "The container instance is not registered here.")
+        if not owns(instance, event.key):
+            raise denied("Poll", instance.arn)
         if instance.status == "INACTIVE":
             raise Fault(INACTIVE, "The container instance is deregistered.")
         was_away = not instance.connection

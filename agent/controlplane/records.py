@@ -58,7 +58,10 @@ class TaskDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ContainerInstance:
-    """A host with an agent. `connection` names the ACS session that holds it, empty while there is none."""
+    """A host with an agent. `connection` names the ACS session that holds it, empty while there is none.
+
+    `agent_key` is the id of the key pair that registered it, which alone may speak for it (rights.py).
+    """
 
     arn: str
     cluster: str
@@ -78,6 +81,7 @@ class ContainerInstance:
     ec2_instance_id: str = ""
     client_token: str = field(default="", repr=False)
     gpus: tuple[str, ...] = ()
+    agent_key: str = ""
 
     @property
     def key(self) -> str:

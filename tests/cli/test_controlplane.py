@@ -118,3 +118,19 @@ def test_a_directory_that_cannot_be_used_is_named_in_one_line(
     assert ended.returncode == code
     assert str(data) in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_key_pair_for_one_agent_more_is_made_beside_a_control_plane_that_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_control_plane(tmp_path) as (url, _):
+        assert main(["agent-key", "--data", str(tmp_path), "--listen", url.removeprefix("http://")]) == 0
+        said = dict(re.findall(r"export (\w+)=(\S+)", capsys.readouterr().out))
+        assert said["ECS_BACKEND_HOST"] == said["AWS_ENDPOINT_URL"] == url
+        with pytest.raises(ApiError, match="ecs:ListClusters"):
+            clusters(url, KeyPair(said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"]))
+
+
+def test_no_key_pair_is_made_where_no_control_plane_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agent-key", "--data", str(tmp_path / "nowhere")]) == 5
+    assert "is no control plane's directory" in capsys.readouterr().err

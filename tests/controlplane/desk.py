@@ -39,6 +39,7 @@ class Desk:
         self.plane = plane or Plane("us-east-1", "123456789012")
         self.now = T0
         self.draws = 0
+        self.key = ""
         self.last = PlaneDecision()
 
     def later(self, **amount: float) -> None:
@@ -56,7 +57,7 @@ class Desk:
         self.last = PlaneDecision()
         operation = OPERATIONS[action]
         request = read_request(api_model(), action, members, operation.fault)
-        event = Called(action, request, self.now, f"{self.draws:064x}", "http://127.0.0.1:51690/")
+        event = Called(action, request, self.now, f"{self.draws:064x}", "http://127.0.0.1:51690/", self.key)
         answer = shape_answer(api_model(), action, self.decide(event).answer or {})
         output = api_model().operations[action].output
         assert output is not None
@@ -84,7 +85,9 @@ class Desk:
         return arn
 
     def connect(self, arn: str, connection: str = "one") -> None:
-        self.decide(AgentConnected(arn, connection, self.now, "1.105.1", "a8b3e7d3", "DockerVersion: 25.0.14"))
+        self.decide(
+            AgentConnected(arn, connection, self.now, "1.105.1", "a8b3e7d3", "DockerVersion: 25.0.14", self.key)
+        )
 
     def lose(self, arn: str, connection: str = "one") -> None:
         self.decide(AgentLost(arn, connection, self.now))

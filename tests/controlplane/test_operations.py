@@ -4,7 +4,8 @@ from agent.controlplane.definition_rules import TASK_MEMBERS
 from agent.controlplane.definition_volumes import VOLUME_MEMBERS
 from agent.controlplane.launch import CONTAINER_OVERRIDES, TASK_OVERRIDES
 from agent.controlplane.linux_parameters import MEMBERS as LINUX_MEMBERS
-from agent.controlplane.operations import ACTIONS, FOR_AGENTS, OPERATIONS
+from agent.controlplane.operations import ACTIONS, OPERATIONS
+from agent.controlplane.rights import FOR_AGENTS
 from tests.controlplane.desk import api_model
 
 

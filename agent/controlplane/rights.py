@@ -1,0 +1,87 @@
+"""What the key pair of an agent may do: the actions of agents, on the container instances that it registered itself.
+
+Two agents that share a key pair can speak for each other, so each should have its own (`controlplane agent-key`).
+"""
+
+from collections.abc import Iterator
+
+from agent.controlplane.call import Call
+from agent.controlplane.faults import Fault
+from agent.controlplane.honoured import words
+from agent.controlplane.records import ContainerInstance
+
+OPERATOR = "operator"
+"""Stands for the operator's key pair where an agent's would be named by its id."""
+
+FOR_AGENTS = words(
+    "CreateCluster DeregisterContainerInstance DiscoverPollEndpoint GetTaskProtection ListTagsForResource"
+    " RegisterContainerInstance SubmitAttachmentStateChanges SubmitContainerStateChange SubmitTaskStateChange"
+    " UpdateContainerInstancesState UpdateTaskProtection"
+)
+"""What an agent's key pair may call."""
+
+THE_DEFAULT = "default"
+"""The one cluster that an agent may make: where it has been told of none, it registers there."""
+
+
+def is_limited(key: str) -> bool:
+    """Is *key* that of an agent? An empty one stands for everybody, where nobody signs."""
+    return key not in ("", OPERATOR)
+
+
+def denied(action: str, where: str = "") -> Fault:
+    """The error for an agent that wants too much."""
+    place = f" on resource: {where[:300]}" if where else ""
+    return Fault("AccessDeniedException", f"The agent's key pair is not authorized to perform: ecs:{action}{place}")
+
+
+def owns(instance: ContainerInstance, key: str) -> bool:
+    """May *key* speak for *instance*? One that was registered before keys were noted belongs to whoever comes."""
+    return not is_limited(key) or instance.agent_key in ("", key)
+
+
+def check_action(action: str, key: str) -> None:
+    """Raise Fault where *key* may not call *action* at all."""
+    if is_limited(key) and action not in FOR_AGENTS:
+        raise denied(action)
+
+
+def check_resources(call: Call, action: str) -> None:
+    """Raise Fault where the caller is an agent and the call is about something that is not its own.
+
+    What is unknown here belongs to nobody: the action itself says so.
+    """
+    if not is_limited(call.key):
+        return
+    check_action(action, call.key)
+    if action == "CreateCluster" and call.request.get("clusterName", THE_DEFAULT) != THE_DEFAULT:
+        raise denied(action, call.request["clusterName"])
+    if action == "ListTagsForResource":
+        _check_shelf(call, action)
+    for named, arn in _instances(call):
+        instance = call.world.instances.get(arn)
+        if instance is not None and not owns(instance, call.key):
+            raise denied(action, named)
+
+
+def _check_shelf(call: Call, action: str) -> None:
+    """An agent has business with the tags of instances and tasks alone."""
+    arn = call.request["resourceArn"]
+    if any(record.arn == arn for shelf in (call.world.clusters, call.world.definitions) for record in shelf.values()):
+        raise denied(action, arn)
+
+
+def _instances(call: Call) -> Iterator[tuple[str, str]]:
+    """What the request names, and the instance that each belongs to."""
+    request = call.request
+    given = [request[name] for name in ("containerInstanceArn", "containerInstance") if request.get(name)]
+    for name in (*given, *request.get("containerInstances", ())):
+        yield name, _whole(call, "container-instance", name)
+    tasks = [request[name] for name in ("task", "resourceArn") if request.get(name)]
+    for name in (*tasks, *request.get("tasks", ())):
+        task = call.world.tasks.get(_whole(call, "task", name))
+        yield name, task.instance if task is not None else name
+
+
+def _whole(call: Call, kind: str, name: str) -> str:
+    return name if name.startswith("arn:") else call.arn(kind, call.cluster_name(), name)
