@@ -11,16 +11,21 @@ from aiodocker.exceptions import DockerError
 from agent.docker import labels
 from agent.docker.engine_driver import DockerEngine
 from agent.model.errors import TryAgain
+from agent.model.names import DockerId
 
 _NOT_FOUND = 404
 _BOUND, _STOP_BUFFER = 60.0, 120.0
 
 
 class ClearingDriver:
-    """What carries the label of *agent_id*. Methods raise TryAgain for what Docker says, and can be repeated."""
+    """What carries the label of *agent_id*, and containers that were *taken* over.
 
-    def __init__(self, engine: DockerEngine, agent_id: str) -> None:
+    Methods raise TryAgain for what Docker says, and can be repeated.
+    """
+
+    def __init__(self, engine: DockerEngine, agent_id: str, taken: labels.Taken = labels.NOTHING_TAKEN) -> None:
         self._engine = engine
+        self._taken = taken
         self._mine = f"{labels.AGENT}={agent_id}"
 
     async def containers(self) -> list[str]:
@@ -29,14 +34,14 @@ class ClearingDriver:
         async with self._asking(_BOUND, "list containers") as client:
             filters = json.dumps({"label": [self._mine]})
             found += [one.id for one in await client.containers.list(all="true", filters=filters)]
-        return found
+        return found + [one for one in self._taken if one not in found]
 
     async def end(self, container: str, default_grace: float) -> str:
         """Stop *container* with its own grace, and remove it. Gives the cgroup of its task, if it has one."""
         grace, cgroup = default_grace, ""
         async with self._asking(_BOUND, "inspect a container") as client:
             shown = await client.containers.container(container).show()
-            told = labels.read(shown["Config"]["Labels"] or {})
+            told = labels.read(shown["Config"]["Labels"] or {}) or self._taken.get(DockerId(container))
             grace = default_grace if told is None or told.stop_timeout is None else told.stop_timeout
             cgroup = str(shown["HostConfig"].get("CgroupParent") or "")
         async with self._asking(grace + _STOP_BUFFER, "stop a container") as client:

@@ -37,7 +37,7 @@ _CREATIONS = 3
 
 
 class ContainerDriver:
-    """Containers whose labels say that they are *owner*'s. Fulfils the runner's `Containers`.
+    """Containers that are *owner*'s by their labels, or were *taken* over. Fulfils the runner's `Containers`.
 
     `owner` is asked each time: the ARN of the instance becomes known late. *create_timeout* and *start_timeout* bound
     Docker's answers; what it answers later is found out by asking.
@@ -52,6 +52,7 @@ class ContainerDriver:
         create_timeout: timedelta = timedelta(minutes=4),
         start_timeout: timedelta = timedelta(minutes=3),
         ipv6_bindings: bool = False,
+        taken: labels.Taken = labels.NOTHING_TAKEN,
     ) -> None:
         self._engine = engine
         self._owner = owner
@@ -59,10 +60,18 @@ class ContainerDriver:
         self._create_bound = create_timeout.total_seconds()
         self._start_bound = start_timeout.total_seconds()
         self._ipv6_bindings = ipv6_bindings
+        self._taken = taken
         self._asking: dict[Image, asyncio.Future[Collection[str]]] = {}
 
     @classmethod
-    def of(cls, engine: DockerEngine, settings: Settings, owner: Callable[[], Identity], host: Surroundings) -> Self:
+    def of(
+        cls,
+        engine: DockerEngine,
+        settings: Settings,
+        owner: Callable[[], Identity],
+        host: Surroundings,
+        taken: labels.Taken = labels.NOTHING_TAKEN,
+    ) -> Self:
         """As *settings* say."""
         return cls(
             engine,
@@ -71,6 +80,7 @@ class ContainerDriver:
             create_timeout=settings.container_create_timeout,
             start_timeout=settings.container_start_timeout,
             ipv6_bindings=not settings.exclude_ipv6_portbinding,
+            taken=taken,
         )
 
     async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
@@ -149,12 +159,13 @@ class ContainerDriver:
         """All containers of ours, stopped ones too. Raises TryAgain."""
         try:
             async with self._engine.call(_LIST, TryAgain) as client:
-                found = await client.containers.list(all="true", filters=json.dumps({"label": [labels.AGENT]}))
+                filters = json.dumps({"label": [labels.filter_for(self._taken)]})
+                found = await client.containers.list(all="true", filters=filters)
         except DockerError as error:
             raise TryAgain(f"cannot list containers: {error.message}") from error
         owner = self._owner()
         entries = ({"Id": entry["Id"], "State": entry["State"], "Labels": entry["Labels"]} for entry in found)
-        return [ours for entry in entries if (ours := inspected.summary(entry, owner)) is not None]
+        return [ours for entry in entries if (ours := inspected.summary(entry, owner, self._taken)) is not None]
 
     async def _create(self, name: str, body: overlay.Body) -> DockerId:
         async with self._engine.call(self._create_bound, aim="created") as client:
@@ -252,7 +263,7 @@ class ContainerDriver:
             raise lost(f"cannot inspect {reference}: {error.message}") from error
 
     def _seen(self, raw: dict[str, Any]) -> Seen | None:
-        return inspected.seen(raw, self._owner(), with_ipv6=self._ipv6_bindings)
+        return inspected.seen(raw, self._owner(), self._taken, with_ipv6=self._ipv6_bindings)
 
 
 def _may_be_there(image: Image) -> bool:

@@ -22,16 +22,19 @@ _ACTIONS = ("create", "start", "die", "destroy", "health_status: healthy", "heal
 Health in full: a filter for `health_status` alone makes Docker compare beginnings, and takes in what newer engines say
 of every single check.
 """
-_FILTERS = json.dumps({"type": ["container"], "label": [labels.AGENT], "event": _ACTIONS})
 _OPENING = 10.0
 
 
 class EventDriver:
     """Hints about *owner*'s containers. Fulfils the runner's `Hints`."""
 
-    def __init__(self, engine: DockerEngine, owner: Callable[[], Identity]) -> None:
+    def __init__(
+        self, engine: DockerEngine, owner: Callable[[], Identity], taken: labels.Taken = labels.NOTHING_TAKEN
+    ) -> None:
         self._engine = engine
         self._owner = owner
+        self._taken = taken
+        self._filters = json.dumps({"type": ["container"], "label": [labels.filter_for(taken)], "event": _ACTIONS})
 
     async def watch(self, opened: Callable[[], None]) -> AsyncGenerator[Hint, None]:
         """Call *opened* once the stream stands, then give hints. Raises TryAgain when the stream ends.
@@ -42,7 +45,7 @@ class EventDriver:
         self._engine.forget_version()
         try:
             async with AsyncExitStack() as stack:
-                stream = self._engine.stream("GET", "events", {"filters": _FILTERS}, lost=TryAgain)
+                stream = self._engine.stream("GET", "events", {"filters": self._filters}, lost=TryAgain)
                 async with asyncio.timeout(_OPENING):
                     events = await stack.enter_async_context(stream)
                 opened()
@@ -58,8 +61,10 @@ class EventDriver:
     def _hint(self, event: dict[str, Any]) -> Hint | None:
         actor = event.get("Actor") or {}
         docker_id = actor.get("ID")
-        theirs = labels.read(actor.get("Attributes") or {})
-        if not docker_id or theirs is None or not labels.are_ours(theirs, self._owner()):
+        if not docker_id:
+            return None
+        theirs = labels.ours(docker_id, actor.get("Attributes") or {}, self._owner(), self._taken)
+        if theirs is None:
             return None
         action = str(event.get("Action", ""))
         return Hint(DockerId(docker_id), action, theirs.task, _ended_well(action, event))

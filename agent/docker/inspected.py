@@ -97,14 +97,16 @@ class Held:
         return reasons.scrubbed(text, self.private, self.public)
 
 
-def seen(raw: Mapping[str, Any], owner: Identity, *, with_ipv6: bool = False) -> Seen | None:
+def seen(
+    raw: Mapping[str, Any], owner: Identity, taken: labels.Taken = labels.NOTHING_TAKEN, *, with_ipv6: bool = False
+) -> Seen | None:
     """What an inspect shows; None for a container that is not *owner*'s. Raises TryAgain where it cannot be read.
 
     Docker's times may be out of order: it notes the end of a quick exit before the start.
     """
     found = _read(raw)
-    ours = labels.read(found.config.labels or {})
-    if ours is None or not labels.are_ours(ours, owner):
+    ours = labels.ours(found.id, found.config.labels or {}, owner, taken)
+    if ours is None:
         return None
     finished = moment(found.state.finished_at)
     over = finished is not None and not found.state.running
@@ -133,7 +135,7 @@ def held(raw: Mapping[str, Any]) -> Held:
     return _held(_read(raw))
 
 
-def summary(raw: Mapping[str, Any], owner: Identity) -> Summary | None:
+def summary(raw: Mapping[str, Any], owner: Identity, taken: labels.Taken = labels.NOTHING_TAKEN) -> Summary | None:
     """What a line of a listing shows; None for a container that is not *owner*'s.
 
     None also for one in a phase that is not known here: whoever knows the container looks at it by its id, and an
@@ -143,8 +145,8 @@ def summary(raw: Mapping[str, Any], owner: Identity) -> Summary | None:
         found = msgspec.convert(raw, _Entry)
     except msgspec.ValidationError as error:
         raise TryAgain(f"Docker's listing cannot be read: {error}") from error
-    ours = labels.read(found.labels or {})
-    if ours is None or not labels.are_ours(ours, owner) or found.state not in _PHASES:
+    ours = labels.ours(found.id, found.labels or {}, owner, taken)
+    if ours is None or found.state not in _PHASES:
         return None
     return Summary(docker_id=DockerId(found.id), phase=Phase(found.state), task=ours.task, container=ours.container)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.model.acts import CreateContainer
 from agent.model.identity import Identity
-from agent.model.names import TaskArn
+from agent.model.names import DockerId, TaskArn
 from agent.model.parts import Condition, Dependency, RestartPolicy
 from agent.model.seen import Labels
 from agent.model.task import ContainerSpec, PortMapping
@@ -26,6 +26,12 @@ CONTAINER = "com.amazonaws.ecs.container-name"
 FAMILY = "com.amazonaws.ecs.task-definition-family"
 VERSION = "com.amazonaws.ecs.task-definition-version"
 CLUSTER = "com.amazonaws.ecs.cluster"
+
+
+Taken = Mapping[DockerId, Labels]
+"""Containers that are ours though no label says so: an agent before us made them. What their labels would say."""
+
+NOTHING_TAKEN: Taken = {}
 
 
 class _Spec(msgspec.Struct, omit_defaults=True):
@@ -130,6 +136,19 @@ def read(found: Mapping[str, str]) -> Labels | None:
         cgroup=spec.cgroup,
         digest=spec.digest,
     )
+
+
+def ours(docker_id: str, found: Mapping[str, str], owner: Identity, taken: Taken) -> Labels | None:
+    """What is known of a container by its labels, if it is *owner*'s; or by its id, if it was *taken* over."""
+    told = read(found)
+    if told is not None:
+        return told if are_ours(told, owner) else None
+    return taken.get(DockerId(docker_id))
+
+
+def filter_for(taken: Taken) -> str:
+    """The label that all containers of ours have. Those that were taken over have only what every agent of ECS sets."""
+    return TASK if taken else AGENT
 
 
 def are_ours(labels: Labels, owner: Identity) -> bool:

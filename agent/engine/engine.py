@@ -26,6 +26,7 @@ from agent.engine import (
     pulls,
     reports,
     resources,
+    takeover,
 )
 from agent.engine.draft import Draft, TaskIsBroken
 from agent.engine.world import Row, Snapshot, World
@@ -59,6 +60,7 @@ from agent.model.events import (
     TaskAssigned,
     TaskBroke,
     TaskRefused,
+    TasksTaken,
     TaskStopRequested,
 )
 from agent.model.names import DockerId, Step, TaskArn
@@ -159,6 +161,8 @@ class Engine:
                 return _hear_of_an_end(draft, event)
             case Listed():
                 return listing.hear(draft, event)
+            case TasksTaken():
+                return takeover.hear(draft, event)
             case DeadlinePassed():
                 return deadlines.pass_all(draft)
             case ClockStepped():

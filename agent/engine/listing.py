@@ -21,6 +21,7 @@ from agent.model.parts import Volume
 from agent.model.rules import Rules
 from agent.model.seen import Labels, Phase, Seen, Summary
 from agent.model.status import Doing, Status
+from agent.model.takeover import INTERNAL
 from agent.model.task import Container, ContainerSpec, Task, TaskSpec
 
 
@@ -239,5 +240,7 @@ def fill_in(task: Task, spec: TaskSpec, draw: str, rules: Rules) -> Task:
     if task.known is Status.STOPPED:
         return task
     known = {container.name: container for container in task.containers}
+    added = tuple(one for one in task.spec.containers if one.name.startswith(INTERNAL))  # of these no payload tells
+    spec = replace(spec, containers=spec.containers + added)
     containers = tuple(known.get(one.name) or Container(name=one.name) for one in spec.containers)
     return resources.filled_in(replace(task, spec=spec, containers=containers, draw=draw), rules)

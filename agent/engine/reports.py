@@ -10,12 +10,14 @@ from agent.engine import leases
 from agent.engine.draft import Draft
 from agent.model.reports import ContainerReport, TaskReport, shortened
 from agent.model.status import Status
+from agent.model.takeover import INTERNAL
 from agent.model.task import Container, ContainerSpec, Task
 
 
 def tell(draft: Draft, task: Task) -> Task:
     """Write an outbox row for what ECS does not know yet; gives the task with what is now told."""
-    news = tuple(c for spec, c in task.pairs() if _tellable(c) > c.told or _has_digest_to_tell(task, spec, c))
+    theirs = [(spec, c) for spec, c in task.pairs() if not c.name.startswith(INTERNAL)]  # ECS knows of no others
+    news = tuple(c for spec, c in theirs if _tellable(c) > c.told or _has_digest_to_tell(task, spec, c))
     moved = task.known in (Status.RUNNING, Status.STOPPED) and task.known > task.told
     if not news and not moved:
         return task

@@ -7,6 +7,7 @@ from enum import StrEnum
 from agent.model.acts import Act, ContainerAct, ResourceAct
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.seen import Seen
+from agent.model.takeover import TakenTask
 from agent.model.task import ImageSource, TaskSpec
 
 
@@ -240,6 +241,18 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksTaken:
+    """These tasks ran under the agent before us, and are ours now. What became of them since then, a listing says.
+
+    A task that is known here, or over, stays as it is; repeats are harmless.
+    """
+
+    tasks: tuple[TakenTask, ...]
+    at: datetime
+    cause: str = "takeover"
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """It is `at` now: whatever was due before is due."""
 
@@ -326,6 +339,7 @@ Event = (
     | Observed
     | EndedWell
     | Listed
+    | TasksTaken
     | DeadlinePassed
     | ClockStepped
     | DockerLost

@@ -5,7 +5,6 @@ a later program wrote in a form we cannot read, is set aside with its date, and 
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from structlog import get_logger
 
 from agent.model.clock import Clock, utc_now
 from agent.model.identity import Identity
-from agent.store.db import OWNER_ONLY, set_aside
+from agent.store.db import set_aside
 from agent.store.journal_driver import peek_identity
+from agent.store.whole_file_driver import replace_whole
 
 log = get_logger()
 
@@ -59,7 +59,8 @@ class IdentityFile:
     async def write(self, identity: Identity) -> None:
         """Replace the saved identity; returns when it is on the disk."""
         try:
-            await asyncio.to_thread(_replace, self.path, msgspec.json.format(msgspec.json.encode(_written(identity))))
+            text = msgspec.json.format(msgspec.json.encode(_written(identity)))
+            await asyncio.to_thread(replace_whole, self.path, text)
         finally:
             if self._keep is not None:
                 await self._keep(identity)
@@ -112,20 +113,3 @@ def _understood(text: bytes) -> Written:
     if not written.identity.agent_id:
         raise ValueError("has no agent_id")
     return written
-
-
-def _replace(path: Path, text: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)  # left by a crash, perhaps with another mode
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
