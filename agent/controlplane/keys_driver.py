@@ -1,7 +1,7 @@
 """The key pairs of a control plane, kept in its data directory: one for its operator, one for each agent.
 
-The operator's and the first agent's are made together, once. Every other agent's is a file of its own, so that one can be made while the
-control plane runs.
+The operator's and the first agent's are made together, once. Every other agent's is a file of its own, so that one
+can be made while the control plane runs.
 """
 
 import os
