@@ -23,10 +23,22 @@ def run_command(arguments: Sequence[str]) -> int:
             with without_rich():
                 from agent.cli import run  # noqa: PLC0415 - each command imports its own world
             return run.main(rest)
+        case ["config", *rest]:
+            from agent.cli import config_command  # noqa: PLC0415 - likewise
+
+            return config_command.main(rest)
         case ["controlplane", *rest]:
             with without_rich():
                 from agent.cli import controlplane  # noqa: PLC0415 - likewise
             return controlplane.main(rest)
+        case ["takeover", *rest]:
+            with without_rich():
+                from agent.cli import takeover  # noqa: PLC0415 - likewise
+            return takeover.main(rest)
+        case ["doctor", *rest]:
+            with without_rich():
+                from agent.cli import doctor  # noqa: PLC0415 - likewise
+            return doctor.main(rest)
         case ["stop", *rest]:
             with without_rich():
                 from agent.cli import stop  # noqa: PLC0415 - likewise

@@ -6,21 +6,20 @@ rest. Containers never stop because the agent does.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
 
+from agent import opening
 from agent.acs.loop import AcsLoop
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
-from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
-from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suffix
-from agent.aws.endpoints import user_agent
-from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.aws.access_client import Access
+from agent.aws.ecs_client import EcsClient, TaskReports
+from agent.aws.imds_client import ImdsClient
 from agent.aws.poll_client import PollEndpointsClient
-from agent.aws.server_time_driver import ServerTime
 from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
@@ -35,29 +34,29 @@ from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.disk_driver import DiskDriver, root_of
 from agent.host.facts_driver import HostFacts, read_machine
+from agent.host.gpu_driver import GpuDriver
 from agent.host.ports_driver import PortProbe
 from agent.host.resources import Reservations
 from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
 from agent.images.pressure_loop import DiskWatch, Making
+from agent.membership.gpus_loop import GpuLoop, Told
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.model.acts import PullImage
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
 from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal
-from agent.model.events import Event, ImagePulled
+from agent.model.events import Event, GpusFound, ImagePulled
 from agent.model.identity import Identity
 from agent.model.names import Image
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
-from agent.model.status import Status
 from agent.model.task import ImageSource
-from agent.opening import by_systemd, docker_facts, endpoint_of, limits_tasks, offer, open_self, region_of, take_place
 from agent.operator.chronicle import Chronicle
-from agent.operator.health import Condition
+from agent.operator.health import Health
 from agent.operator.health_server import HealthDesk, HealthServer
 from agent.operator.operator_server import OperatorServer, Sources
 from agent.operator.stop_server import StopDesk
@@ -68,10 +67,11 @@ from agent.runner.perform import Hands, Performer
 from agent.runner.pulling import Pulling
 from agent.runner.strains import Strains
 from agent.runner.values import NoValues
-from agent.runner.vault import Vault
+from agent.runner.vault import Vault, ids_in_use
 from agent.runner.watch_loop import Watcher
 from agent.store.journal_driver import Journal
-from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
+from agent.takeover.adoption_driver import Adoption, adopt
+from agent.version import AGENT_HASH, AGENT_VERSION
 
 log = structlog.get_logger()
 
@@ -122,43 +122,53 @@ async def _until(told_to_stop: asyncio.Event, leaving: Leaving) -> None:
 
 async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving) -> None:
     async with AsyncExitStack() as stack:
-        data_dir = await asyncio.to_thread(take_place, stack, settings)
+        data_dir = await asyncio.to_thread(opening.take_place, stack, settings)
         docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
         machine = await asyncio.to_thread(read_machine)
         patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
-        imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
-        metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
-        keys, server_time = CredentialsClient(), ServerTime()
-        region = await region_of(settings, metadata)
+        metadata = await stack.enter_async_context(ImdsClient.open(opening.imds_settings(settings, patience)))
+        settings = await opening.heed_user_data(settings, metadata)
+        region = await opening.region_of(settings, metadata)
         flush = _Flush()
-        ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
-        ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush, server_time=server_time))
-        facts = await docker_facts(docker)
+        access = await opening.access_to_aws(settings, region)
+        ecs = await stack.enter_async_context(access.open_ecs(flush))
+        facts = await opening.docker_facts(docker)
         reservations = Reservations(
-            settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, endpoint_of(settings)
+            settings.reserved_memory,
+            settings.reserved_ports,
+            settings.reserved_ports_udp,
+            opening.endpoint_of(settings),
         )
-        cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
-        task_limits = await asyncio.to_thread(limits_tasks, settings, facts, cgroups)
+        cgroups = CgroupDriver(
+            host_rules.cgroup_version(facts), settings.cgroup_path, systemd=opening.by_systemd(facts)
+        )
+        task_limits = await asyncio.to_thread(opening.limits_tasks, settings, facts, cgroups)
         wishes = host_rules.wishes(settings, task_limits=task_limits)
-        host = HostFacts(reservations, wishes, lambda: offer(docker))
-        membership, identity, journal, saved = await open_self(stack, settings, data_dir, docker, ecs, host, metadata)
-        signer = UpgradeSigner(keys, region, server_time)
-        suffix = await asyncio.to_thread(amazon_suffix, region)
-        around = Surroundings.of(settings, facts, region, suffix)
+        gpus, told = await opening.look_at_gpus(settings, facts), Told(ecs)
+        host = HostFacts(reservations, wishes, lambda: opening.offer(docker), gpus=lambda: gpus.reading.gpus)
+        adoption = await adopt(data_dir)
+        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, metadata, adoption.taken)
+        membership, identity, journal, saved = opened
+        around = Surroundings.of(settings, facts, region, access.suffix)
         house = House(
             settings,
             journal,
             saved,
             docker,
             ecs,
-            signer,
+            access,
             membership,
             identity,
             facts,
-            host_rules.rules(settings, machine, reservations, facts, identity, task_limits=task_limits),
+            host_rules.rules(
+                settings, machine, reservations, facts, identity, task_limits=task_limits, gpus=gpus.reading.gpus
+            ),
             cgroups,
             flush,
             around,
+            adoption,
+            gpus,
+            told,
         )
         await house.live(ready, leaving)
 
@@ -183,7 +193,7 @@ class House:
     saved: Saved
     docker: DockerEngine
     ecs: EcsClient
-    signer: UpgradeSigner
+    access: Access
     membership: Membership
     identity: Identity
     facts: EngineFacts
@@ -191,13 +201,16 @@ class House:
     cgroups: CgroupDriver
     flush: _Flush
     around: Surroundings
+    adoption: Adoption
+    gpus: GpuDriver
+    told: Told
 
     async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
         engine = Engine(self.rules, self.saved.tasks, self.saved.tombstones, self.saved.manifest)
-        vault = Vault(lambda: _credential_ids(engine))
+        vault = Vault(lambda: ids_in_use(engine.tasks.values()))
         progress = PullProgress()
         images = self._images(progress)
         held = Held(self.saved.tasks)
@@ -205,7 +218,7 @@ class House:
         cleaner = self._cleaner(held, progress)
 
         def committed(decided: Decision) -> None:
-            _forget_values(vault, decided)
+            vault.follow(decided.tasks)
             cleaner.dropped(held.hear(decided))
             manifests.hear(decided.manifests)
 
@@ -218,8 +231,8 @@ class House:
 
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
         desk = StopDesk(engine, runner.post)
-        containers = ContainerDriver.of(self.docker, self.settings, owner, self.around)
-        events = EventDriver(self.docker, owner)
+        self.adoption.tell(runner.post)
+        containers, events = self._containers(owner)
         watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
         volumes = VolumeDriver(self.docker, owner, self.around)
         performer = Performer(
@@ -233,7 +246,9 @@ class House:
         strains = Strains(runner.post, utc_now)
         self.journal.tell(lambda lack: strains.say("journal", lack))
         disks = self._disks(engine, runner, cleaner, strains)
-        health = _Health(watcher, self.journal, disks)
+        health = Health(
+            lambda: watcher.is_there, lambda: self.journal.lack or disks.trouble, lambda: self.gpus.reading.trouble
+        )
         reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
@@ -246,24 +261,46 @@ class House:
             self._open_doors(jobs, sources, desk, HealthDesk(health))
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             jobs.create_task(disks.run(), name="disks")
+            jobs.create_task(self.adoption.settle(runner.save, self.docker), name="takeover")
+            self._watch_gpus(jobs, owner, runner)
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
                 jobs.create_task(self._rejoin(owner, leaving), name="registration")
             else:
                 owner.identity = await self.membership.join(identity)
-            health.acs = self._acs(owner, runner, vault, manifests, ready)
-            jobs.create_task(health.acs.run(), name="acs")
+            acs = self._acs(owner, runner, vault, manifests, ready)
+            health.is_connected = lambda: acs.is_connected
+            jobs.create_task(acs.run(), name="acs")
 
-    async def _rejoin(self, owner: "_Owner", leaving: Leaving) -> None:
+    def _watch_gpus(self, jobs: asyncio.TaskGroup, owner: "_Owner", runner: Runner) -> None:
+        if not self.settings.enable_gpu_support:
+            return
+
+        def found(ids: frozenset[str]) -> None:
+            runner.post(GpusFound(ids, utc_now()))
+
+        async def register() -> None:
+            if owner.identity.instance_arn:
+                await self._rejoin(owner)
+
+        jobs.create_task(GpuLoop(self.gpus, self.told, found=found, register=register).run(), name="gpus")
+
+    async def _rejoin(self, owner: "_Owner", leaving: Leaving | None = None) -> None:
         before = owner.identity
         after = await self.membership.rejoin(before)
         if owner.identity is before:  # else ECS has let go of that instance meanwhile
             owner.identity = after
-        await leaving.come_back()
+        if leaving is not None:
+            await leaving.come_back()
 
     def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)
         jobs.create_task(operator.run(), name="operator")
         jobs.create_task(HealthServer(self.settings.health_address, health).run(), name="health")
+
+    def _containers(self, owner: "_Owner") -> tuple[ContainerDriver, EventDriver]:
+        taken = self.adoption.taken
+        containers = ContainerDriver.of(self.docker, self.settings, owner, self.around, taken)
+        return containers, EventDriver(self.docker, owner, taken)
 
     def _images(self, progress: PullProgress) -> ImageDriver:
         try:
@@ -332,12 +369,17 @@ class House:
                 agent_version=AGENT_VERSION,
                 agent_hash=AGENT_HASH,
                 docker_version=self.facts.version,
-                accept_insecure_cert=self.settings.accept_insecure_cert,
+                connector=self.access.roads.to_socket,
             ),
             engine=runner,
             vault=vault,
-            endpoints=PollEndpointsClient(self.ecs, identity.cluster),
-            signer=self.signer,
+            endpoints=PollEndpointsClient(
+                self.ecs,
+                identity.cluster,
+                pinned_acs=self.settings.agent_endpoint,
+                pinned_telemetry=self.settings.telemetry_endpoint,
+            ),
+            signer=self.access.signer(),
             manifests=manifests,
             connected=connected,
             renew=renew if self.settings.reregister_when_inactive else None,
@@ -352,32 +394,3 @@ class _Owner:
 
     def __call__(self) -> Identity:
         return self.identity
-
-
-@dataclass(slots=True)
-class _Health:
-    """What the agent needs to do its work, and what is wrong with it now."""
-
-    watcher: Watcher
-    journal: Journal
-    disks: DiskWatch
-    acs: AcsLoop | None = None
-
-    def __call__(self) -> Sequence[Condition]:
-        is_connected = self.acs is not None and self.acs.is_connected
-        return (
-            Condition("docker", "" if self.watcher.is_there else "Docker does not answer"),
-            Condition("disk", self.journal.lack or self.disks.trouble),
-            Condition("acs", "" if is_connected else "there is no connection to ECS"),
-        )
-
-
-def _credential_ids(engine: Engine) -> list[str]:
-    live = (task.spec for task in engine.tasks.values() if task.known is not Status.STOPPED)
-    return [one for spec in live for one in spec.credentials_ids]
-
-
-def _forget_values(vault: Vault, decided: Decision) -> None:
-    vault.settle(decided.tasks)
-    ended = (task.spec for task in decided.tasks if task.known is Status.STOPPED)
-    vault.forget(one for spec in ended for one in spec.credentials_ids)

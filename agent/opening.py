@@ -4,30 +4,40 @@ Nothing is touched before the place is taken: a second agent ends here, and so d
 """
 
 import asyncio
+import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
 
-from agent.aws.endpoints import explicit_endpoint
-from agent.aws.imds_client import ImdsClient
+from agent.aws.access_client import Access
+from agent.aws.endpoints import configured_endpoint, explicit_endpoint, user_agent
+from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.config.load import BadSettings, with_user_data
+from agent.config.proxies import completed
 from agent.config.settings import Settings
 from agent.docker.engine_driver import DockerEngine
+from agent.docker.labels import Taken
 from agent.docker.surroundings import home_of
 from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
 from agent.host.capabilities import EngineOffer
 from agent.host.cgroup_driver import CgroupDriver
+from agent.host.gpu_driver import GpuDriver
+from agent.host.routes import ipv6_only
+from agent.host.routes_driver import read_routes
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
 from agent.membership.ports import HostFacts, Registry
-from agent.model.errors import NOT_WORTH_A_RESTART, Fatal, TryAgain
+from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
 from agent.model.identity import Attribute, Identity
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
 from agent.store.identity_driver import IdentityFile
 from agent.store.journal_driver import FILE_NAME, Journal, own_journal
 from agent.store.lock_driver import is_alive, only_on_host, only_one, only_with_identity
+from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 
 log = structlog.get_logger()
 
@@ -66,6 +76,7 @@ async def open_self(
     ecs: Registry,
     host: HostFacts,
     metadata: ImdsClient,
+    taken: Taken,
 ) -> tuple[Membership, Identity, Journal, Saved]:
     """Who we are, and what is written of our tasks. Raises Fatal."""
     file = IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME)
@@ -75,7 +86,7 @@ async def open_self(
         file=file,
         host=host,
         metadata=metadata,
-        traces=TraceDriver(docker),
+        traces=TraceDriver(docker, taken),
         names=Names(stack),
     )
     identity = await membership.recall()
@@ -99,6 +110,19 @@ async def _journal(stack: AsyncExitStack, path: Path, identity: Identity) -> tup
         raise Fatal(f"cannot keep a journal in {path}: {error}") from error
 
 
+async def heed_user_data(settings: Settings, metadata: ImdsClient) -> Settings:
+    """*settings*, with what the instance's user data says where nothing stronger does. Raises Fatal."""
+    if settings.external:
+        return settings
+    try:
+        heeded, remarks = with_user_data(settings, await metadata.get("user-data"))
+    except BadSettings as bad:
+        raise Fatal(f"the settings cannot be used: {bad}", NOT_WORTH_A_RESTART) from bad
+    for remark in remarks:
+        log.warning("setting_doubted", remark=remark)
+    return heeded
+
+
 async def region_of(settings: Settings, metadata: ImdsClient) -> str:
     """The region that every AWS service is asked in. Raises Fatal."""
     region = settings.region or await metadata.region()
@@ -108,9 +132,40 @@ async def region_of(settings: Settings, metadata: ImdsClient) -> str:
     return region
 
 
-def endpoint_of(settings: Settings) -> str:
-    """The base URL of the ECS API that the operator names; empty for Amazon's."""
-    return explicit_endpoint(settings.backend_host) if settings.backend_host else ""
+def endpoint_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
+    """The base URL of the ECS API that the operator names; empty for Amazon's. Raises Fatal."""
+    try:
+        if settings.backend_host:
+            return explicit_endpoint(settings.backend_host)
+        return configured_endpoint("ecs", environ)
+    except BadInput as error:
+        raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
+
+
+def imds_settings(settings: Settings, patience: float = 0.0) -> ImdsSettings:
+    """How instance metadata is asked. A machine of ECS Anywhere may stand anywhere, and asks nobody."""
+    usual = settings.imds_endpoint == Settings().imds_endpoint
+    endpoint = ImdsSettings.read(os.environ).endpoint if usual else settings.imds_endpoint
+    return ImdsSettings(endpoint, settings.imds_disabled or settings.external, patience)
+
+
+async def access_to_aws(settings: Settings, region: str) -> Access:
+    """The way to AWS in *region*. Whoever else in this process reads proxies finds what we find. Raises Fatal."""
+    os.environ.update(completed(os.environ, settings.docker_host, settings.imds_endpoint))
+    try:
+        routes = await asyncio.to_thread(read_routes)
+        access = await asyncio.to_thread(
+            Access.of,
+            settings,
+            region=region,
+            endpoint=endpoint_of(settings),
+            user_agent=user_agent(AGENT_VERSION, AGENT_HASH, VERSION, settings.detailed_os_family),
+            ipv6_only=ipv6_only(settings.ip_compatibility, routes),
+        )
+        access.roads.check()
+    except BadInput as error:
+        raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
+    return access
 
 
 async def docker_facts(docker: DockerEngine) -> EngineFacts:
@@ -150,6 +205,14 @@ def limits_tasks(settings: Settings, facts: EngineFacts, cgroups: CgroupDriver) 
     if lack and settings.task_cpu_mem_limit is None:
         log.warning("tasks_not_limited", reason=lack, setting="ECS_ENABLE_TASK_CPU_MEM_LIMIT")
     return host_rules.limits_tasks(settings, lack)
+
+
+async def look_at_gpus(settings: Settings, facts: EngineFacts) -> GpuDriver:
+    """The GPUs, looked at once if the operator wants them."""
+    gpus = GpuDriver(lack=host_rules.lack_of_gpu_runtime(settings, facts))
+    if settings.enable_gpu_support:
+        await gpus.look()
+    return gpus
 
 
 def membership_settings(settings: Settings, data_dir: Path) -> MembershipSettings:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.cli import app as cli_app
+from agent.config import pages
+from agent.config.known import UNHEEDED
 from agent.config.load import load
 from agent.config.reference import SETTINGS, Setting
 from agent.config.settings import Settings
@@ -31,6 +33,16 @@ def test_the_example_names_the_setting_and_says_what_it_does(row: Setting) -> No
 
     assert re.search(rf"^{key} = ", content, re.MULTILINE)
     assert row.says in re.sub(r"\n# ", " ", content)
+
+
+def test_the_example_and_the_reference_page_are_made_from_the_settings() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+    assert pages.example() == EXAMPLE, "run packaging/pages"
+    assert pages.filled(page) == page, "run packaging/pages"
+    assert set(re.findall(r"<!-- made: (\w+) -->", page)) == set(pages.TABLES)
+    assert all(f"`{variable}`" in page for row in SETTINGS for variable in row.variables)
+    assert all(f"`{one.variable or one.json}`" in page for one in UNHEEDED)
 
 
 def test_the_map_shows_the_rooms_that_there_are_and_what_each_may_import() -> None:

@@ -54,6 +54,11 @@ def run() -> None:
 
 
 @app.command(context_settings=REST)
+def config() -> None:
+    """Check the agent's settings, or show them. See: dockworker config --help."""
+
+
+@app.command(context_settings=REST)
 def controlplane() -> None:
     """Serve the ECS API on this machine. See: dockworker controlplane --help."""
 
@@ -94,6 +99,16 @@ def explain(
 @app.command(context_settings=REST)
 def stop() -> None:
     """Stop a task on this machine, past ECS. See: dockworker stop --help."""
+
+
+@app.command(context_settings=REST)
+def takeover() -> None:
+    """Take over the tasks of another ECS agent on this machine. See: dockworker takeover --help."""
+
+
+@app.command(context_settings=REST)
+def doctor() -> None:
+    """Look at this machine, and say what is in the way of an agent. See: dockworker doctor --help."""
 
 
 @app.command()

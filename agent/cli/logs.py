@@ -7,6 +7,7 @@ file that the settings name.
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -29,19 +30,33 @@ LEVELS = {
     "error": logging.ERROR,
     "crit": logging.CRITICAL,
 }
+PLAIN = re.compile(r"[^\s\"=\\]+")
+"""Text that needs no quotes in logfmt."""
 LEFT_OUT = "log_lines_left_out"
 LOST = "log_lines_lost"
 STDERR = 2
 
 Processor = structlog.typing.Processor
-Line = tuple[tuple[str], dict[str, bool]]
+Line = tuple[tuple[str], dict[str, int]]
+RANKS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+"""How serious a line is, by the method that structlog was called with."""
 
 
 def configure(level: str, form: str = "", to: TextIO | None = None) -> None:
-    """Send lines of *level* and above to *to*, standard error if None. *form* is console, json, or empty for either."""
+    """Send lines of *level* and above to *to*, standard error if None.
+
+    *form* is console, json, logfmt, or empty for one of the first two.
+    """
     stream = to or sys.stderr
     for_eyes = form == "console" or (not form and stream.isatty())
-    processors = _for_eyes(colors=stream.isatty()) if for_eyes else _for_machines()
+    processors = _for_eyes(colors=stream.isatty()) if for_eyes else _for_machines(form)
     _set_up(level, processors, structlog.WriteLoggerFactory(file=stream))
     lowest = _lowest_of_others(level)
     logging.basicConfig(level=lowest, stream=stream, format="%(name)s: %(message)s")
@@ -53,10 +68,11 @@ def kept(settings: Settings) -> Iterator[None]:
     book = Book(_scribes(settings))
     is_terminal = os.isatty(STDERR) and settings.log_file is None
     for_eyes = settings.log_format == "console" or (not settings.log_format and is_terminal)
-    plain = _for_eyes(colors=is_terminal) if for_eyes else _for_machines()
-    _set_up(settings.log_level, [*plain[:2], book.sift, *plain[2:], book.mark], lambda *_: book)
+    plain = _for_eyes(colors=is_terminal) if for_eyes else _for_machines(settings.log_format)
+    level = settings.log_level if settings.log_file is None else min(settings.log_level, _of_file(settings), key=_rank)
+    _set_up(level, [*plain[:2], book.sift, *plain[2:], book.mark], lambda *_: book)
     others = _Others()
-    root, lowest = logging.getLogger(), _lowest_of_others(settings.log_level)
+    root, lowest = logging.getLogger(), _lowest_of_others(level)
     root.addHandler(others)
     root.setLevel(lowest)
     book.open()
@@ -67,9 +83,19 @@ def kept(settings: Settings) -> Iterator[None]:
         book.close()
 
 
-def _scribes(settings: Settings) -> Callable[[Callable[[], None]], list[Scribe]]:
-    def made(beat: Callable[[], None]) -> list[Scribe]:
-        scribes = [Scribe("stderr", Stream(STDERR), _lost, beat)]
+def _of_file(settings: Settings) -> str:
+    return settings.log_level_on_instance or ("none" if settings.log_driver else settings.log_level)
+
+
+def _rank(level: str) -> int:
+    return LEVELS.get(level, logging.CRITICAL + 1)
+
+
+def _scribes(settings: Settings) -> Callable[[Callable[[], None]], list[tuple[int, Scribe]]]:
+    """Who writes, and from which level on."""
+
+    def made(beat: Callable[[], None]) -> list[tuple[int, Scribe]]:
+        scribes = [(_rank(settings.log_level), Scribe("stderr", Stream(STDERR), _lost, beat))]
         if settings.log_file is not None:
             file = RollingFile(
                 settings.log_file,
@@ -77,7 +103,7 @@ def _scribes(settings: Settings) -> Callable[[Callable[[], None]], list[Scribe]]
                 keep=settings.log_max_roll_count,
                 rollover=settings.log_rollover_type,
             )
-            scribes.append(Scribe("file", file, _lost, lambda: None))
+            scribes.append((_rank(_of_file(settings)), Scribe("file", file, _lost, lambda: None)))
         return scribes
 
     return made
@@ -89,9 +115,12 @@ def _lost(count: int, why: str) -> str:
 
 
 class Book:
-    """What structlog writes into: lines that pass the sieve go to every scribe. May be used from any thread."""
+    """What structlog writes into: lines that pass the sieve go to every scribe that wants lines of their level.
 
-    def __init__(self, scribes: Callable[[Callable[[], None]], list[Scribe]]) -> None:
+    May be used from any thread.
+    """
+
+    def __init__(self, scribes: Callable[[Callable[[], None]], list[tuple[int, Scribe]]]) -> None:
         self._sieve = Sieve()
         self._guard = threading.Lock()
         self._is_first = threading.local()
@@ -99,13 +128,13 @@ class Book:
 
     def open(self) -> None:
         """Begin to write."""
-        for scribe in self._scribes:
+        for _, scribe in self._scribes:
             scribe.start()
 
     def close(self) -> None:
         """Say what was left out, and write what waits."""
         self._tell(all_of_them=True)
-        for scribe in self._scribes:
+        for _, scribe in self._scribes:
             scribe.close()
 
     def sift(self, _logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -118,14 +147,15 @@ class Book:
                 raise structlog.DropEvent
         return event
 
-    def mark(self, _logger: object, _method: str, line: object) -> Line:
-        """Say of a line that is ready whether it is the first of its kind."""
-        return (str(line),), {"first": self._is_first.is_so}
+    def mark(self, _logger: object, method: str, line: object) -> Line:
+        """Say of a line that is ready how serious it is, and whether it is the first of its kind."""
+        return (str(line),), {"first": self._is_first.is_so, "rank": RANKS.get(method, logging.ERROR)}
 
-    def msg(self, line: str, *, first: bool = False) -> None:
+    def msg(self, line: str, *, first: bool = False, rank: int = logging.CRITICAL) -> None:
         """Write a line."""
-        for scribe in self._scribes:
-            scribe.put(line + "\n", first=first)
+        for least, scribe in self._scribes:
+            if rank >= least:
+                scribe.put(line + "\n", first=first)
 
     log = debug = info = warn = warning = err = error = failure = fatal = critical = exception = msg
 
@@ -179,12 +209,23 @@ def _for_eyes(*, colors: bool) -> list[Processor]:
     ]
 
 
-def _for_machines() -> list[Processor]:
+def _for_machines(form: str) -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         structlog.processors.UnicodeDecoder(),
-        structlog.processors.JSONRenderer(default=str),
+        _logfmt if form == "logfmt" else structlog.processors.JSONRenderer(default=str),
     ]
+
+
+def _logfmt(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+    """``key=value`` pairs, as the reference agent writes them: the level, the time, what happened, the rest."""
+    first = {"level": event.pop("level", ""), "time": event.pop("timestamp", ""), "msg": event.pop("event", "")}
+    return " ".join(f"{key}={_word(value)}" for key, value in {**first, **event}.items())
+
+
+def _word(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if text and PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -3,24 +3,24 @@
 Exit codes: 0 stopped on request, 1 worth a restart, 5 not worth one (a setting that is wrong stays wrong).
 """
 
-import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NoReturn
 
 import structlog
 
 from agent import daemon
 from agent.cli import logs
-from agent.cli.settings_file import CONFIG, read_settings
+from agent.cli.run_options import parse, variables
+from agent.cli.settings_file import read_all
 from agent.cli.signals import end_at_last, end_within, stop_on_signals
-from agent.config.load import BadSettings
+from agent.config.load import BadSettings, Loaded
+from agent.config.names import why
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
+from agent.version import VERSION
 
 log = structlog.get_logger(__name__)
 
@@ -30,19 +30,26 @@ ENDS_WITHIN = 15.0
 
 def main(arguments: Sequence[str]) -> int:
     """Run the agent until told to stop; gives the exit code."""
+    given = parse(arguments)
+    if given.version:
+        print(f"dockworker {VERSION}")
+        return 0
     try:
-        settings = read_settings(os.environ, _parser().parse_args(arguments).config)
+        loaded = read_all(os.environ, given.config, strict=given.strict, options=variables(given))
     except BadSettings as bad:
         sys.stderr.write("dockworker: the settings cannot be used:\n")
         sys.stderr.writelines(f"  {complaint}\n" for complaint in bad.complaints)
         return NOT_WORTH_A_RESTART
-    with logs.kept(settings):
-        return asyncio.run(_to_the_end(settings))
+    os.environ.update(loaded.environ)
+    with logs.kept(loaded.settings):
+        return asyncio.run(_to_the_end(loaded))
 
 
-async def _to_the_end(settings: Settings) -> int:
+async def _to_the_end(loaded: Loaded) -> int:
     """Serve; who ends without having been told to must not be held by a disk that hangs: it is to start again."""
-    code = await serve(settings, os.environ)
+    for remark in loaded.remarks:
+        log.warning("setting_doubted", remark=remark)
+    code = await serve(loaded.settings, os.environ)
     if code:
         end_within(ENDS_WITHIN, code)
     return code
@@ -51,7 +58,7 @@ async def _to_the_end(settings: Settings) -> int:
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     """The daemon with a signal handler and a line to systemd around it; gives the exit code."""
     if settings.not_honoured:
-        log.warning("settings_not_honoured", names=settings.not_honoured)
+        log.warning("settings_not_honoured", names={name: why(name) for name in settings.not_honoured})
     notify = Notify.from_environment(environ, os.getpid())
     told_to_stop = asyncio.Event()
 
@@ -77,19 +84,3 @@ def most_seconds(settings: Settings) -> float:
     """How long the end may take at most: its own bounds, and a little for whatever hangs."""
     drain = 0.0 if settings.drain_on_stop == "off" else settings.drain_timeout.total_seconds()
     return drain + ENDS_WITHIN
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(NOT_WORTH_A_RESTART, f"{self.prog}: error: {message}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="dockworker run",
-        description="Run the agent until told to stop.",
-        epilog="Settings come from ECS_*, AWS_* and DOCKWORKER_* variables and the file; variables win.",
-    )
-    parser.add_argument("--config", metavar="FILE", type=Path, help=f"settings in TOML (default: {CONFIG}, if there)")
-    return parser

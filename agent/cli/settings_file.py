@@ -1,22 +1,128 @@
-"""The settings of this process: variables, and the file."""
+"""The settings of this process: variables, ``config.toml``, and the files of the reference agent.
+
+From the weakest to the strongest: defaults, what is found on the machine, the user data of an EC2 instance (which the
+daemon asks for later), the JSON file, ``/var/lib/ecs/ecs.config``, ``/etc/ecs/ecs.config``, ``config.toml``, variables,
+options of the command line. Who has a ``config.toml``, or says ``--strict``, is judged strictly.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.config.load import BadSettings, load
+from agent.config import ecs_config, json_config
+from agent.config.load import FOUND, BadSettings, Loaded, settle, toml_source
 from agent.config.settings import Settings
+from agent.config.sources import Form, Given, Source
 
 CONFIG = Path("/etc/dockworker/config.toml")
+ENVIRONMENT = "environment"
+COMMAND_LINE = "command line"
+JSON_PATH = "ECS_AGENT_CONFIG_FILE_PATH"
+EFS_PLUGIN = "amazon-ecs-volume-plugin"
 
 
-def read_settings(environ: Mapping[str, str], config: Path | None) -> Settings:
-    """The settings of *environ* and the file *config*. Raises BadSettings, also for a named file that is not there."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where files are looked for."""
+
+    config: Path = CONFIG
+    of_user: Path = Path("/etc/ecs/ecs.config")
+    of_instance: Path = Path("/var/lib/ecs/ecs.config")
+    plugins: tuple[Path, ...] = tuple(
+        map(Path, ("/run/docker/plugins", "/etc/docker/plugins", "/usr/lib/docker/plugins"))
+    )
+
+
+PLACES = Places()
+
+
+def read_settings(environ: Mapping[str, str], config: Path | None, *, strict: bool = False) -> Settings:
+    """The settings that hold here. Raises BadSettings, also for a named file that is not there."""
+    return read_all(environ, config, strict=strict).settings
+
+
+def read_all(
+    environ: Mapping[str, str],
+    config: Path | None,
+    *,
+    strict: bool = False,
+    options: Mapping[str, str] | None = None,
+    places: Places = PLACES,
+) -> Loaded:
+    """The settings that hold here, with their origins. *options* are variables that the command line has set."""
+    reading = _Reading()
+    toml = reading.toml(config or places.config, must_be_there=config is not None)
+    instance, user = reading.ecs_config(places.of_instance), reading.ecs_config(places.of_user)
+    variables = Source(ENVIRONMENT, Form.TEXT, environ)
+    texts = [instance, user, *([toml] if toml else []), variables]
+    document = reading.json_file(_json_path(texts))
+    sources = (_found(places), document, *texts, Source(COMMAND_LINE, Form.TEXT, options or {}))
     try:
-        text = (config or CONFIG).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if config:
-            raise BadSettings([f"{config}: there is no such file"]) from error
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings([f"{config or CONFIG}: cannot be read: {error}"]) from error
-    return load(environ, text)
+        loaded = settle(Given(sources, strict=strict or toml is not None))
+    except BadSettings as bad:
+        raise BadSettings([*reading.complaints, *bad.complaints]) from bad
+    if reading.complaints:
+        raise BadSettings(reading.complaints)
+    said = {name: str(value) for source in (instance, user) for name, value in source.values.items()}
+    return replace(
+        loaded,
+        remarks=(*reading.remarks, *loaded.remarks),
+        environ=ecs_config.for_everybody(said, environ),
+    )
+
+
+class _Reading:
+    """Reads files; owns what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self.remarks: list[str] = []
+
+    def toml(self, path: Path, *, must_be_there: bool) -> Source | None:
+        text = self._text(path)
+        if text is None:
+            if must_be_there and not self.complaints:
+                self.complaints.append(f"{path}: there is no such file")
+            return None
+        try:
+            return toml_source(text, str(path))
+        except BadSettings as bad:
+            self.complaints += bad.complaints
+            return None
+
+    def ecs_config(self, path: Path) -> Source:
+        values, remarks = ecs_config.parse(self._text(path) or "")
+        self.remarks += [f"{path}: {remark}" for remark in remarks]
+        return Source(str(path), Form.TEXT, values, is_of_reference=True)
+
+    def json_file(self, path: Path) -> Source:
+        try:
+            source, remarks = json_config.file_source(self._text(path) or "", str(path))
+        except json_config.NotReadable as error:
+            self.complaints.append(f"{path}: {error}")
+            return Source(str(path), Form.JSON, {})
+        self.remarks += [source.told(remark) for remark in remarks]
+        return source
+
+    def _text(self, path: Path) -> str | None:
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            self.complaints.append(f"{path}: cannot be read: {error}")
+            return None
+
+
+def _json_path(sources: list[Source]) -> Path:
+    """Where the JSON file is, by the strongest of *sources* that says so; whether it is a path is judged later."""
+    key = {Form.TEXT: JSON_PATH, Form.TOML: f"ecs.{JSON_PATH.removeprefix('ECS_').lower()}"}
+    said = [written for source in reversed(sources) if (written := source.values.get(key[source.form]))]
+    return Path(str(said[0])) if said else Settings().json_config
+
+
+def _found(places: Places) -> Source:
+    """What a host of the reference agent is set up with, where it is: its plugin for volumes of EFS."""
+    names = {f"{EFS_PLUGIN}{ending}" for ending in (".sock", ".spec", ".json")}
+    is_there = any((folder / name).exists() for folder in places.plugins for name in names)
+    return Source(FOUND, Form.TEXT, {"ECS_VOLUME_PLUGIN_CAPABILITIES": '["efsAuth"]'} if is_there else {})

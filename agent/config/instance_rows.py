@@ -28,6 +28,12 @@ INSTANCE: tuple[Setting, ...] = (
     ),
     row("data_dir", "ECS_DATADIR", kinds.path(), "Where the journal and the identity are kept.", json="DataDir"),
     row(
+        "json_config",
+        "ECS_AGENT_CONFIG_FILE_PATH",
+        kinds.path(),
+        "A file of settings in the JSON of Amazon's agent; it need not be there.",
+    ),
+    row(
         "share_host",
         "DOCKWORKER_SHARE_HOST",
         kinds.flag(),

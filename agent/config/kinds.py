@@ -41,6 +41,7 @@ class Kind:
     """What a value must be, in words."""
     from_json: Reader = _as_it_is
     """For the reference agent's JSON file, which writes some values otherwise. Raises ValueError."""
+    number_in_json: bool = False
     zero_counts: bool = False
     """True if false or 0 is an answer there, and not the same as nothing."""
 
@@ -84,13 +85,15 @@ def choice(*words: str, ignore_case: bool = False, numbered: tuple[str, ...] = (
             raise ValueError(f"a number from 0 to {len(numbered) - 1}")
         return numbered[value]
 
-    return Kind(str.strip, check, rule, from_json)
+    return Kind(str.strip, check, rule, from_json, number_in_json=bool(numbered))
 
 
 def member(of: type[StrEnum]) -> Kind:
     """One of the words of an enumeration, numbered in their order."""
     word = choice(*of, numbered=tuple(of))
-    return Kind(word.from_text, lambda value: of(str(word.check(value))), word.rule, word.from_json)
+    return Kind(
+        word.from_text, lambda value: of(str(word.check(value))), word.rule, word.from_json, number_in_json=True
+    )
 
 
 def flag() -> Kind:
@@ -124,7 +127,7 @@ def whole_number(least: int, most: int, of: str = "") -> Kind:
             raise ValueError(rule)
         return value
 
-    return Kind(from_text, check, rule)
+    return Kind(from_text, check, rule, number_in_json=True)
 
 
 def number(least: float, most: float) -> Kind:
@@ -186,7 +189,7 @@ def duration(least: timedelta, least_text: str, most: timedelta | None = None, m
             raise ValueError("a whole number of nanoseconds")  # noqa: TRY004 - as in `_a`
         return f"{value}ns"
 
-    return Kind(str, check, rule, from_json)
+    return Kind(str, check, rule, from_json, number_in_json=True)
 
 
 def parse_duration(written: str) -> timedelta | None:

@@ -1,23 +1,116 @@
-"""What the reference agent reads and this one does not act on yet.
+"""What the reference agent reads and this one does not act on: it cannot apply here, or it is not here yet.
 
-Such a setting is no mistake, so it does not keep the daemon from starting; it is named in one warning, so that nobody
-believes that it works. A setting that is built moves from here to `reference.py`.
+Such a setting is no mistake, so it does not keep the daemon from starting; it is named in one warning, with the reason,
+so that nobody believes that it works. One that is built moves from here to the table of settings.
 """
 
-_NAMES = """
-ECS_AGENT_APPARMOR_PROFILE ECS_AGENT_CONFIG_FILE_PATH ECS_AGENT_HEALTHCHECK_HOST ECS_AGENT_LABELS
-ECS_AGENT_PID_NAMESPACE_HOST ECS_AGENT_RUN_PRIVILEGED ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS
-ECS_AUDIT_LOGFILE ECS_AUDIT_LOGFILE_DISABLED ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES
-ECS_AWSVPC_BLOCK_IMDS ECS_CHECKPOINT ECS_CNI_PLUGINS_PATH
-ECS_DISABLE_METRICS ECS_DISABLE_TASK_METADATA_AZ ECS_DOMAIN_JOINED_LINUX_INSTANCE
-ECS_EBSTA_SUPPORTED ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE ECS_ENABLE_CONTAINER_METADATA ECS_ENABLE_FIRELENS_ASYNC
-ECS_ENABLE_HIGH_DENSITY_ENI ECS_ENABLE_PROMETHEUS_METRICS ECS_ENABLE_RUNTIME_STATS
-ECS_ENABLE_TASK_ENI ECS_ENABLE_TASK_IAM_ROLE ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST ECS_GMSA_SUPPORTED
-ECS_HOST_DATA_DIR ECS_INIT_DOCKER_LOG_FILE_NUM ECS_INIT_DOCKER_LOG_FILE_SIZE
-ECS_LOG_DRIVER ECS_LOG_OPTS ECS_LOG_OUTPUT_FORMAT
-ECS_LOGLEVEL_ON_INSTANCE ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME ECS_PAUSE_LABELS
-ECS_POLL_METRICS ECS_POLLING_METRICS_WAIT_DURATION ECS_SKIP_LOCALHOST_TRAFFIC_FILTER ECS_TASK_METADATA_RPS_LIMIT
-ECS_UPDATE_DOWNLOAD_DIR ECS_UPDATES_ENABLED
-"""
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-KNOWN_TO_ECS: frozenset[str] = frozenset(_NAMES.split())
+from agent.config.kinds import FALSE, TRUE
+from agent.config.setting import key_of
+
+NO_AGENT_CONTAINER = "cannot apply: the agent is a process of the host, there is no agent container"
+NO_FIREWALL_RULES = "cannot apply: the agent writes no firewall rules of the host"
+NO_UPDATES = "cannot apply: the agent does not update itself, packages do"
+NO_WINDOWS = "cannot apply: it is for Windows"
+NO_METRICS = "is not here yet: the agent tells ECS of no metrics"
+NO_AWSVPC = "is not here yet: tasks of the network mode awsvpc are refused"
+NO_TASK_ENDPOINTS = "is not here yet: tasks are served no credentials and no metadata"
+NO_GMSA = "is not here yet: there is no gMSA"
+NO_EBS = "is not here yet: volumes of EBS are not attached"
+NO_PAUSE = "is not here yet: there are no pause containers"
+
+
+@dataclass(frozen=True, slots=True)
+class Unheeded:
+    """One such setting. A value out of `means_nothing` asks for what is done anyway, and is not worth a word."""
+
+    variable: str
+    """Empty if it can stand in JSON alone."""
+    json: str
+    because: str
+    means_nothing: frozenset[str] = FALSE
+
+
+def _some(because: str, names: str, means_nothing: frozenset[str] = FALSE) -> Iterable[Unheeded]:
+    """Names with spaces between: ``VARIABLE``, ``VARIABLE/JsonKey`` or ``/JsonKey``."""
+    for name in names.split():
+        variable, _, key = name.partition("/")
+        yield Unheeded(variable, key, because, means_nothing)
+
+
+UNHEEDED: tuple[Unheeded, ...] = (
+    *_some("cannot apply: what the agent knows of its tasks is always kept", "ECS_CHECKPOINT/Checkpoint", TRUE),
+    *_some(
+        NO_AGENT_CONTAINER,
+        "ECS_AGENT_APPARMOR_PROFILE ECS_AGENT_LABELS ECS_AGENT_PID_NAMESPACE_HOST ECS_AGENT_RUN_PRIVILEGED ECS_LOG_OPTS"
+        " ECS_INIT_DOCKER_LOG_FILE_NUM ECS_INIT_DOCKER_LOG_FILE_SIZE",
+    ),
+    *_some(
+        NO_FIREWALL_RULES,
+        "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME"
+        " ECS_SKIP_LOCALHOST_TRAFFIC_FILTER",
+    ),
+    *_some(NO_UPDATES, "ECS_UPDATES_ENABLED/UpdatesEnabled ECS_UPDATE_DOWNLOAD_DIR/UpdateDownloadDir"),
+    *_some(
+        "cannot apply: whether the agent is well is told at GET /health/ready, at DOCKWORKER_HEALTH_ADDRESS",
+        "ECS_AGENT_HEALTHCHECK_HOST",
+    ),
+    *_some(
+        "cannot apply: Amazon's agent serves nothing there either",
+        "ECS_ENABLE_PROMETHEUS_METRICS/PrometheusMetricsEnabled",
+    ),
+    *_some("cannot apply: they are statistics of a Go program", "ECS_ENABLE_RUNTIME_STATS/EnableRuntimeStats"),
+    *_some("cannot apply: they are statistics of a Go program", "/RuntimeStatsLogFile"),
+    *_some(
+        NO_WINDOWS,
+        "ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED ECS_ENABLE_CPU_UNBOUNDED_WINDOWS_WORKAROUND"
+        " ECS_ENABLE_MEMORY_UNBOUNDED_WINDOWS_WORKAROUND /PlatformVariables /InstanceENIDNSServerList",
+    ),
+    *_some("cannot apply: Amazon's agent does not act on it either", "/IMDSIAMRolesEnabled"),
+    *_some(
+        NO_METRICS,
+        "ECS_DISABLE_METRICS/DisableMetrics ECS_POLL_METRICS/PollMetrics"
+        " ECS_POLLING_METRICS_WAIT_DURATION/PollingMetricsWaitDuration",
+    ),
+    *_some(
+        NO_TASK_ENDPOINTS,
+        "ECS_AUDIT_LOGFILE/CredentialsAuditLogFile ECS_AUDIT_LOGFILE_DISABLED/CredentialsAuditLogDisabled"
+        " ECS_DISABLE_TASK_METADATA_AZ/TaskMetadataAZDisabled ECS_ENABLE_CONTAINER_METADATA/ContainerMetadataEnabled"
+        " ECS_HOST_DATA_DIR/DataDirOnHost ECS_ENABLE_TASK_IAM_ROLE/TaskIAMRoleEnabled"
+        " ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST/TaskIAMRoleEnabledForNetworkHost ECS_TASK_METADATA_RPS_LIMIT",
+    ),
+    *_some(
+        "is not here yet: the logs of a container are sent with the agent's keys",
+        "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE/OverrideAWSLogsExecutionRole",
+    ),
+    *_some(
+        NO_AWSVPC,
+        "ECS_ENABLE_TASK_ENI/TaskENIEnabled ECS_ENABLE_HIGH_DENSITY_ENI/ENITrunkingEnabled"
+        " ECS_CNI_PLUGINS_PATH/CNIPluginsPath ECS_AWSVPC_BLOCK_IMDS/AWSVPCBlockInstanceMetdata"
+        " ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES/AWSVPCAdditionalLocalRoutes /OverrideAWSVPCLocalIPv4Address"
+        " /ENIPauseContainerCleanupDelaySeconds",
+    ),
+    *_some(NO_PAUSE, "ECS_PAUSE_LABELS /PauseContainerTarballPath /PauseContainerImageName /PauseContainerTag"),
+    *_some(
+        NO_GMSA,
+        "ECS_GMSA_SUPPORTED ECS_DOMAIN_JOINED_LINUX_INSTANCE CREDENTIALS_FETCHER_HOST CREDENTIALS_FETCHER_HOST_DIR"
+        " CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA",
+    ),
+    *_some(
+        NO_EBS,
+        "ECS_EBSTA_SUPPORTED/EBSTASupportEnabled /CSIDriverSocketPath /NodeStageTimeout /NodeUnstageTimeout",
+    ),
+    *_some("is not here yet: there is no FireLens", "ECS_ENABLE_FIRELENS_ASYNC/FirelensAsyncEnabled"),
+)
+
+BY_VARIABLE = {one.variable: one for one in UNHEEDED if one.variable}
+BY_KEY = {key_of(one.variable): one for one in UNHEEDED if one.variable.startswith("ECS_")}
+BY_JSON = {one.json.lower(): one for one in UNHEEDED if one.json}
+
+TOLD_TO_TASKS = frozenset(
+    {"ECS_CONTAINER_METADATA_URI", "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_FILE", "ECS_AGENT_URI"}
+    | {"ECS_CONTAINER_INSTANCE_ARN", "ECS_CNI_LOGLEVEL", "ECS_CNI_LOG_FILE"}
+)
+"""Variables that agents give to others: they may be met in an environment, and are no settings."""

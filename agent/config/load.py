@@ -1,25 +1,27 @@
-"""Defaults, then ``config.toml``, then the environment: each beats the one before it.
+"""Every place beats the one below it; what each says is checked, and all complaints come at once.
 
-Nothing is read here but the values that are handed in. All complaints come at once, so that a file is put right in one
-go. An empty text, list or table means "not given", as it does to the reference agent.
+Nothing is read here but what is handed in. An empty text, list or table means "not given". Strict, every value that
+breaks its rule and every name that means nothing is a complaint; open, it is a remark wherever the reference agent
+would start too (openness.py).
 """
 
-import difflib
-import json
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.config.kinds import Reader
-from agent.config.known import KNOWN_TO_ECS
-from agent.config.reference import OWN_PREFIX, SETTINGS, key_of
+from agent.config import json_config, names
+from agent.config.names import shown
+from agent.config.openness import forgive
+from agent.config.reference import SETTINGS
+from agent.config.setting import OWN_PREFIX, Setting
 from agent.config.settings import Settings
+from agent.config.sources import Form, Given, Source
 from agent.model.errors import AgentError
 
 EMPTY: tuple[object, ...] = ("", (), [], {})
-KEYS_OF_AWS = frozenset({"aws.access_key_id", "aws.secret_access_key", "aws.session_token"})
+TOML = "config.toml"
+STARTS_ALL_THE_SAME = "{}: must be {}; {}"
 
 
 class BadSettings(AgentError):
@@ -30,30 +32,120 @@ class BadSettings(AgentError):
         super().__init__("; ".join(self.complaints))
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from, and by which name."""
+
+    source: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, the origin of each that is not a default, and what is odd about them."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    remarks: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What files say for everybody in the process, such as proxies."""
+
+
 def load(environ: Mapping[str, str], toml_text: str = "") -> Settings:
-    """The settings that *environ* and *toml_text* make. Raises BadSettings with everything that is wrong."""
+    """The settings that *environ* and *toml_text* make, strictly. Raises BadSettings with everything that is wrong."""
+    sources = (toml_source(toml_text, ""), Source("", Form.TEXT, environ))
+    return settle(Given(sources)).settings
+
+
+def toml_source(text: str, name: str) -> Source:
+    """What a ``config.toml`` holds. Raises BadSettings."""
     try:
-        given = dict(_leaves(tomllib.loads(toml_text)))
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadSettings([f"config.toml is not TOML: {error}"]) from error
-    complaints = _misnamed(environ, given)
-    values: dict[str, Any] = {}
+        raise BadSettings([f"{name or TOML} is not TOML: {error}"]) from error
+    return Source(name, Form.TOML, dict(_leaves(document)))
+
+
+def settle(given: Given) -> Loaded:
+    """What *given* comes to. Raises BadSettings with everything that is wrong."""
+    sieve = _Sieve(given.strict)
+    chosen: dict[str, tuple[Any, Source, str]] = {}
     for setting in SETTINGS:
-        sources: list[tuple[str, object, Reader]] = [
-            *((key, given[key], setting.kind.check) for key in reversed(setting.keys) if key in given),
-            *((name, environ[name], setting.kind.read_text) for name in reversed(setting.variables) if name in environ),
-        ]
-        for name, written, read in sources:  # every one is checked; the last one counts
-            try:
-                if written not in EMPTY and (value := read(written)) not in EMPTY:
-                    values[setting.field] = value
-            except ValueError as broken:
-                given_as = name if setting.secret else f"{name} = {_shown(written)}"
-                complaints.append(f"{given_as}: must be {broken}")
-    complaints += () if complaints else _at_odds(Settings(**values))
-    if complaints:
-        raise BadSettings(complaints)
-    return replace(Settings(**values), not_honoured=_not_honoured(environ, given))
+        for source in given.sources:
+            for name, written in source.of(setting):
+                value = sieve.value(setting, source, name, written)
+                if value not in EMPTY and not _loses(setting, source, value, chosen.get(setting.field)):
+                    chosen[setting.field] = value, source, name
+    for source in given.sources:
+        sieve.names(source)
+    settings = Settings(**{name: value for name, (value, _, _) in chosen.items()})
+    sieve.complaints += () if sieve.complaints else _at_odds(settings)
+    if sieve.complaints:
+        raise BadSettings(sieve.complaints)
+    unheeded = sorted(set(names.unheeded(given.sources)))
+    return Loaded(
+        replace(settings, not_honoured=tuple(unheeded), given=given),
+        {setting: Origin(source.name, name) for setting, (_, source, name) in chosen.items()},
+        tuple(sieve.remarks),
+    )
+
+
+def with_user_data(settings: Settings, text: str) -> tuple[Settings, tuple[str, ...]]:
+    """*settings* with what the user data of the instance says, which nearly everything else beats; and remarks.
+
+    Raises BadSettings.
+    """
+    found, given = json_config.user_data_source(text), settings.given
+    if found is None or not given.sources:
+        return settings, ()
+    source, remarks = found
+    lowest = [one for one in given.sources if one.name == FOUND]
+    others = [one for one in given.sources if one.name != FOUND]
+    loaded = settle(replace(given, sources=(*lowest, source, *others)))
+    before = settle(given).remarks
+    new = [remark for remark in loaded.remarks if remark not in before]
+    return loaded.settings, (*(source.told(remark) for remark in remarks), *new)
+
+
+FOUND = "found on this machine"
+"""The source of what is no setting of anybody, but follows from the machine."""
+
+
+class _Sieve:
+    """Owns the complaints and the remarks."""
+
+    def __init__(self, strict: bool) -> None:  # noqa: FBT001 - the one thing it is asked
+        self._strict = strict
+        self.complaints: list[str] = []
+        self.remarks: list[str] = []
+
+    def value(self, setting: Setting, source: Source, name: str, written: object) -> object:
+        """What *written* means; empty where it means nothing."""
+        counts = setting.kind.zero_counts
+        if written in EMPTY or (source.form is Form.JSON and json_config.is_nothing(written, zero_counts=counts)):
+            return ""
+        try:
+            return source.read(setting.kind, written)
+        except ValueError as broken:
+            given_as = name if setting.secret else f"{name} = {shown(written)}"
+            forgiven = None if self._strict else forgive(setting, source, name, written)
+            if forgiven is None:
+                self.complaints.append(source.told(f"{given_as}: must be {broken}"))
+                return ""
+            self.remarks.append(source.told(STARTS_ALL_THE_SAME.format(given_as, broken, forgiven.says)))
+            return "" if forgiven.value is None else forgiven.value
+
+    def names(self, source: Source) -> None:
+        """Look for names that mean nothing. One with our own prefix is always a mistake."""
+        for one in names.misnamed(source):
+            is_ours = one.name.startswith(OWN_PREFIX) or source.form is Form.TOML
+            (self.complaints if self._strict or is_ours else self.remarks).append(source.told(one.text))
+
+
+def _loses(setting: Setting, source: Source, value: object, before: tuple[Any, Source, str] | None) -> bool:
+    """Does *value* lose to one from a weaker place? A variable's zero does to the JSON, as in the reference agent."""
+    is_zero = not value and not setting.kind.zero_counts
+    return is_zero and source.form is Form.TEXT and before is not None and before[1].form is Form.JSON
 
 
 def _leaves(document: Mapping[str, object]) -> Iterable[tuple[str, object]]:
@@ -65,26 +157,7 @@ def _leaves(document: Mapping[str, object]) -> Iterable[tuple[str, object]]:
             yield section, content
 
 
-def _misnamed(environ: Mapping[str, str], given: Mapping[str, object]) -> list[str]:
-    """A complaint for each name of ours that means nothing. Values are left out: they may be secrets."""
-    keys = {key for setting in SETTINGS for key in setting.keys}
-    variables = {variable for setting in SETTINGS for variable in setting.variables}
-    known = keys | {key_of(variable) for variable in KNOWN_TO_ECS}
-    complaints = []
-    for key in given:
-        if key in KEYS_OF_AWS:
-            complaints.append(f"{key}: keys do not belong in this file; give them in the environment or a profile")
-        elif key not in known:
-            complaints.append(f"{key}: there is no such setting{_did_you_mean(key, keys)}")
-    complaints += [
-        f"{name}: there is no such setting{_did_you_mean(name, variables)}"
-        for name in environ
-        if name.startswith(OWN_PREFIX) and name not in variables
-    ]
-    return complaints
-
-
-def _at_odds(settings: Settings) -> Iterable[str]:
+def _at_odds(settings: Settings) -> Sequence[str]:
     """Settings that are fine by themselves, and not together."""
     low, high, critical = (
         (f"{OWN_PREFIX}DISK_{name}_WATERMARK", value)
@@ -94,29 +167,8 @@ def _at_odds(settings: Settings) -> Iterable[str]:
             ("CRITICAL", settings.disk_critical_watermark),
         )
     )
-    for (smaller, less), (larger, more) in ((low, high), (high, critical)):
-        if less >= more:
-            yield f"{smaller} = {less}: must be less than {larger}, which is {more}"
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    by_last_part = {each.rpartition(".")[2]: each for each in known}
-    near = difflib.get_close_matches(name, known, n=1) or [
-        by_last_part[part] for part in difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1)
+    return [
+        f"{smaller} = {less}: must be less than {larger}, which is {more}"
+        for (smaller, less), (larger, more) in ((low, high), (high, critical))
+        if less >= more
     ]
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _not_honoured(environ: Mapping[str, str], given: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            {name for name in KNOWN_TO_ECS if environ.get(name)}
-            | {key_of(name) for name in KNOWN_TO_ECS if key_of(name) in given}
-        )
-    )
-
-
-def _shown(value: object) -> str:
-    """*value* as the operator wrote it, without the user and password of a URL."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return re.sub(r"//[^/@\s]*@", "//***@", text)

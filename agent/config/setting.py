@@ -36,6 +36,15 @@ class Setting:
         return tuple(key_of(variable) for variable in self.variables)
 
 
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Where we part from the reference agent on purpose."""
+
+    about: str
+    theirs: str
+    ours: str
+
+
 def key_of(variable: str) -> str:
     """The TOML key that means the same as *variable*."""
     if variable.startswith(("NON_ECS_", "NONECS_")):

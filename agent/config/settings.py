@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from agent.config.sources import Given
 from agent.model.status import PullBehavior
 
 
@@ -21,6 +22,7 @@ class Settings:
     backend_host: str = ""
     region: str = ""
     data_dir: Path = Path("/var/lib/dockworker")
+    json_config: Path = Path("/etc/ecs/ecs.config.json")
     share_host: bool = False
     reregister_when_inactive: bool = False
     docker_host: str = "unix:///var/run/docker.sock"
@@ -56,7 +58,7 @@ class Settings:
     """First and last; None takes ports beside the kernel's own (``ip_local_port_range``)."""
     instance_attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     instance_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    available_logging_drivers: tuple[str, ...] = ("json-file", "none")
+    available_logging_drivers: tuple[str, ...] = ("json-file", "syslog", "awslogs", "fluentd", "none")
     disable_privileged: bool = False
     selinux_capable: bool = False
     apparmor_capable: bool = False
@@ -112,13 +114,18 @@ class Settings:
     """``off`` answers nobody."""
 
     log_level: str = "info"
+    log_level_on_instance: str = ""
+    """Of the file; empty is the same, or ``none`` where there is a `log_driver`."""
+    log_driver: str = ""
     log_format: str = ""
-    """``console`` or ``json``; empty means console on a terminal and JSON elsewhere."""
+    """``console``, ``json`` or ``logfmt``; empty means console on a terminal and JSON elsewhere."""
     log_file: Path | None = None
-    log_max_file_size_mb: float = 10.0
+    log_max_file_size_mb: float = 5.0
     """Of 1,000,000 bytes, as the reference agent counts."""
     log_max_roll_count: int = 24
     log_rollover_type: str = "size"
 
     not_honoured: tuple[str, ...] = ()
     """Settings that were given and that the reference agent knows, but this one does not act on yet."""
+    given: Given = field(default_factory=Given, compare=False, repr=False)
+    """What all this was made of: user data of the instance may come in late."""

@@ -97,10 +97,23 @@ UPKEEP: tuple[Setting, ...] = (
         "The least serious lines to log.",
     ),
     row(
+        "log_level_on_instance",
+        "ECS_LOGLEVEL_ON_INSTANCE",
+        kinds.choice("debug", "info", "warn", "error", "crit", "none", ignore_case=True),
+        "The least serious lines for the log file; unset is as for the others.",
+    ),
+    row(
+        "log_driver",
+        "ECS_LOG_DRIVER",
+        kinds.text(),
+        "Set, no lines go to the log file unless ECS_LOGLEVEL_ON_INSTANCE wants some; there is no container whose"
+        " driver it could be.",
+    ),
+    row(
         "log_format",
-        "DOCKWORKER_LOG_FORMAT",
-        kinds.choice("console", "json"),
-        "console or json; unset is console on a terminal and json elsewhere.",
+        "DOCKWORKER_LOG_FORMAT ECS_LOG_OUTPUT_FORMAT",
+        kinds.choice("console", "json", "logfmt"),
+        "console, json or logfmt; unset is console on a terminal and json elsewhere.",
     ),
     row("log_file", "ECS_LOGFILE", kinds.path(), "A file for the lines too; unset writes to standard error alone."),
     row(

@@ -44,7 +44,7 @@ def test_a_file_that_is_not_text_is_a_complaint(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_all_named_and_not_worth_a_restart() -> None:
-    ended = dockworker("run", ECS_RESERVED_MEMORY="much", ECS_LOGLEVEL="loud")
+    ended = dockworker("run", "--strict", ECS_RESERVED_MEMORY="much", ECS_LOGLEVEL="loud")
 
     assert ended.returncode == NOT_WORTH_A_RESTART
     assert 'ECS_RESERVED_MEMORY = "much"' in ended.stderr

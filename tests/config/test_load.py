@@ -25,7 +25,7 @@ def test_nothing_given_is_the_defaults() -> None:
 def test_the_table_has_one_row_for_each_field() -> None:
     rows = [setting.field for setting in SETTINGS]
 
-    assert sorted([*rows, "not_honoured"]) == sorted(field.name for field in fields(Settings))
+    assert sorted([*rows, "not_honoured", "given"]) == sorted(field.name for field in fields(Settings))
 
 
 def test_every_kind_of_value_is_read_from_a_variable() -> None:

@@ -134,7 +134,7 @@ def test_wishes_are_what_the_operator_set() -> None:
         disable_docker_health_check=True,
     )
 
-    assert wishes(Settings(), task_limits=False) == Wishes()
+    assert wishes(Settings(), task_limits=False) == Wishes(Settings().available_logging_drivers)
     assert wishes(settings, task_limits=True) == Wishes(
         ("syslog",),
         privileged=False,

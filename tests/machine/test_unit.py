@@ -67,8 +67,8 @@ def test_it_is_watched_and_says_when_it_is_ready() -> None:
     assert int(values("WatchdogSec")[0]) > 0
 
 
-def test_it_reads_what_the_reference_agent_reads_and_keeps_its_data_to_itself() -> None:
-    assert "-/etc/ecs/ecs.config" in values("EnvironmentFile")
+def test_it_leaves_what_the_reference_agent_reads_to_the_agent_and_keeps_its_data_to_itself() -> None:
+    assert values("EnvironmentFile") == ["-/etc/dockworker/dockworker.env"]
     assert values("StateDirectory") == ["dockworker"]
     assert values("StateDirectoryMode") == ["0700"]
     assert (values("LogsDirectory"), values("LogsDirectoryMode")) == (["dockworker"], ["0700"])

@@ -1,0 +1,117 @@
+"""Where the agent parts from Amazon's on purpose: one table, shown in the documents and nowhere else.
+
+Whoever builds something that differs adds a row here.
+"""
+
+from agent.config.setting import Deviation
+
+DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation(
+        "`ECS_DATADIR`, `ECS_CHECKPOINT`",
+        "`/data` of its container; what it knows is kept only where a switch says so",
+        "`/var/lib/dockworker`; always kept. `/data` in a file that was written for Amazon's agent counts as not given",
+    ),
+    Deviation(
+        "`ECS_LOGFILE`",
+        "`/log/ecs-agent.log`, which is `/var/log/ecs/ecs-agent.log` of the host",
+        "none: lines go to standard error, and so to systemd's journal. `/log/` in a file that was written for Amazon's"
+        " agent is `/var/log/ecs/`",
+    ),
+    Deviation(
+        "the form of log lines",
+        "logfmt",
+        "JSON, and for eyes on a terminal; `ECS_LOG_OUTPUT_FORMAT=logfmt` gives logfmt",
+    ),
+    Deviation("`ECS_LOG_MAX_ROLL_COUNT`", "files that are kept", "the same, beside the one that is written"),
+    Deviation(
+        "`ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT`",
+        "false: an image is fetched when its container may start",
+        "always true: images are fetched at once",
+    ),
+    Deviation(
+        "`ECS_LOGLEVEL` that is wrong, and other values that do not end the start there",
+        "some are passed over without a word",
+        "each is a warning with the name, the value, the rule and the place",
+    ),
+    Deviation(
+        "a path or an address that is none: `ECS_DATADIR`, `DOCKER_HOST`, `ECS_BACKEND_HOST`,"
+        " `AWS_EC2_METADATA_SERVICE_ENDPOINT`, `AWS_CA_BUNDLE`, `ECS_AGENT_CONFIG_FILE_PATH`",
+        "is not looked at; what uses it fails later",
+        "ends the start: it would lead astray where data are kept, or whom the agent talks to",
+    ),
+    Deviation(
+        "a relative path of `ECS_CGROUP_PATH` or `ECS_LOGFILE`",
+        "is taken as it is",
+        "counts as not given, with a warning",
+    ),
+    Deviation(
+        "a list of ports with one that is wrong",
+        "may be taken in part, with a 0 in it",
+        "counts as not given as a whole",
+    ),
+    Deviation(
+        "`ECS_VOLUME_PLUGIN_CAPABILITIES`",
+        '`["efsAuth"]` on a packaged host; every word becomes a capability',
+        "the same where the plugin is installed; words that are not known are left out",
+    ),
+    Deviation(
+        "exit code for settings that cannot be used, and for a region that is missing",
+        "1, so it is started again and again",
+        "5: what is wrong stays wrong",
+    ),
+    Deviation(
+        "quotes around a value in `ecs.config`",
+        "kept in the agent's container, taken off by systemd for its starter",
+        "taken off, with a warning",
+    ),
+    Deviation(
+        "a comment in `ecs.config`",
+        "`#A=b` is a variable with an odd name",
+        "lines that begin with `#` or `;` are comments",
+    ),
+    Deviation(
+        "a file of settings that is there and cannot be read",
+        "is passed over",
+        "ends the start",
+    ),
+    Deviation(
+        "a key of the JSON file that means nothing",
+        "is passed over",
+        "a warning with the nearest one",
+    ),
+    Deviation(
+        "`DataDir` and `DockerEndpoint` in the user data of the instance",
+        "count",
+        "do not: the agent takes its place on the host before it asks for instance metadata",
+    ),
+    Deviation(
+        "`AWS_DEFAULT_REGION` of an external instance",
+        "must be in the environment",
+        "may be in any place that settings come from",
+    ),
+    Deviation(
+        "`ECS_ENABLE_GPU_SUPPORT=true` in `/var/lib/ecs/ecs.config`",
+        "is dropped where no `/dev/nvidia*` appears within 30 s",
+        "stays: a driver that appears later is met when it does",
+    ),
+    Deviation(
+        "`ECS_DETAILED_OS_FAMILY` that is set and empty",
+        "leaves the attribute out",
+        "counts as not given, like every empty value",
+    ),
+    Deviation(
+        "`NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE` below 0",
+        "no bound",
+        "the same (a million); with a `config.toml`, or `--strict`, it must be 1 at least",
+    ),
+    Deviation(
+        "`ECS_TASK_PIDS_LIMIT=0`",
+        "a warning; there is no limit",
+        "no limit, without a word",
+    ),
+    Deviation(
+        "options of the command line",
+        "`-license`, `-ecs-attributes`, `-healthcheck`, `-windows-service`",
+        "refused, each with a word on what to do instead; the others are taken by `dockworker run`",
+    ),
+)
