@@ -8,14 +8,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from agent.aws.credentials_client import CredentialsClient
-from agent.aws.ecs_client import EcsClient, EcsSettings
-from agent.aws.endpoints import user_agent
 from agent.aws.failures import EcsError
-from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.aws.imds_client import ImdsClient
 from agent.config.settings import Settings
 from agent.docker.clearing_driver import ClearingDriver
 from agent.docker.engine_driver import DockerEngine
+from agent.docker.labels import Taken
 from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
@@ -26,12 +24,20 @@ from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError,
 from agent.model.identity import Identity
 from agent.model.names import TaskArn
 from agent.model.status import ResourceKind
-from agent.opening import IDENTITY, by_systemd, docker_facts, endpoint_of, membership_settings, region_of
+from agent.opening import (
+    IDENTITY,
+    access_to_aws,
+    by_systemd,
+    docker_facts,
+    imds_settings,
+    membership_settings,
+    region_of,
+)
 from agent.store.db import set_aside
 from agent.store.identity_driver import IdentityFile
 from agent.store.journal_driver import FILE_NAME
 from agent.store.lock_driver import is_alive, only_one, only_with_identity
-from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
+from agent.takeover.adoption_driver import TAKEOVER, read_adoption
 
 Say = Callable[[str], None]
 
@@ -62,7 +68,8 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
         return 0
     await asyncio.to_thread(stack.enter_context, only_one(data_dir))
     docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
-    traces = await TraceDriver(docker).traces()
+    adoption = await read_adoption(data_dir)
+    traces = await TraceDriver(docker, adoption.taken).traces()
     saved = await IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME).read()
     identity = saved or recovered(traces, membership_settings(settings, data_dir), is_alive)
     if identity is None:
@@ -74,9 +81,9 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
         say(f"Tasks live here: {', '.join(alive)}. `dockworker leave --force` ends them.")
         return NOT_WORTH_A_RESTART
     await _deregister(stack, settings, identity, say)
-    count = await _clear(docker, settings, identity)
+    count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
-    for name in (IDENTITY, FILE_NAME):
+    for name in (IDENTITY, FILE_NAME, TAKEOVER):
         await asyncio.to_thread(_put_away, data_dir / name)
     say("What this machine knew of itself is set aside. The next start registers it anew.")
     return 0
@@ -85,11 +92,9 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
 async def _deregister(stack: AsyncExitStack, settings: Settings, identity: Identity, say: Say) -> None:
     if not identity.instance_arn:
         return
-    imds = ImdsSettings(settings.imds_endpoint, settings.imds_disabled)
-    metadata = await stack.enter_async_context(ImdsClient.open(imds))
-    region = await region_of(settings, metadata)
-    ours = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
-    ecs = await stack.enter_async_context(EcsClient.open(ours, CredentialsClient()))
+    metadata = await stack.enter_async_context(ImdsClient.open(imds_settings(settings)))
+    access = await access_to_aws(settings, await region_of(settings, metadata))
+    ecs = await stack.enter_async_context(access.open_ecs())
     try:
         await ecs.deregister(identity.cluster, identity.instance_arn)
     except EcsError as error:
@@ -100,9 +105,9 @@ async def _deregister(stack: AsyncExitStack, settings: Settings, identity: Ident
     say(f"Deregistered {identity.instance_arn} from {identity.cluster}.")
 
 
-async def _clear(docker: DockerEngine, settings: Settings, identity: Identity) -> int:
+async def _clear(docker: DockerEngine, settings: Settings, identity: Identity, taken: Taken) -> int:
     """End the containers of all tasks side by side; then what they shared."""
-    mine = ClearingDriver(docker, identity.agent_id)
+    mine = ClearingDriver(docker, identity.agent_id, taken)
     grace = settings.stop_timeout.total_seconds()
     ids = await mine.containers()
     cgroups = set(await asyncio.gather(*(mine.end(one, grace) for one in ids))) - {""}

@@ -1,9 +1,9 @@
 """Tasks that ran under the agent before us become rows like any other.
 
 They are known as those are that were found by labels: a payload of ECS's may fill them in. What the rows say is how
-things stood then; whether a container that ran still does, the first listing says. Until it has, such a container counts
-as one whose start was asked for and not answered, which is never a reason to start a second one: who has run is not run
-twice. ECS is told everything anew, for nobody knows what it has heard.
+things stood then; whether a container that ran still does, the first listing says. Until it has, it counts as one whose
+start was asked for and not answered, which is never a reason to start a second one: who has run is not run twice. ECS
+is told everything anew, for nobody knows what it has heard.
 """
 
 from agent.engine import resources
@@ -42,6 +42,7 @@ def _task(draft: Draft, taken: TakenTask) -> Task:
         arrived=min((one.created_at for one in taken.containers if one.created_at), default=draft.at),
         admitted=draft.at,
         wanted=Status.STOPPED if taken.stopping else Status.RUNNING,
+        reason=taken.reason,
         resources=resources.found(spec, has_cgroup=taken.has_cgroup),
     )
 

@@ -49,6 +49,8 @@ class TakenTask:
     containers: tuple[TakenContainer, ...] = ()
     stopping: bool = False
     """Was its end asked for, or reached, already?"""
+    reason: str = ""
+    """Why it ends, where that is because it was taken over."""
     has_cgroup: bool = False
 
 
