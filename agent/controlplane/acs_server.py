@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from datetime import datetime
 
-import msgspec
 import structlog
 from aiohttp import WSCloseCode, web
 
@@ -12,7 +11,8 @@ from agent.controlplane.acs_session_server import AcsSession, Bearer
 from agent.controlplane.events import AgentConnected, AgentLost, PlaneDecision
 from agent.controlplane.faults import Fault, server
 from agent.controlplane.gate_server import Gate
-from agent.controlplane.plane import INACTIVE, UNKNOWN
+from agent.controlplane.plane import INACTIVE
+from agent.controlplane.refusals_server import refusal
 from agent.controlplane.road_loop import Road
 from agent.controlplane.settings import Cadence
 from agent.model.clock import Clock
@@ -43,7 +43,7 @@ class AcsServer:
             bearer = await self._admit(request)
         except Fault as fault:
             log.info("acs_refused", code=fault.code, reason=str(fault))
-            return _refusal(fault)
+            return refusal(fault)
         session = AcsSession(bearer, self._road, self._cadence, self._clock, self._fresh_until)
         try:
             older = self._sessions.get(bearer.instance)
@@ -87,6 +87,7 @@ class AcsServer:
             instance=query.get("containerInstanceArn", ""),
             connection=uuid.uuid4().hex,
             send_credentials=query.get("sendCredentials") == "true",
+            answers_heartbeats=query.get("protocolVersion") == "2",
         )
         connected = AgentConnected(
             instance=bearer.instance,
@@ -121,13 +122,3 @@ class AcsServer:
                 session.end(WSCloseCode.POLICY_VIOLATION, f"{INACTIVE}: the container instance is deregistered")
             elif session is not None:
                 session.touch()
-
-
-def _refusal(fault: Fault) -> web.Response:
-    """What agents understand (wire protocol, connection lifecycle): only one refusal makes them wait for an hour."""
-    body: object = fault.body
-    if fault.code == INACTIVE:
-        body = {INACTIVE: str(fault)}
-    elif fault.code in (UNKNOWN, "AccessDeniedException"):
-        body = {"type": fault.code, "message": {"message": str(fault)}}
-    return web.Response(body=msgspec.json.encode(body), status=fault.status, content_type="application/json")

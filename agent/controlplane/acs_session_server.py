@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
@@ -16,11 +17,13 @@ from agent.controlplane.events import (
     DeliveryBroke,
     ManifestAsked,
     PlaneDecision,
+    Refused,
     StopsAsked,
 )
 from agent.controlplane.faults import Fault
 from agent.controlplane.manifest import cluster_arn, manifest_message, stops_message
 from agent.controlplane.mint_driver import EARLY, LIFE, Role, mint, roles_of
+from agent.controlplane.notices import Notice
 from agent.controlplane.payload import payload
 from agent.controlplane.records import PlaneTask
 from agent.controlplane.road_loop import Road
@@ -29,10 +32,13 @@ from agent.model.clock import Clock
 from agent.model.errors import BadInput, place_of
 from agent.wire.acs import (
     AckRequest,
+    CloseMessage,
     Frame,
+    HeartbeatAckRequest,
     HeartbeatMessage,
     IAMRoleCredentialsAckRequest,
     IAMRoleCredentialsMessage,
+    NackRequest,
     TaskStopVerificationMessage,
     decode,
     encode,
@@ -42,6 +48,8 @@ log = structlog.get_logger()
 
 WAIT_TO_SEND = 10.0
 """Seconds that an agent may take to read one message."""
+EXPIRED = "ConnectionExpired: Reconnect to continue"
+"""Why a session ends that has lasted for as long as one may: the agent comes back at once."""
 
 
 class SessionOver(Exception):
@@ -54,12 +62,13 @@ class SessionOver(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whose session it is."""
+    """Whose session it is. One that `answers_heartbeats` has promised to (protocol version 2)."""
 
     region: str
     instance: str
     connection: str
     send_credentials: bool
+    answers_heartbeats: bool = False
 
 
 class AcsSession:
@@ -76,6 +85,7 @@ class AcsSession:
         self._fresh_until = fresh_until
         self._offered: dict[str, datetime] = {}
         self._sent: dict[str, float] = {}
+        self._unanswered: dict[str, float] = {}
         self._all_credentials_due = bearer.send_credentials
         self._touched = asyncio.Event()
         self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
@@ -113,18 +123,32 @@ class AcsSession:
     async def _send(self) -> None:
         await self._send_manifest()
         heartbeat_at, again = time.monotonic(), True
+        over_at = heartbeat_at + self._cadence.life
         while True:
             self._touched.clear()
             await self._send_due(again=again)
             again = False
             if time.monotonic() >= heartbeat_at:
-                await self._put(HeartbeatMessage(message_id=f"heartbeat-{time.monotonic_ns()}", healthy=True))
+                await self._beat()
                 heartbeat_at = time.monotonic() + self._cadence.heartbeat
+            if time.monotonic() >= over_at:
+                await self._put(CloseMessage(EXPIRED))
+                raise SessionOver(WSCloseCode.OK, EXPIRED)
             try:
                 async with asyncio.timeout(min(self._cadence.resend, max(0.0, heartbeat_at - time.monotonic()))):
                     await self._touched.wait()
             except TimeoutError:
                 continue
+
+    async def _beat(self) -> None:
+        """Send a heartbeat. An agent that has left an earlier one unanswered for too long only seems to be there."""
+        now = time.monotonic()
+        oldest = min(self._unanswered.values(), default=now)
+        if self.bearer.answers_heartbeats and now - oldest > self._cadence.silence:
+            raise SessionOver(WSCloseCode.GOING_AWAY, "the agent does not answer heartbeats")
+        name = f"heartbeat-{time.monotonic_ns()}"
+        self._unanswered[name] = now
+        await self._put(HeartbeatMessage(message_id=name, healthy=True))
 
     async def _send_manifest(self) -> None:
         """Tell the agent which tasks it should have, so that it finds out about those that it should not."""
@@ -144,13 +168,18 @@ class AcsSession:
 
         With *again* that includes what was acknowledged over an earlier one.
         """
-        decision = await self._ask(DeliveriesAsked(self.bearer.instance, again))
+        decision = await self._ask(DeliveriesAsked(self.bearer.instance, self._clock(), again))
         before = time.monotonic() - self._cadence.resend
         self._sent = {name: at for name, at in self._sent.items() if at > before}
         for delivery in decision.deliveries:
             if self._sent.get(delivery.message_id, before) <= before:
                 self._sent[delivery.message_id] = time.monotonic()
                 await self._deliver(delivery)
+        for notice in decision.notices:
+            if self._sent.get(notice.message_id, before) <= before:
+                self._sent[notice.message_id] = time.monotonic()
+                await self._put_text(notice_text(notice))
+                log.info("notice_sent", instance=self.bearer.instance, kind=notice.type, message=notice.message_id)
         await self._send_credentials(decision.holders)
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -185,9 +214,12 @@ class AcsSession:
         self._all_credentials_due = False
 
     async def _put(self, frame: Frame) -> None:
+        await self._put_text(encode(frame))
+
+    async def _put_text(self, text: str) -> None:
         try:
             async with asyncio.timeout(WAIT_TO_SEND):
-                await self._socket.send_str(encode(frame))
+                await self._socket.send_str(text)
         except (OSError, TimeoutError) as error:
             raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error
         await asyncio.sleep(0)  # a send that need not wait gives nobody else a turn, and an agent may be owed thousands
@@ -211,12 +243,23 @@ class AcsSession:
             return
         if isinstance(frame, AckRequest):
             await self._tell_road(Acknowledged(self.bearer.instance, frame.message_id or ""))
+        elif isinstance(frame, NackRequest):
+            log.warning("message_refused", instance=self.bearer.instance, message=frame.message_id, reason=frame.reason)
+            await self._tell_road(Refused(self.bearer.instance, frame.message_id or "", frame.reason or ""))
+        elif isinstance(frame, HeartbeatAckRequest):
+            self._answered(frame.message_id or "")
         elif isinstance(frame, IAMRoleCredentialsAckRequest):
             until = self._offered.pop(frame.credentials_id or "", None)
             if until is not None:
                 self._fresh_until[frame.credentials_id or ""] = until
         elif isinstance(frame, TaskStopVerificationMessage):
             await self._verify_stops(frame)
+
+    def _answered(self, name: str) -> None:
+        """A heartbeat is answered, and those before it with it: acknowledgements may overtake one another."""
+        at = self._unanswered.get(name)
+        if at is not None:
+            self._unanswered = {other: since for other, since in self._unanswered.items() if since > at}
 
     async def _verify_stops(self, asked: TaskStopVerificationMessage) -> None:
         candidates = tuple(task.task_arn or "" for task in asked.stop_candidates or ())
@@ -228,12 +271,17 @@ class AcsSession:
         await self._put(stops_message(asked, decision.over, self._clock()))
         log.info("stops_verified", instance=self.bearer.instance, asked=len(candidates), over=decision.over)
 
-    async def _tell_road(self, event: Acknowledged | DeliveryBroke) -> None:
+    async def _tell_road(self, event: Acknowledged | Refused | DeliveryBroke) -> None:
         try:
             await self._road.decide(self.bearer.region, event)
         except Fault as fault:
             # The message is tried again until this is saved.
             log.warning("news_not_saved", event_kind=type(event).__name__, error=str(fault))
+
+
+def notice_text(notice: Notice) -> str:
+    """The frame of a notice."""
+    return msgspec.json.encode({"type": notice.type, "message": notice.message}).decode()
 
 
 def _credentials_id(role: Role) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from agent.controlplane import arns
 from agent.controlplane.definition_sums import GPU
+from agent.controlplane.notices import VOLUME
 from agent.controlplane.records import Cluster, ContainerInstance, JsonObject, PlaneTask, TaskContainer, TaskDefinition
 from agent.controlplane.scheduler import Remaining, remaining
 from agent.controlplane.tags import show_tags
@@ -86,9 +87,24 @@ def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool)
         "pendingTasksCount": sum(task.last_status == "PENDING" for task in tasks),
         "attributes": [{"name": name, "value": value or None} for name, value in instance.attributes],
         "registeredAt": instance.registered_at,
-        "attachments": [],
+        "agentUpdateStatus": instance.update.status if instance.update else None,
+        "attachments": _attachments(world, instance=instance.arn),
         "tags": show_tags(instance.tags) if with_tags else [],
     }
+
+
+def _attachments(world: World, *, instance: str, task: str = "") -> list[JsonObject]:
+    """What is attached, or on its way: to a task, or to the instance itself."""
+    return [
+        {
+            "id": one.attachment_id,
+            "type": "AmazonElasticBlockStorage" if one.kind == VOLUME else "ElasticNetworkInterface",
+            "status": one.status,
+            "details": [{"name": n, "value": v} for n, v in one.details.items() if isinstance(v, str)],
+        }
+        for one in world.attachments.values()
+        if one.instance == instance and one.task == task
+    ]
 
 
 def _resources(of: Remaining, *, has_gpus: bool) -> list[JsonObject]:
@@ -131,7 +147,7 @@ def show_task(world: World, task: PlaneTask, *, with_tags: bool) -> JsonObject:
         "healthStatus": "UNKNOWN",
         "enableExecuteCommand": False,
         "overrides": task.overrides,
-        "attachments": [],
+        "attachments": _attachments(world, instance=task.instance, task=task.arn),
         "attributes": [{"name": name, "value": value or None} for name, value in task.attributes],
         "containers": [_show_container(task, container) for container in task.containers],
         "tags": show_tags(task.tags) if with_tags else [],

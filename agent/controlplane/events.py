@@ -1,10 +1,11 @@
 """What happens to a control plane, and what it decides."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent.controlplane.delivery import Delivery, Manifest
 from agent.controlplane.faults import Fault
+from agent.controlplane.notices import Notice
 from agent.controlplane.records import JsonObject, PlaneTask
 from agent.controlplane.world import Change
 
@@ -55,6 +56,46 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An agent will not serve a message, and says why."""
+
+    instance: str
+    message_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentWanted:
+    """Something is being attached to a host, and its agent has so long to see it. `kind` is one of notices.KINDS."""
+
+    instance: str
+    kind: str
+    details: JsonObject = field(repr=False)
+    at: datetime
+    wait: timedelta
+    draw: str = field(repr=False)
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateWanted:
+    """An agent is to put the program at `location`, with this SHA-256, in its own place."""
+
+    instance: str
+    location: str
+    signature: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryAsked:
+    """An agent wants to bring telemetry. Changes nothing."""
+
+    instance: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryBroke:
     """A bug of ours: the start of `task` cannot be put into words."""
 
@@ -70,6 +111,7 @@ class DeliveriesAsked:
     """
 
     instance: str
+    at: datetime
     again: bool = False
 
 
@@ -103,12 +145,14 @@ class PlaneStarted:
     at: datetime
 
 
+News = AgentConnected | AgentLost | Acknowledged | Refused | TelemetryAsked | DeliveryBroke
+"""What comes of the sessions of agents."""
+
 Event = (
     Called
-    | AgentConnected
-    | AgentLost
-    | Acknowledged
-    | DeliveryBroke
+    | News
+    | AttachmentWanted
+    | UpdateWanted
     | DeliveriesAsked
     | ManifestAsked
     | StopsAsked
@@ -129,6 +173,7 @@ class PlaneDecision:
     answer: JsonObject | None = field(default=None, repr=False)
     fault: Fault | None = None
     deliveries: tuple[Delivery, ...] = ()
+    notices: tuple[Notice, ...] = ()
     holders: tuple[PlaneTask, ...] = ()
     touched: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()

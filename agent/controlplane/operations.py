@@ -11,6 +11,7 @@ from agent.controlplane import (
     ops_agent,
     ops_clusters,
     ops_instances,
+    ops_registration,
     ops_task_definitions,
     ops_tasks,
 )
@@ -80,13 +81,14 @@ OPERATIONS: dict[str, Operation] = {
         ops_instances.describe_container_instances, "containerInstances cluster include"
     ),
     "RegisterContainerInstance": Operation.of(
-        ops_instances.register_container_instance,
+        ops_registration.register_container_instance,
         "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources versionInfo"
         " containerInstanceArn attributes platformDevices tags clientToken",
     ),
     "UpdateContainerInstancesState": Operation.of(
         ops_instances.update_container_instances_state, "containerInstances status cluster"
     ),
+    "UpdateContainerAgent": Operation.of(ops_instances.update_container_agent, "containerInstance cluster"),
     "DeregisterContainerInstance": Operation.of(
         ops_instances.deregister_container_instance, "containerInstance cluster force"
     ),

@@ -5,7 +5,7 @@ a decision before anybody hears of it, and gives them back with `undo` if the di
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -17,28 +17,44 @@ from agent.controlplane.events import (
     Acknowledged,
     AgentConnected,
     AgentLost,
+    AttachmentWanted,
     Called,
     DeliveriesAsked,
     DeliveryBroke,
     Event,
     ManifestAsked,
     MinutePassed,
+    News,
     PlaneDecision,
     PlaneStarted,
+    Refused,
     StopsAsked,
+    TelemetryAsked,
+    UpdateWanted,
 )
 from agent.controlplane.faults import Fault
 from agent.controlplane.honoured import refuse_the_rest
+from agent.controlplane.notices import Notice, acknowledged, due_notices, forget, refused
 from agent.controlplane.operations import OPERATIONS
-from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask, Record, RunToken
+from agent.controlplane.records import Attachment, ContainerInstance, JsonObject, PlaneTask, Record, RunToken
 from agent.controlplane.reports import NOT_TOLD, acknowledged_stop, asked_to_stop
 from agent.controlplane.rights import check_resources, denied, owns
+from agent.controlplane.wishes import updated, want_attachment, want_update
 from agent.controlplane.world import Change, World
 
 INACTIVE = "InactiveInstanceException"
 UNKNOWN = "InvalidInstanceException"
 TASK_KEPT = timedelta(hours=1)
 TOKEN_KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What an agent is owed, and its tasks whose roles it was told of."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    holders: tuple[PlaneTask, ...] = ()
 
 
 class Plane:
@@ -56,7 +72,7 @@ class Plane:
         """Say what *event* makes of the world. A Fault is part of the decision; any other error is a bug."""
         answer: JsonObject | None = None
         fault: Fault | None = None
-        owed, holders = self._owed(event) if isinstance(event, DeliveriesAsked) else ((), ())
+        owed = self._owed(event) if isinstance(event, DeliveriesAsked) else Owed()
         listed = manifest(self._world, event.instance, event.at) if isinstance(event, ManifestAsked) else None
         ended = over(self._world, event.instance, event.tasks) if isinstance(event, StopsAsked) else ()
         try:
@@ -67,7 +83,18 @@ class Plane:
                 raise
             fault = error
         changes = self._world.collect()
-        return PlaneDecision(changes, answer, fault, owed, holders, _touched(changes), _gone(changes), listed, ended)
+        return PlaneDecision(
+            changes=changes,
+            answer=answer,
+            fault=fault,
+            deliveries=owed.deliveries,
+            notices=owed.notices,
+            holders=owed.holders,
+            touched=_touched(changes),
+            gone=_gone(changes),
+            manifest=listed,
+            over=ended,
+        )
 
     def undo(self, changes: Iterable[Change]) -> None:
         """Take *changes* back: their commit failed."""
@@ -77,14 +104,10 @@ class Plane:
         match event:
             case Called():
                 return self._call(event)
-            case AgentConnected():
-                self._connect(event)
-            case AgentLost():
-                self._lose(event)
-            case Acknowledged():
-                self._acknowledge(event)
-            case DeliveryBroke():
-                self._give_up(event)
+            case AttachmentWanted():
+                want_attachment(self._world, event)
+            case UpdateWanted():
+                want_update(self._world, event)
             case MinutePassed():
                 self._forget(event.at)
             case PlaneStarted():
@@ -92,8 +115,25 @@ class Plane:
             case DeliveriesAsked() | ManifestAsked() | StopsAsked():
                 pass
             case _:
-                assert_never(event)
+                self._take_news(event)
         return None
+
+    def _take_news(self, event: News) -> None:
+        match event:
+            case AgentConnected():
+                self._connect(event)
+            case AgentLost():
+                self._lose(event)
+            case Acknowledged():
+                self._acknowledge(event)
+            case Refused():
+                self._take_refusal(event)
+            case TelemetryAsked():
+                self._admitted(event.instance, event.key, "StartTelemetrySession")
+            case DeliveryBroke():
+                self._give_up(event)
+            case _:
+                assert_never(event)
 
     def _call(self, event: Called) -> JsonObject:
         operation = OPERATIONS[event.action]
@@ -102,19 +142,27 @@ class Plane:
         check_resources(call, event.action)
         return operation.perform(call)
 
-    def _owed(self, event: DeliveriesAsked) -> tuple[tuple[Delivery, ...], tuple[PlaneTask, ...]]:
-        """What an agent is owed, and its tasks whose roles it was told of."""
+    def _owed(self, event: DeliveriesAsked) -> "Owed":
         tasks = self._world.tasks_on(event.instance)
-        return due(self._world, event.instance, again=event.again), tuple(task for task in tasks if task.run_acked)
+        return Owed(
+            due(self._world, event.instance, again=event.again),
+            due_notices(self._world, event.instance, event.at, again=event.again),
+            tuple(task for task in tasks if task.run_acked),
+        )
 
-    def _connect(self, event: AgentConnected) -> None:
-        instance = self._world.instances.get(event.instance)
+    def _admitted(self, arn: str, key: str, action: str) -> ContainerInstance:
+        """The instance whose session is asked for. Raises Fault where that must not be opened."""
+        instance = self._world.instances.get(arn)
         if instance is None:
             raise Fault(UNKNOWN, "The container instance is not registered here.")
-        if not owns(instance, event.key):
-            raise denied("Poll", instance.arn)
+        if not owns(instance, key):
+            raise denied(action, instance.arn)
         if instance.status == "INACTIVE":
             raise Fault(INACTIVE, "The container instance is deregistered.")
+        return instance
+
+    def _connect(self, event: AgentConnected) -> None:
+        instance = self._admitted(event.instance, event.key, "Poll")
         was_away = not instance.connection
         fresh = replace(
             instance,
@@ -122,6 +170,7 @@ class Plane:
             agent_version=event.agent_version,
             agent_hash=event.agent_hash,
             docker_version=event.docker_version,
+            update=updated(instance, event.agent_version, event.agent_hash),
         )
         moved = replace(fresh, connection=instance.connection) != instance or was_away
         self._world.put(replace(fresh, version=instance.version + moved))
@@ -149,6 +198,7 @@ class Plane:
         home = self._world.instances.get(event.instance)
         if home is None:
             return
+        acknowledged(self._world, home, event.message_id)
         task = self._world.tasks.get(arns.make(self._world.region, self._world.account, "task", home.cluster, task_id))
         if task is None or task.instance != home.arn or task.stopped:
             return
@@ -156,6 +206,11 @@ class Plane:
             self._world.put(replace(task, run_acked=True))
         elif kind == STOP and task.stop_seq:
             self._world.put(acknowledged_stop(task))
+
+    def _take_refusal(self, event: Refused) -> None:
+        home = self._world.instances.get(event.instance)
+        if home is not None:
+            refused(self._world, home, event.message_id, event.reason)
 
     def _give_up(self, event: DeliveryBroke) -> None:
         """Stop what cannot be started: its agent, which may know it from before, is told no more than that."""
@@ -177,6 +232,7 @@ class Plane:
         for task in list(self._world.tasks.values()):
             if _is_old(task, at):
                 self._world.remove(task)
+        forget(self._world, at, TASK_KEPT)
 
     def _is_over(self, token: RunToken, at: datetime) -> bool:
         if at - token.at >= TOKEN_KEPT:
@@ -190,11 +246,15 @@ def _is_old(task: PlaneTask, at: datetime) -> bool:
 
 
 def _touched(changes: Iterable[Change]) -> frozenset[str]:
-    """The instances of tasks that have a message now that they had not before."""
+    """The instances whose agents are owed a message now that they were not owed before."""
     touched = set()
     for change in changes:
         before, after = change.before, change.after
-        if isinstance(after, PlaneTask):
+        if isinstance(after, Attachment) and before is None:
+            touched.add(after.instance)
+        elif isinstance(after, ContainerInstance) and isinstance(before, ContainerInstance):
+            touched |= {after.arn} if after.update != before.update else set()
+        elif isinstance(after, PlaneTask):
             assert before is None or isinstance(before, PlaneTask)
             if before is None or before.stop_seq != after.stop_seq:
                 touched.add(after.instance)

@@ -57,6 +57,17 @@ class TaskDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentUpdate:
+    """A version that an agent is to put in its own place: where it lies, its SHA-256, and how far it is."""
+
+    location: str
+    signature: str
+    seq: int
+    status: str = "PENDING"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerInstance:
     """A host with an agent. `connection` names the ACS session that holds it, empty while there is none.
 
@@ -82,6 +93,7 @@ class ContainerInstance:
     client_token: str = field(default="", repr=False)
     gpus: tuple[str, ...] = ()
     agent_key: str = ""
+    update: AgentUpdate | None = None
 
     @property
     def key(self) -> str:
@@ -189,6 +201,35 @@ class PlaneTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A network interface or a volume on its way to a host, until its agent says that it is there.
+
+    `kind` is one of notices.KINDS, `details` what an agent needs to know it by.
+    """
+
+    arn: str
+    cluster: str
+    instance: str
+    kind: str
+    seq: int
+    expires_at: datetime
+    details: JsonObject = field(repr=False)
+    task: str = ""
+    status: str = "ATTACHING"
+    acked: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the record is kept under."""
+        return self.arn
+
+    @property
+    def attachment_id(self) -> str:
+        """The last part of the ARN."""
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class RunToken:
     """A RunTask that was made under a clientToken: the same call again gets the same tasks."""
 
@@ -218,5 +259,5 @@ class Counter:
         return self.name
 
 
-Record = Cluster | TaskDefinition | ContainerInstance | PlaneTask | RunToken | Counter
-KINDS: tuple[type[Record], ...] = (Cluster, TaskDefinition, ContainerInstance, PlaneTask, RunToken, Counter)
+Record = Cluster | TaskDefinition | ContainerInstance | PlaneTask | Attachment | RunToken | Counter
+KINDS: tuple[type[Record], ...] = (Cluster, TaskDefinition, ContainerInstance, PlaneTask, Attachment, RunToken, Counter)

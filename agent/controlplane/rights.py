@@ -77,6 +77,9 @@ def _instances(call: Call) -> Iterator[tuple[str, str]]:
     given = [request[name] for name in ("containerInstanceArn", "containerInstance") if request.get(name)]
     for name in (*given, *request.get("containerInstances", ())):
         yield name, _whole(call, "container-instance", name)
+    for told in request.get("attachments", ()):
+        attachment = call.world.attachments.get(told["attachmentArn"])
+        yield told["attachmentArn"], attachment.instance if attachment is not None else ""
     tasks = [request[name] for name in ("task", "resourceArn") if request.get(name)]
     for name in (*tasks, *request.get("tasks", ())):
         task = call.world.tasks.get(_whole(call, "task", name))

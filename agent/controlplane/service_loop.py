@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -16,8 +17,10 @@ from agent.controlplane.faults import Fault
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.idle_loop import Idle
 from agent.controlplane.operations import ACTIONS
+from agent.controlplane.ops_agent import TELEMETRY
 from agent.controlplane.road_loop import Road, open_road
 from agent.controlplane.settings import Cadence, PlaneAddress, PlaneSettings
+from agent.controlplane.telemetry_server import TelemetryServer
 from agent.model.clock import Clock, utc_now
 
 log = structlog.get_logger()
@@ -28,6 +31,15 @@ WAIT_FOR_CALLS = 5.0
 
 Ready = Callable[[PlaneAddress], Awaitable[None] | None]
 """Hears the address; what it returns, if anything, is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Those who answer at the open port."""
+
+    api: ApiServer
+    acs: AcsServer
+    telemetry: TelemetryServer
 
 
 class _ToldToStop(Exception):  # no error: the way in which one job ends the others
@@ -55,13 +67,15 @@ async def serve(
         api = ApiServer(road, gate, model, clock)
         cadence = cadence or Cadence()
         acs = AcsServer(road, gate, clock, cadence)
+        telemetry = TelemetryServer(road, gate, cadence)
+        rooms = Rooms(api, acs, telemetry)
         idle = Idle(cadence.silence)
         try:
             async with asyncio.TaskGroup() as jobs:
                 jobs.create_task(road.run(), name="road")
                 jobs.create_task(_forget(road, acs, clock), name="forget")
                 jobs.create_task(idle.run(), name="idle")
-                jobs.create_task(_listen(settings, road, api, acs, idle, ready, told_to_stop, clock), name="listen")
+                jobs.create_task(_listen(settings, road, rooms, idle, ready, told_to_stop, clock), name="listen")
         except* _ToldToStop:
             log.info("controlplane_stopped")
 
@@ -69,8 +83,7 @@ async def serve(
 async def _listen(  # everything that serve has opened
     settings: PlaneSettings,
     road: Road,
-    api: ApiServer,
-    acs: AcsServer,
+    rooms: Rooms,
     idle: Idle,
     ready: Ready | None,
     told_to_stop: asyncio.Event,
@@ -78,25 +91,27 @@ async def _listen(  # everything that serve has opened
 ) -> None:
     for region in road.regions:
         await road.decide(region, PlaneStarted(clock()))
-    async with _site(settings, api, acs, idle) as address:
+    async with _site(settings, rooms, idle) as address:
         log.info("controlplane_ready", url=address.url, auth=settings.auth)
         if ready is not None and (told := ready(address)) is not None:
             await told
         await told_to_stop.wait()
-        await acs.end_all()
+        rooms.telemetry.end_all()
+        await rooms.acs.end_all()
     raise _ToldToStop
 
 
 @asynccontextmanager
-async def _site(settings: PlaneSettings, api: ApiServer, acs: AcsServer, idle: Idle) -> AsyncIterator[PlaneAddress]:
+async def _site(settings: PlaneSettings, rooms: Rooms, idle: Idle) -> AsyncIterator[PlaneAddress]:
     """The open port. On the way out it is closed first, then calls under way get a few seconds.
 
     A body is taken as it was signed, never unpacked. What is no HTTP is answered 400 and not logged: anybody could
     fill the log with it.
     """
     application = web.Application(client_max_size=LARGEST_BODY)
-    application.router.add_get("/ws", idle.answering(acs.handle))
-    application.router.add_route("*", "/{path:.*}", idle.answering(api.handle))
+    application.router.add_get("/ws", idle.answering(rooms.acs.handle))
+    application.router.add_get(f"/{TELEMETRY}ws", idle.answering(rooms.telemetry.handle))
+    application.router.add_route("*", "/{path:.*}", idle.answering(rooms.api.handle))
     runner = web.AppRunner(
         application,
         access_log=None,

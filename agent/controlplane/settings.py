@@ -18,11 +18,12 @@ class PlaneSettings:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Seconds between what is sent on an ACS session, and how long an agent, or any connection, may be silent."""
+    """Seconds between what is sent on an agent's session; how long it, or any connection, may be silent; its life."""
 
     heartbeat: float = 25.0
     resend: float = 10.0
     silence: float = 75.0
+    life: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

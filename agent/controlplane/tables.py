@@ -7,6 +7,7 @@ import msgspec
 
 from agent.controlplane.records import (
     KINDS,
+    Attachment,
     Cluster,
     ContainerInstance,
     Counter,
@@ -23,19 +24,26 @@ TABLES: dict[type[Record], str] = {
     TaskDefinition: "task_definitions",
     ContainerInstance: "container_instances",
     PlaneTask: "tasks",
+    Attachment: "attachments",
     RunToken: "run_tokens",
     Counter: "counters",
 }
 
-STEPS = (
-    Step(
+ADDED: tuple[type[Record], ...] = (Attachment,)
+"""Kinds that the first form of the file did not have, in the order in which they came."""
+
+
+def _making(kinds: Iterable[type[Record]]) -> Step:
+    return Step(
         ";\n".join(
-            f"CREATE TABLE {table} (region TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,"
+            f"CREATE TABLE {TABLES[kind]} (region TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,"
             " PRIMARY KEY (region, key)) WITHOUT ROWID"
-            for table in TABLES.values()
+            for kind in kinds
         )
-    ),
-)
+    )
+
+
+STEPS = (_making(kind for kind in TABLES if kind not in ADDED), *(_making((kind,)) for kind in ADDED))
 
 
 def write(connection: sqlite3.Connection, region: str, changes: Iterable[Change]) -> None:

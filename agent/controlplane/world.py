@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.controlplane.records import (
+    Attachment,
     Cluster,
     ContainerInstance,
     Counter,
@@ -48,6 +49,7 @@ class World:
         self.definitions: dict[str, TaskDefinition] = {}
         self.instances: dict[str, ContainerInstance] = {}
         self.tasks: dict[str, PlaneTask] = {}
+        self.attachments: dict[str, Attachment] = {}
         self.tokens: dict[str, RunToken] = {}
         self.counters: dict[str, Counter] = {}
         self._shelves: dict[type[Record], dict[str, Any]] = {
@@ -55,6 +57,7 @@ class World:
             TaskDefinition: self.definitions,
             ContainerInstance: self.instances,
             PlaneTask: self.tasks,
+            Attachment: self.attachments,
             RunToken: self.tokens,
             Counter: self.counters,
         }

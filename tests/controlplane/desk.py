@@ -126,7 +126,7 @@ class Desk:
 
     def owed(self, arn: str) -> list[tuple[str, int]]:
         """The messages that the agent of an instance is owed, and their numbers."""
-        return [(d.message_id, d.seq) for d in self.decide(DeliveriesAsked(arn)).deliveries]
+        return [(d.message_id, d.seq) for d in self.decide(DeliveriesAsked(arn, self.now)).deliveries]
 
     def acknowledge(self, arn: str, message_id: str) -> None:
         self.decide(Acknowledged(arn, message_id))

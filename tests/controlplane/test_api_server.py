@@ -149,7 +149,7 @@ def test_the_poll_endpoint_is_where_the_call_went(house: House) -> None:
 
     answer = post(house, signed(house, TARGET + "DiscoverPollEndpoint", body), body)
 
-    assert answer == (200, {"endpoint": f"{house.url}/", "telemetryEndpoint": f"{house.url}/"})
+    assert answer == (200, {"endpoint": f"{house.url}/", "telemetryEndpoint": f"{house.url}/telemetry/"})
 
 
 def test_the_aws_cli_runs_waits_and_is_told_of_failures(house: House) -> None:

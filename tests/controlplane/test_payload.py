@@ -57,7 +57,7 @@ def told(container: dict[str, object], run: dict[str, object] | None = None, **d
     required = answer["taskDefinition"]["requiresAttributes"]
     host = desk.host(attributes=required, memory=4000)
     desk.run(**(run or {}))
-    [delivery] = desk.decide(DeliveriesAsked(host)).deliveries
+    [delivery] = desk.decide(DeliveriesAsked(host, desk.now)).deliveries
     message = payload(delivery, "arn:cluster", {}, T0)
     assert (message.cluster_arn, message.container_instance_arn) == ("arn:cluster", host)
     assert message.message_id

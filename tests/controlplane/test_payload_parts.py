@@ -27,7 +27,7 @@ def told(*containers: dict[str, object], run: dict[str, object] | None = None, *
     required = [*answer["taskDefinition"]["requiresAttributes"], {"name": "ecs.capability.env-files.s3"}]
     host = desk.host(attributes=required, memory=4000, platformDevices=devices)
     desk.run(**(run or {}))
-    [delivery] = desk.decide(DeliveriesAsked(host)).deliveries
+    [delivery] = desk.decide(DeliveriesAsked(host, desk.now)).deliveries
     tasks = payload(delivery, "arn:cluster", {}, T0).tasks
     assert payload(delivery, "arn:cluster", {}, T0).tasks == tasks, "told again, it is told the same"
     assert tasks is not None

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -11,14 +12,19 @@ from hypothesis import strategies as st
 from agent.controlplane import tables
 from agent.controlplane.delivery import due
 from agent.controlplane.events import (
+    Acknowledged,
+    AttachmentWanted,
     DeliveriesAsked,
     ManifestAsked,
     MinutePassed,
     PlaneDecision,
     PlaneStarted,
+    Refused,
     StopsAsked,
+    UpdateWanted,
 )
 from agent.controlplane.faults import Fault
+from agent.controlplane.notices import KINDS, TASK_INTERFACE
 from agent.controlplane.plane import Plane
 from agent.controlplane.records import LAST_STATUS, PlaneTask
 from agent.controlplane.scheduler import remaining
@@ -28,13 +34,22 @@ from tests.controlplane.desk import WEB, Desk
 WORDS = """
 register register_again deregister connect connect connect connect lose run run run_again stop report report
 report_container acknowledge acknowledge minute restart fail_commit list_tasks verify_stops
+attach attach attached answer_notice update
 """
 STEPS = tuple(WORDS.split())
 
 
 def dump(world: World) -> dict[str, bytes]:
     """Everything that is known, comparable."""
-    shelves = (world.clusters, world.definitions, world.instances, world.tasks, world.tokens, world.counters)
+    shelves = (
+        world.clusters,
+        world.definitions,
+        world.instances,
+        world.tasks,
+        world.attachments,
+        world.tokens,
+        world.counters,
+    )
     return {
         f"{type(record).__name__} {record.key}": msgspec.json.encode(record)
         for shelf in shelves
@@ -48,8 +63,9 @@ class History:
     def __init__(self, seed: int) -> None:
         self.die = random.Random(seed)
         self.disk = sqlite3.connect(":memory:")
-        for statement in tables.STEPS[0].sql.split(";\n"):
-            self.disk.execute(statement)
+        for step in tables.STEPS:
+            for statement in step.sql.split(";\n"):
+                self.disk.execute(statement)
         self.desk = Desk()
         self.numbers: list[int] = []
         self.seen: dict[str, PlaneTask] = {}
@@ -144,7 +160,7 @@ class History:
 
     def acknowledge(self) -> None:
         instance = self.any_instance()
-        owed = self.desk.decide(DeliveriesAsked(instance)).deliveries
+        owed = self.desk.decide(DeliveriesAsked(instance, self.desk.now)).deliveries
         name = self.die.choice([delivery.message_id for delivery in owed] or ["nothing-run"])
         self.desk.acknowledge(instance, name)
         self.save()
@@ -169,6 +185,35 @@ class History:
             assert "STOPPED" in (task.last_status, task.desired_status)
         assert not self.desk.last.changes
 
+    def attach(self) -> None:
+        kind, wait = self.die.choice(KINDS), timedelta(seconds=self.die.choice((1, 1000)))
+        task = self.any_task() if kind == TASK_INTERFACE else ""
+        home = self.world.tasks[task].instance if task in self.world.tasks else self.any_instance()
+        draw = f"{self.die.getrandbits(128):064x}"
+        self.desk.decide(AttachmentWanted(home, kind, {"macAddress": "0a"}, self.desk.now, wait, draw, task))
+
+    def attached(self) -> None:
+        arn = self.die.choice([*self.world.attachments, "arn:nothing"])
+        status = self.die.choice(("ATTACHED", "ATTACHED", "DETACHED", "NONE"))
+        for again in range(2):
+            self.desk.call("SubmitAttachmentStateChanges", attachments=[{"attachmentArn": arn, "status": status}])
+            assert not (again and self.desk.last.changes), "told twice is told once"
+            self.save()
+
+    def update(self) -> None:
+        self.desk.decide(UpdateWanted(self.any_instance(), "https://host/new.tar", "00", self.desk.now))
+
+    def answer_notice(self) -> None:
+        home = self.any_instance()
+        for notice in self.desk.decide(DeliveriesAsked(home, self.desk.now)).notices:
+            ack = Acknowledged(home, notice.message_id)
+            self.desk.decide(self.die.choice((ack, ack, Refused(home, notice.message_id, "no"))))
+            self.save()
+            self.desk.decide(ack)
+            self.save()
+            self.desk.decide(ack)
+            assert not self.desk.last.changes
+
     def minute(self) -> None:
         self.desk.decide(MinutePassed(self.desk.now))
 
@@ -191,6 +236,16 @@ class History:
         assert not any(instance.connection for instance in self.world.instances.values())
 
     def check(self) -> None:
+        for attachment in self.world.attachments.values():
+            if attachment.seq not in self.numbers:
+                assert attachment.seq > max(self.numbers, default=0), "sequence numbers only grow"
+                self.numbers.append(attachment.seq)
+            owed = self.desk.plane.decide(DeliveriesAsked(attachment.instance, self.desk.now)).notices
+            told = [notice for notice in owed if notice.message_id == f"{attachment.attachment_id}-attach"]
+            in_time = self.desk.now < attachment.expires_at and not attachment.acked
+            live = self.world.instances[attachment.instance].status != "INACTIVE"
+            assert bool(told) == (in_time and live and attachment.status == "ATTACHING")
+            assert all(notice.message["waitTimeoutMs"] > 0 for notice in told)
         for instance in self.world.instances.values():
             held = [t for t in self.world.tasks.values() if t.instance == instance.arn and not t.stopped]
             left = remaining(instance, held)

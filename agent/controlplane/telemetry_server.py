@@ -1,0 +1,137 @@
+"""Where agents bring their telemetry: one WebSocket each beside that of ACS (wire protocol, TCS)."""
+
+import asyncio
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from agent.controlplane.acs_session_server import WAIT_TO_SEND, SessionOver
+from agent.controlplane.events import PlaneDecision, TelemetryAsked
+from agent.controlplane.faults import Fault, server
+from agent.controlplane.gate_server import Gate
+from agent.controlplane.plane import INACTIVE
+from agent.controlplane.refusals_server import refusal
+from agent.controlplane.road_loop import Road
+from agent.controlplane.settings import Cadence
+from agent.controlplane.telemetry import HEARTBEAT, acknowledgement
+from agent.model.errors import BadInput
+
+log = structlog.get_logger()
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a frame: an agent's hold one mebibyte of metrics, and their headers."""
+PATIENCE = 3
+"""How much longer than on ACS an agent may be silent: it has nothing to tell of a task that has just begun."""
+
+
+class TelemetryServer:
+    """The live telemetry sessions. An agent may open a new one before its old one is known to be gone."""
+
+    def __init__(self, road: Road, gate: Gate, cadence: Cadence) -> None:
+        self._road = road
+        self._gate = gate
+        self._cadence = cadence
+        self._sessions: set[TelemetrySession] = set()
+        self._stopping = False
+        road.listen(self._heard)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one upgrade request until its session ends."""
+        try:
+            instance = await self._admit(request)
+        except Fault as fault:
+            log.info("telemetry_refused", code=fault.code, reason=str(fault))
+            return refusal(fault)
+        session = TelemetrySession(instance, self._cadence)
+        self._sessions.add(session)
+        try:
+            return await session.run(request)
+        finally:
+            self._sessions.discard(session)
+
+    def end_all(self) -> None:
+        """Take no more sessions, and close the live ones soon: agents come back by themselves."""
+        self._stopping = True
+        for session in self._sessions:
+            session.end(WSCloseCode.GOING_AWAY, "the control plane is stopping")
+
+    async def _admit(self, request: web.Request) -> str:
+        visitor = await self._gate.admit(request, b"")
+        if self._stopping:
+            raise server("The control plane is stopping.")
+        if not web.WebSocketResponse().can_prepare(request):
+            raise Fault("BadRequestException", "This path speaks WebSocket alone.")
+        instance = request.query.get("containerInstance", "")
+        await self._road.decide(visitor.region, TelemetryAsked(instance, visitor.key))
+        return instance
+
+    def _heard(self, decision: PlaneDecision) -> None:
+        for session in self._sessions if decision.gone else ():
+            if session.instance in decision.gone:
+                session.end(WSCloseCode.POLICY_VIOLATION, f"{INACTIVE}: the container instance is deregistered")
+
+
+class TelemetrySession:
+    """What one agent tells over one connection."""
+
+    def __init__(self, instance: str, cadence: Cadence) -> None:
+        self.instance = instance
+        self._cadence = cadence
+        self._socket = web.WebSocketResponse(compress=False, timeout=WAIT_TO_SEND, max_msg_size=LARGEST)
+        self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
+
+    def end(self, code: int, reason: str) -> None:
+        """End this session soon."""
+        if not self._over.done():
+            self._over.set_result(SessionOver(code, reason))
+
+    async def run(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the agent until either side has had enough."""
+        await self._socket.prepare(request)
+        log.info("telemetry_session_begun", instance=self.instance)
+        code, reason = int(WSCloseCode.OK), ""
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                jobs.create_task(self._receive(), name="telemetry_receive")
+                jobs.create_task(self._beat(), name="telemetry_beat")
+                jobs.create_task(self._wait_for_end(), name="telemetry_end")
+        except* SessionOver as ends:
+            over = ends.exceptions[0]
+            assert isinstance(over, SessionOver)
+            code, reason = over.code, str(over)
+        finally:
+            await self._socket.close(code=code, message=reason.encode())
+        log.info("telemetry_session_ended", instance=self.instance, code=code, reason=reason)
+        return self._socket
+
+    async def _wait_for_end(self) -> None:
+        raise await self._over
+
+    async def _beat(self) -> None:
+        while True:
+            await self._put(HEARTBEAT)
+            await asyncio.sleep(self._cadence.heartbeat)
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE * self._cadence.silence):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                raise SessionOver(WSCloseCode.OK, "the agent closed the connection")
+            text = message.data
+            try:
+                answer = acknowledgement(text.encode() if isinstance(text, str) else text)
+            except BadInput as error:
+                log.warning("telemetry_not_understood", instance=self.instance, error=str(error))
+                continue
+            await self._put(answer)
+
+    async def _put(self, text: str) -> None:
+        try:
+            async with asyncio.timeout(WAIT_TO_SEND):
+                await self._socket.send_str(text)
+        except (OSError, TimeoutError) as error:
+            raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error
