@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from agent import opening
-from agent.acs.loop import AcsLoop
+from agent.acs.client import dial
+from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
 from agent.aws.access_client import Access
@@ -231,7 +233,6 @@ class House:
 
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
         desk = StopDesk(engine, runner.post)
-        self.adoption.tell(runner.post)
         containers, events = self._containers(owner)
         watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
         volumes = VolumeDriver(self.docker, owner, self.around)
@@ -253,6 +254,7 @@ class House:
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
         async with asyncio.TaskGroup() as jobs:
+            self._adopt(jobs, runner)
             jobs.create_task(runner.run(performer), name="runner")
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(self.journal.run(), name="journal")
@@ -261,7 +263,6 @@ class House:
             self._open_doors(jobs, sources, desk, HealthDesk(health))
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             jobs.create_task(disks.run(), name="disks")
-            jobs.create_task(self.adoption.settle(runner.save, self.docker), name="takeover")
             self._watch_gpus(jobs, owner, runner)
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
                 jobs.create_task(self._rejoin(owner, leaving), name="registration")
@@ -296,6 +297,11 @@ class House:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)
         jobs.create_task(operator.run(), name="operator")
         jobs.create_task(HealthServer(self.settings.health_address, health).run(), name="health")
+
+    def _adopt(self, jobs: asyncio.TaskGroup, runner: Runner) -> None:
+        """Before anything else is heard."""
+        self.adoption.tell(runner.post)
+        jobs.create_task(self.adoption.settle(runner.save, self.docker), name="takeover")
 
     def _containers(self, owner: "_Owner") -> tuple[ContainerDriver, EventDriver]:
         taken = self.adoption.taken
@@ -369,7 +375,6 @@ class House:
                 agent_version=AGENT_VERSION,
                 agent_hash=AGENT_HASH,
                 docker_version=self.facts.version,
-                connector=self.access.roads.to_socket,
             ),
             engine=runner,
             vault=vault,
@@ -383,6 +388,7 @@ class House:
             manifests=manifests,
             connected=connected,
             renew=renew if self.settings.reregister_when_inactive else None,
+            world=World(dial=partial(dial, road=self.access.roads.to_socket)),
         )
 
 

@@ -5,8 +5,7 @@ an instance is inactive), and whether the peer ended the connection in good orde
 """
 
 import asyncio
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
@@ -15,8 +14,7 @@ from yarl import URL
 
 from agent.acs.reader_client import Socket
 from agent.acs.settings import AcsSettings
-from agent.config.proxies import proxy_for
-from agent.model.errors import AgentError
+from agent.model.errors import AgentError, BadInput
 
 DIAL_TIMEOUT = 30.0
 READ_DEADLINE = 180.0
@@ -149,10 +147,26 @@ def closed_with(code: int, reason: str) -> ConnectionEnded:
     return ConnectionEnded(f"closed by the peer with {code or 'no code'} {reason}".rstrip(), clean=code in CLEAN_CODES)
 
 
-async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> Connection:
-    """Open a WebSocket at *url* (http or https) with the signed *headers*. Raises CannotConnect."""
+def straight(_: str) -> aiohttp.BaseConnector:
+    """The road to any URL that asks nobody on the way, and trusts whom the system trusts."""
+    return aiohttp.TCPConnector()
+
+
+async def dial(
+    url: str,
+    headers: Mapping[str, str],
+    settings: AcsSettings,
+    *,
+    road: Callable[[str], aiohttp.BaseConnector] = straight,
+) -> Connection:
+    """Open a WebSocket at *url* (http or https), with the signed *headers*, by its *road*. Raises CannotConnect."""
     handshake = _Handshake()
+    try:
+        connector = road(url)
+    except BadInput as error:
+        raise CannotConnect(f"cannot connect to {url.partition('?')[0]}: {error}") from error
     session = aiohttp.ClientSession(
+        connector=connector,
         ws_response_class=Socket,
         middlewares=(handshake,),
         timeout=aiohttp.ClientTimeout(total=None),  # the handshake has its bound below, the connection has none
@@ -165,8 +179,6 @@ async def dial(url: str, headers: Mapping[str, str], settings: AcsSettings) -> C
             socket = await session.ws_connect(
                 URL(url, encoded=True),
                 headers=dict(headers),
-                proxy=proxy_for(url, os.environ),
-                ssl=not settings.accept_insecure_cert,
                 autoclose=False,
             )
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

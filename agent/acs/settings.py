@@ -21,7 +21,6 @@ class AcsSettings:
     docker_version: str = ""
     """Empty where Docker did not tell."""
     user_agent: str = "dockworker"
-    accept_insecure_cert: bool = False
 
 
 def session_url(endpoint: str, settings: AcsSettings, *, send_credentials: bool) -> str:

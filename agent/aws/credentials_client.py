@@ -1,7 +1,6 @@
-"""The keys that the agent itself signs with, from botocore's chain of places.
+"""The keys that the agent itself signs with: found, kept, renewed before they end.
 
-Environment, shared files, container credentials, instance metadata: botocore knows them all and blocks, so it works
-in a thread. No botocore *client* is made, except by botocore itself for a profile that assumes a role.
+Whoever looks for them may block, so it works in a thread (see `chain_client` for the places).
 """
 
 import asyncio
@@ -9,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
-from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
-from botocore.exceptions import BotoCoreError
-from botocore.session import Session
+from botocore.credentials import Credentials, RefreshableCredentials
 from structlog import get_logger
 
+from agent.aws.chain_client import ROTATED, Places, find_keys, freeze
 from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
+from agent.model.clock import utc_now
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
 
@@ -26,13 +27,16 @@ log = get_logger()
 NO_CREDENTIALS = "NoCredentialProviders"
 NOWHERE = (
     "there are no AWS credentials: neither in the environment, nor in the shared files, nor from a container or "
-    "instance role"
+    "instance role, nor in a rotated file"
 )
 KEPT_FOR = 5.0
 """Seconds for which an answer is used without asking botocore, which renews keys minutes before they expire."""
 READ_AGAIN_AFTER = 300.0
 """Seconds after which keys that do not expire are looked for afresh: somebody may have changed the file."""
+ROTATED_AFTER = 60.0
+"""The same for a file of which it is known that somebody does."""
 PATIENCE = 30.0
+ANYWHERE = partial(find_keys, Places())
 
 
 class Keys(Protocol):
@@ -48,13 +52,21 @@ class Keys(Protocol):
 
 
 class CredentialsClient:
-    """Finds keys, keeps them, renews them before they expire. One search at a time."""
+    """Finds keys, keeps them, renews them before they expire. One search at a time.
+
+    *search* looks for keys and may block; *clock* judges when keys end.
+    """
 
     def __init__(
-        self, *, monotonic: Callable[[], float] = time.monotonic, open_session: Callable[[], Session] = Session
+        self,
+        search: Callable[[], Credentials | None] = ANYWHERE,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._look = search
         self._monotonic = monotonic
-        self._open_session = open_session
+        self._clock = clock
         self._one_search = asyncio.Lock()
         self._found: Credentials | None = None
         self._found_at = 0.0
@@ -73,8 +85,6 @@ class CredentialsClient:
                     self._kept = await asyncio.wrap_future(self._begin_search(now))
             except TimeoutError as error:
                 raise TryAgain("the search for AWS credentials takes too long", NO_CREDENTIALS) from error
-            except BotoCoreError as error:
-                raise TryAgain(f"cannot read AWS credentials: {error}", NO_CREDENTIALS) from error
             self._kept_at = now
             return self._kept
 
@@ -92,37 +102,44 @@ class CredentialsClient:
         return self._search_under_way
 
     def _search(self, now: float) -> SigningKeys:
-        if self._is_worn(now):
-            self._found = self._open_session().get_credentials()
-            self._found_at = now
-            if self._found is not None:
-                log.info("aws_credentials_found", method=self._found.method)
-        frozen = None if self._found is None else _freeze(self._found)
-        if frozen is None or not frozen.access_key or not frozen.secret_key:
+        try:
+            if self._is_worn(now):
+                self._replace(now)
+            frozen = None if self._found is None else freeze(self._found)
+        except Exception as error:  # whatever botocore lets through; the next try looks everywhere again
             self._found = None
+            raise TryAgain(f"cannot read AWS credentials: {error}", NO_CREDENTIALS) from error
+        if frozen is None or not frozen.access_key or not frozen.secret_key:
             raise TryAgain(NOWHERE, NO_CREDENTIALS)
         return SigningKeys(frozen.access_key, frozen.secret_key, frozen.token or "")
+
+    def _replace(self, now: float) -> None:
+        """Look everywhere. Keys that ECS takes serve on while there are no others: a file may be half written."""
+        try:
+            fresh = self._look()
+        except Exception as error:
+            if self._found is None:
+                raise
+            log.warning("aws_credentials_kept", method=self._found.method, error=str(error))
+        else:
+            if fresh is None and self._found is not None:
+                log.warning("aws_credentials_kept", method=self._found.method, error=NOWHERE)
+            elif fresh is not None:
+                self._take(fresh)
+        self._found_at = now
+
+    def _take(self, fresh: Credentials) -> None:
+        if self._found is None or (self._found.method, self._found.access_key) != (fresh.method, fresh.access_key):
+            log.info("aws_credentials_found", method=fresh.method)
+        if isinstance(fresh, RefreshableCredentials):
+            cast(Any, fresh)._time_fetcher = self._clock  # noqa: SLF001, TC006 -- no other way in
+        self._found = fresh
 
     def _is_worn(self, now: float) -> bool:
         if self._found is None:
             return True
-        return not isinstance(self._found, RefreshableCredentials) and now - self._found_at >= READ_AGAIN_AFTER
-
-
-def _freeze(found: Credentials) -> ReadOnlyCredentials:
-    """The keys as they are now.
-
-    botocore judges them by the clock of this machine, and gives up where keys that were issued a moment ago seem to
-    have expired: then it is the clock that is wrong, and whoever issued them knows better.
-    """
-    try:
-        return found.get_frozen_credentials()
-    except RuntimeError:
-        if not isinstance(found, RefreshableCredentials):
-            raise
-        log.warning("aws_credentials_seem_expired", method=found.method)
-        frozen: ReadOnlyCredentials = cast(Any, found)._frozen_credentials  # noqa: SLF001, TC006 -- all else judges again
-        return frozen
+        after = ROTATED_AFTER if self._found.method == ROTATED else READ_AGAIN_AFTER
+        return not isinstance(self._found, RefreshableCredentials) and now - self._found_at >= after
 
 
 def _in_a_thread(search: Callable[[], SigningKeys]) -> Future[SigningKeys]:

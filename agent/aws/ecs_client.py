@@ -5,10 +5,9 @@ and neither are headers.
 """
 
 import asyncio
-import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
@@ -21,10 +20,10 @@ from structlog import get_logger
 from agent.aws.credentials_client import Keys
 from agent.aws.endpoints import dns_suffix, regional_endpoint
 from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
-from agent.aws.retry import ONCE, STANDARD, wait_after
+from agent.aws.retry import ONCE, STANDARD, Quota, wait_after
+from agent.aws.roads_client import Roads
 from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
-from agent.config.proxies import proxy_for
 from agent.model.errors import TryAgain
 from agent.model.registration import Registered, Registration, RegistrationFailure
 from agent.model.reports import TaskReport, Verdict
@@ -46,11 +45,18 @@ class _WrongDate(EcsError):
 
 @dataclass(frozen=True, slots=True)
 class EcsSettings:
-    """Which ECS to talk to. `endpoint` is a base URL; empty means Amazon's for the region."""
+    """Which ECS to talk to. `endpoint` is a base URL; empty means Amazon's for the region.
+
+    Only there `fips` and `dualstack` count: whoever names an endpoint has chosen.
+    """
 
     region: str
     user_agent: str
     endpoint: str = ""
+    fips: bool = False
+    dualstack: bool = False
+    attempts: int = STANDARD
+    """How often a call is made in all, but for those of callers that keep an order of their own."""
 
 
 class EcsClient:
@@ -65,18 +71,19 @@ class EcsClient:
         server_time: ServerTime | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
-        environ: Mapping[str, str] = os.environ,
+        proxy: str | None = None,
         heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
-        self._url = (settings.endpoint or _amazon(settings.region)).rstrip("/") + "/"
+        self._url = (settings.endpoint or _amazon(settings)).rstrip("/") + "/"
         self._session = session
         self._keys = keys
         self._time = server_time or ServerTime()
         self._sleep = sleep
         self._draw = draw
-        self._proxy = proxy_for(self._url, environ)
+        self._proxy = proxy
         self._heard = heard
+        self._quota = Quota()
 
     @classmethod
     @asynccontextmanager
@@ -87,16 +94,19 @@ class EcsClient:
         *,
         heard: Callable[[], None] = lambda: None,
         server_time: ServerTime | None = None,
+        roads: Roads | None = None,
     ) -> AsyncIterator[Self]:
-        """A client with connections of its own.
+        """A client with connections of its own. Raises BadInput where a proxy is of no kind that we know.
 
         The session does not read the environment (aiohttp's ``trust_env``): that would send passwords of ``.netrc``
-        in place of signatures, and proxy loopback addresses. The proxy variables are read here instead.
+        in place of signatures, and proxy loopback addresses. *roads* knows the proxies instead.
         """
         if not settings.endpoint:
-            settings = replace(settings, endpoint=await asyncio.to_thread(_amazon, settings.region))
-        async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield cls(settings, session, keys, heard=heard, server_time=server_time)
+            settings = replace(settings, endpoint=await asyncio.to_thread(_amazon, settings))
+        connector, proxy = (roads or Roads()).to_call(settings.endpoint)
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=jar) as session:
+            yield cls(settings, session, keys, heard=heard, server_time=server_time, proxy=proxy)
 
     @property
     def url(self) -> str:
@@ -128,7 +138,7 @@ class EcsClient:
     async def deregister(self, cluster: str, instance_arn: str) -> None:
         """Have ECS let go of the instance, and of tasks that it has on it. Raises EcsError; TryAgain without keys."""
         request = ecs.DeregisterContainerInstance(cluster, instance_arn, force=True)
-        await self._call("DeregisterContainerInstance", request, STANDARD)
+        await self._call("DeregisterContainerInstance", request, self._settings.attempts)
 
     async def discover(self, cluster: str, instance_arn: str) -> ecs.DiscoverPollEndpointAnswer:
         """Ask where ACS and TCS are. Raises EcsError; TryAgain without keys."""
@@ -149,7 +159,7 @@ class EcsClient:
         return Verdict.SETTLED
 
     async def _ask(self, request: ecs.Request, answer: type[A]) -> A:
-        body = await self._call(type(request).__name__, request, STANDARD)
+        body = await self._call(type(request).__name__, request, self._settings.attempts)
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -158,20 +168,29 @@ class EcsClient:
     async def _call(self, action: str, request: ecs.Request, attempts: int) -> bytes:
         body = msgspec.json.encode(request)
         invocation = str(uuid.uuid4())
+        paid = 0
         for attempt in range(1, attempts + 1):
             number = f"attempt={attempt}; max={attempts}"
             try:
-                try:
-                    return await self._once(action, body, number, invocation)
-                except _WrongDate:  # it was refused unread: whoever keeps an order of repeats loses nothing
-                    return await self._once(action, body, number, invocation)
+                answer = await self._dated(action, body, number, invocation)
             except EcsError as error:
                 wait = wait_after(attempt, attempts, error, self._draw())
-                if wait is None:
+                price = None if wait is None else self._quota.take(error)
+                if wait is None or price is None:
                     raise
+                paid = price
                 log.info("ecs_call_retried", action=action, attempt=attempt, wait=round(wait, 3), error=str(error))
+            else:
+                self._quota.refund(paid)
+                return answer
             await self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _dated(self, action: str, body: bytes, attempt: str, invocation: str) -> bytes:
+        try:
+            return await self._once(action, body, attempt, invocation)
+        except _WrongDate:  # it was refused unread: whoever keeps an order of repeats loses nothing
+            return await self._once(action, body, attempt, invocation)
 
     async def _once(self, action: str, body: bytes, attempt: str, invocation: str) -> bytes:
         keys = await self._keys.keys()
@@ -191,7 +210,8 @@ class EcsClient:
                 status, header = response.status, response.headers.get(ERROR_HEADER, "")
                 date = response.headers.get("Date", "")
         except TimeoutError as error:
-            raise EcsError("", f"ECS at {self._url} did not answer {action} in time") from error
+            text = f"ECS at {self._url} did not answer {action} in time"
+            raise EcsError("", text, was_silence=True) from error
         except (aiohttp.ClientError, OSError) as error:
             raise EcsError("", f"cannot reach ECS at {self._url} for {action}: {error}") from error
         if status in SUCCESS:
@@ -231,8 +251,8 @@ def amazon_suffix(region: str) -> str:
     return dns_suffix(region, _partitions())
 
 
-def _amazon(region: str) -> str:
-    return regional_endpoint(region, _partitions())
+def _amazon(settings: EcsSettings) -> str:
+    return regional_endpoint(settings.region, _partitions(), fips=settings.fips, dualstack=settings.dualstack)
 
 
 def _partitions() -> list[dict[str, Any]]:

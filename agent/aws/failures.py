@@ -45,13 +45,17 @@ INACTIVE = "InactiveInstanceException"
 
 
 class EcsError(AgentError):
-    """A call to ECS failed. `code` is ``""`` where ECS did not speak; `status` is 0 where nothing was answered."""
+    """A call to ECS failed. `code` is ``""`` where ECS did not speak; `status` is 0 where nothing was answered.
 
-    def __init__(self, code: str, message: str, status: int = 0) -> None:
+    `was_silence` if it is the time that ran out.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 0, *, was_silence: bool = False) -> None:
         super().__init__(f"{code}: {message}" if code else message)
         self.code = code
         self.message = message
         self.status = status
+        self.was_silence = was_silence
 
     @property
     def is_transient(self) -> bool:

@@ -1,4 +1,7 @@
-"""Where ACS and TCS are, as ECS tells it. Asked once in twelve hours (wire protocol, DiscoverPollEndpoint)."""
+"""Where ACS and TCS are, as ECS tells it. Asked once in twelve hours (wire protocol, DiscoverPollEndpoint).
+
+An operator may pin either: a pinned one is never asked for, so a network where only that one is reachable will do.
+"""
 
 import asyncio
 import time
@@ -33,19 +36,33 @@ class Kept:
 class PollEndpointsClient:
     """Asks DiscoverPollEndpoint, keeps the answer per instance, and falls back on an old one while ECS is away."""
 
-    def __init__(self, ecs: EcsClient, cluster: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ecs: EcsClient,
+        cluster: str,
+        *,
+        pinned_acs: str = "",
+        pinned_telemetry: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ecs = ecs
         self._cluster = cluster
+        self._pinned_acs = pinned_acs
+        self._pinned_telemetry = pinned_telemetry
         self._monotonic = monotonic
         self._kept: dict[str, Kept] = {}
         self._one_question = asyncio.Lock()
 
     async def acs_endpoint(self, instance_arn: str) -> str:
         """The http(s) base URL of ACS. Raises TryAgain; InactiveInstance where ECS says so."""
+        if self._pinned_acs:
+            return self._pinned_acs
         return _checked("endpoint", (await self._answer(instance_arn)).endpoint)
 
     async def telemetry_endpoint(self, instance_arn: str) -> str:
         """The http(s) base URL of TCS. Raises TryAgain; InactiveInstance where ECS says so."""
+        if self._pinned_telemetry:
+            return self._pinned_telemetry
         return _checked("telemetryEndpoint", (await self._answer(instance_arn)).telemetry_endpoint)
 
     def forget(self) -> None:

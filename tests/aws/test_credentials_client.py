@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from botocore.credentials import Credentials, RefreshableCredentials
-from botocore.session import Session
 
 from agent.aws import credentials_client
 from agent.aws.credentials_client import KEPT_FOR, READ_AGAIN_AFTER, CredentialsClient
@@ -80,14 +79,13 @@ def test_a_broken_file_is_an_expected_failure(tmp_path: Path) -> None:
 def test_many_who_ask_at_once_search_once() -> None:
     searches: list[int] = []
 
-    class Counted(Session):
-        def get_credentials(self) -> Credentials:
-            searches.append(1)
-            threading.Event().wait(0.05)  # as long as a slow disk; the others have come by then
-            return Credentials("AKID", "secret")
+    def counted() -> Credentials:
+        searches.append(1)
+        threading.Event().wait(0.05)  # as long as a slow disk; the others have come by then
+        return Credentials("AKID", "secret")
 
     async def story() -> None:
-        client = CredentialsClient(open_session=Counted)
+        client = CredentialsClient(counted)
         await asyncio.gather(*(client.keys() for _ in range(20)))
 
     run(story())
@@ -100,11 +98,10 @@ def test_a_search_that_hangs_holds_up_neither_the_end_of_the_process_nor_a_secon
     monkeypatch.setattr(credentials_client, "PATIENCE", 0.02)
     answers, threads = threading.Event(), list[str]()
 
-    class Hanging(Session):
-        def get_credentials(self) -> Credentials:
-            threads.append(threading.current_thread().name)
-            answers.wait(10)
-            return Credentials("AKID", "secret")
+    def hanging() -> Credentials:
+        threads.append(threading.current_thread().name)
+        answers.wait(10)
+        return Credentials("AKID", "secret")
 
     async def ask(client: CredentialsClient) -> SigningKeys:
         for _ in range(3):
@@ -118,9 +115,9 @@ def test_a_search_that_hangs_holds_up_neither_the_end_of_the_process_nor_a_secon
         with pytest.raises(TryAgain, match="takes too long"):
             await client.keys()
 
-    asyncio.run(leave(CredentialsClient(open_session=Hanging)))  # ends, though the search does not
+    asyncio.run(leave(CredentialsClient(hanging)))  # ends, though the search does not
     assert not answers.is_set()
-    assert run(ask(CredentialsClient(open_session=Hanging))) == SigningKeys("AKID", "secret")
+    assert run(ask(CredentialsClient(hanging))) == SigningKeys("AKID", "secret")
     assert threads == ["aws-credentials"] * 2
 
 
@@ -164,8 +161,7 @@ def test_keys_that_were_issued_a_moment_ago_are_used_though_a_wrong_clock_says_t
     def issue() -> dict[str, str]:
         return {"access_key": "AKIDFRESH", "secret_key": "s", "token": "t", "expiry_time": expired}
 
-    class Issuing(Session):
-        def get_credentials(self) -> Credentials:
-            return RefreshableCredentials.create_from_metadata(issue(), issue, "iam-role")
+    def issued() -> Credentials:
+        return RefreshableCredentials.create_from_metadata(issue(), issue, "iam-role")
 
-    assert run(CredentialsClient(open_session=Issuing).keys()) == SigningKeys("AKIDFRESH", "s", "t")
+    assert run(CredentialsClient(issued).keys()) == SigningKeys("AKIDFRESH", "s", "t")

@@ -53,7 +53,6 @@ async def a_story(keys: SigningKeys | None = None, endpoint: str = "") -> AsyncI
             server_time=ServerTime(lambda: NOON, lambda: 0.0),
             sleep=sleep,
             draw=lambda: 0.5,
-            environ={"HTTP_PROXY": "http://127.0.0.1:9"},
             heard=lambda: heard.append(1),
         )
         yield Story(client, peer, found, waits, heard)

@@ -1,6 +1,7 @@
 import pytest
+from botocore.utils import get_environ_proxies
 
-from agent.config.proxies import is_loopback, proxy_for
+from agent.config.proxies import completed, is_loopback, proxy_for
 
 BOTH = {"HTTPS_PROXY": "http://secure:3128", "HTTP_PROXY": "http://plain:3128"}
 
@@ -13,7 +14,10 @@ BOTH = {"HTTPS_PROXY": "http://secure:3128", "HTTP_PROXY": "http://plain:3128"}
         ("http://ecs.example/", BOTH, "http://plain:3128"),
         ("https://ecs.example/", {"http_proxy": "plain:3128"}, "http://plain:3128"),
         ("http://ecs.example/", {"HTTPS_PROXY": "http://secure:3128"}, None),
-        ("https://ecs.example/", {"https_proxy": "http://low", "HTTPS_PROXY": "http://high"}, "http://low"),
+        ("https://ecs.example/", {"https_proxy": "http://low", "HTTPS_PROXY": "http://high"}, "http://high"),
+        ("https://ecs.example/", {"https_proxy": "socks5://low", "HTTPS_PROXY": ""}, "socks5://low"),
+        ("http://ecs.example/", {"HTTP_PROXY": "http://header", "REQUEST_METHOD": "GET"}, None),
+        ("http://ecs.example/", {"http_proxy": "http://plain", "REQUEST_METHOD": "GET"}, "http://plain"),
         ("https://ecs.example/", {"HTTPS_PROXY": " "}, None),
         ("https://ecs.example/", {}, None),
     ],
@@ -67,3 +71,65 @@ def test_a_name_of_this_machine_is_known_without_asking() -> None:
     assert is_loopback("app.localhost")
     assert not is_loopback("localhost.example")
     assert not is_loopback("")
+
+
+EXEMPT = (
+    "169.254.169.254,169.254.170.2,fd00:ec2::254,[fd00:ec2::254],localhost,127.0.0.1,::1,[::1],/var/run/docker.sock"
+)
+
+
+@pytest.mark.parametrize(
+    ("environ", "docker_host", "imds", "set_to"),
+    [
+        ({}, "unix:///var/run/docker.sock", "", {}),
+        ({"NO_PROXY": "a"}, "unix:///var/run/docker.sock", "", {}),
+        (
+            {"HTTP_PROXY": "plain:3128"},
+            "unix:///var/run/docker.sock",
+            "",
+            {"HTTP": "http://plain:3128", "HTTPS": "http://plain:3128", "NO": EXEMPT},
+        ),
+        (
+            {**BOTH, "no_proxy": "a.example, 127.0.0.1"},
+            "tcp://docker.example:2375",
+            "http://metadata.example:1338",
+            {
+                "HTTP": "http://plain:3128",
+                "HTTPS": "http://secure:3128",
+                "NO": "a.example,127.0.0.1,169.254.169.254,169.254.170.2,fd00:ec2::254,[fd00:ec2::254],localhost,::1,"
+                "[::1],docker.example,metadata.example",
+            },
+        ),
+        ({"https_proxy": "http://s", "NO_PROXY": "*"}, "tcp://d:1", "", {"HTTPS": "http://s", "NO": "*"}),
+    ],
+)
+def test_whoever_else_reads_the_variables_finds_what_we_find(
+    environ: dict[str, str], docker_host: str, imds: str, set_to: dict[str, str]
+) -> None:
+    both = {f"{name}_PROXY": value for name, value in set_to.items()}
+    expected = {**both, **{name.lower(): value for name, value in both.items()}}
+    assert completed(environ, docker_host, imds) == expected
+
+
+def test_completing_twice_changes_nothing_more() -> None:
+    once = completed(BOTH, "tcp://d:1")
+    assert completed({**BOTH, **once}, "tcp://d:1") == once
+
+
+def test_botocore_goes_where_we_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "plain:3128")
+    for name, value in completed({"HTTP_PROXY": "plain:3128"}, "tcp://docker.example:2375").items():
+        monkeypatch.setenv(name, value)
+
+    assert get_environ_proxies("https://sts.example/")["https"] == "http://plain:3128"
+    straight = (
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+        "169.254.170.2",
+        "127.0.0.1:1338",
+        "[::1]:80",
+        "docker.example:2375",
+    )
+    assert [get_environ_proxies(f"http://{host}/latest") for host in straight] == [{}] * len(straight)
