@@ -5,7 +5,10 @@ head would still fit beside it once everything that is stopping has ended; so no
 came later, and room that the head cannot use is not left empty.
 
 `admit` runs at the end of every decision. It looks at the queue whenever a decision has changed what is held, what is
-about to end, or who waits; there is no other moment at which somebody could be let in.
+about to end, who waits, or which GPUs there are; there is no other moment at which somebody could be let in.
+
+As long as nobody knows which GPUs there are, tasks that ask for any wait beside the queue: it will not be for long, and
+those behind them need not wait for that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,11 +33,11 @@ def admit(draft: Draft) -> set[TaskArn]:
     """
     if not draft.listed:
         return set()
-    changes = draft.holdings()
-    if not changes and draft.world.listed:
+    changes, for_all = draft.holdings(), draft.has_news_of_gpus or not draft.world.listed
+    if not changes and not for_all:
         return set()
     new = [arn for arn, holding in changes.items() if holding is not None and holding.standing is Standing.WAITS]
-    hopeless = _stop_the_hopeless(draft, changes, new if draft.world.listed else [*draft.world.waiting, *new])
+    hopeless = _stop_the_hopeless(draft, changes, [*draft.world.waiting, *new] if for_all else new)
     return hopeless | _let_in(draft, changes, hopeless)
 
 
@@ -62,6 +65,8 @@ def _let_in(draft: Draft, changes: Changes, hopeless: set[TaskArn]) -> set[TaskA
         if task is None or holding is None or arn in hopeless:
             continue
         amounts = holding.amounts
+        if amounts.gpus and draft.rules.gpus is None:
+            continue
         if not held.has_room(amounts, draft.rules):
             head = head or amounts
             if not later.has_room(head, draft.rules):
@@ -113,6 +118,6 @@ def _lack(amounts: Amounts, rules: Rules) -> str:
         return reasons.too_large("CPU units", amounts.cpu, rules.cpu)
     if rules.memory is not None and amounts.memory > rules.memory:
         return reasons.too_large("MiB of memory", amounts.memory, rules.memory)
-    if unknown := sorted(amounts.gpus - rules.gpus):
+    if rules.gpus is not None and (unknown := sorted(amounts.gpus - rules.gpus)):
         return reasons.no_such_gpu(unknown[0])
     return ""

@@ -18,7 +18,6 @@ from agent.model.acts import Act, CancelPull, PullImage
 from agent.model.decision import Decision, ManifestTaken, Moved
 from agent.model.names import Step, TaskArn
 from agent.model.reports import TaskReport
-from agent.model.rules import Rules
 from agent.model.status import Status
 from agent.model.task import Container, ImageSource, Task, Tombstone
 
@@ -48,6 +47,8 @@ class Draft:
         self.held_since = world.held_since
         self.lost_at = world.lost_at
         self.unsure = world.unsure
+        self.rules = world.rules
+        """The settings that decisions depend on."""
         self._tasks: dict[TaskArn, Task | None] = {}
         self._tombstones: dict[TaskArn, Tombstone | None] = {}
         self._pulls: dict[ImageSource, Pull | None] = {}
@@ -57,11 +58,6 @@ class Draft:
         self._moves: list[Moved] = []
         self._manifests: list[ManifestTaken] = []
         self._afterwards: list[Callable[[World], None]] = []
-
-    @property
-    def rules(self) -> Rules:
-        """The settings that decisions depend on."""
-        return self.world.rules
 
     def task(self, arn: TaskArn) -> Task | None:
         """The task as this decision has it."""
@@ -193,6 +189,15 @@ class Draft:
         """Has a listing been heard since the last act of unknown outcome on this container?"""
         return (arn, container.name) not in self.unsure
 
+    def find_gpus(self, gpus: frozenset[str]) -> None:
+        """The host has these GPUs now."""
+        self.rules = replace(self.rules, gpus=gpus)
+
+    @property
+    def has_news_of_gpus(self) -> bool:
+        """Are the GPUs others than before?"""
+        return self.rules.gpus != self.world.rules.gpus
+
     def hold(self) -> None:
         """Docker is lost: no act until a listing that is asked for from now on has been heard."""
         self.released, self.held_since, self.lost_at = False, self.step, self.lost_at or self.at
@@ -216,6 +221,7 @@ class Draft:
         _lay_over(world.pulls, self._pulls)
         world.step, world.released, world.listed = self.step, self.released, self.listed
         world.held_since, world.lost_at, world.unsure = self.held_since, self.lost_at, self.unsure
+        world.rules = self.rules
         world.credentials |= self._credentials
         world.heard.update((key, self.step) for key in self._heard if key[0] in world.tasks)
         for taken in self._manifests:

@@ -45,6 +45,7 @@ from agent.model.events import (
     DockerLost,
     EndedWell,
     Event,
+    GpusFound,
     ImagePulled,
     ImageResolved,
     Listed,
@@ -180,6 +181,9 @@ class Engine:
                 return set()
             case Strained():
                 return pressure.strain(draft, event.reason)
+            case GpusFound():
+                draft.find_gpus(event.gpus)
+                return set()
             case Reclaim():
                 return pressure.reclaim(draft, event.most)
             case _:

@@ -301,6 +301,18 @@ class Strained:
 
 
 @dataclass(frozen=True, slots=True)
+class GpusFound:
+    """The host has these GPUs, and no others. Said whenever it changes, and said anew after a start.
+
+    A task that runs keeps what it was given, whatever is said here.
+    """
+
+    gpus: frozenset[str]
+    at: datetime
+    cause: str = "gpus"
+
+
+@dataclass(frozen=True, slots=True)
 class Reclaim:
     """Room is needed: the cleanup of at most `most` tasks that have stopped does not wait for its time."""
 
@@ -345,6 +357,7 @@ Event = (
     | DockerLost
     | DockerBack
     | Strained
+    | GpusFound
     | Reclaim
     | ReportsSettled
 )

@@ -8,7 +8,7 @@ from agent.model.status import PullBehavior
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the engine goes by. Fixed for the life of the process."""
+    """What the engine goes by. Fixed for the life of the process, but for GPUs, which may come and go."""
 
     stop_timeout: timedelta = timedelta(seconds=30)
     cleanup_wait: timedelta = timedelta(hours=3)
@@ -24,8 +24,8 @@ class Rules:
     """CPU units that tasks may hold at a time (1024 are one processor); None does not count them."""
     memory: int | None = None
     """MiB that tasks may hold at a time; None does not count them."""
-    gpus: frozenset[str] = frozenset()
-    """UUIDs of the GPUs of the host."""
+    gpus: frozenset[str] | None = frozenset()
+    """UUIDs of the GPUs of the host; None as long as nobody knows, because their driver may still come."""
     task_limits: bool = False
     """True if a task gets a cgroup of its own (``ECS_ENABLE_TASK_CPU_MEM_LIMIT``)."""
     cgroup_version: int = 1

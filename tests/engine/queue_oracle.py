@@ -23,6 +23,10 @@ def wants(task: Task) -> Mapping[Key, int]:
     return {key: amount for key, amount in found.items() if amount}
 
 
+def gpus(task: Task) -> set[str]:
+    return {gpu for one in task.spec.containers for gpu in one.gpus}
+
+
 def limit(key: Key, rules: Rules) -> float:
     match key:
         case ("cpu", _):
@@ -54,6 +58,8 @@ def let_in(rows: Sequence[Task], rules: Rules) -> list[Task]:
     held, head = holders(rows), None
     chosen = []
     for task in queue(rows):
+        if gpus(task) and rules.gpus is None:
+            continue
         if not fits(task, held, rules):
             head = head or task
             continue
@@ -70,5 +76,8 @@ def check(rows: Sequence[Task], rules: Rules) -> None:
     for key in {key for row in held for key in wants(row)}:
         total = sum(wants(row).get(key, 0) for row in held)
         assert total <= limit(key, rules), f"{total} of {key} are given away"
+    here = rules.gpus
+    for row in queue(rows):
+        assert here is None or gpus(row) <= here, f"{row.arn} waits for a GPU that is not here"
     late = [row.arn for row in let_in(rows, rules)]
     assert not late, f"{late} may begin, and wait"

@@ -16,6 +16,7 @@ from agent.model.events import (
     ContainerAnswered,
     ContainerCreated,
     Event,
+    GpusFound,
     ImagePulled,
     Listed,
     Observed,
@@ -165,6 +166,43 @@ def test_a_gpu_serves_one_task_at_a_time() -> None:
     assert play.engine.tasks[arn(1)].admitted is None
 
 
+def test_a_task_for_a_gpu_waits_beside_the_queue_until_somebody_knows_which_there_are() -> None:
+    play = Play(rules=replace(HOST, gpus=None))
+    play.assign(spec(ARN, asking(gpus=("gpu-1",))))
+    play.assign(spec(arn(1), asking(gpus=("gpu-9",))))
+    play.assign(spec(OTHER))
+    assert [play.engine.tasks[one].admitted is not None for one in (ARN, arn(1), OTHER)] == [False, False, True]
+
+    decision = play.hear(GpusFound(frozenset({"gpu-1"}), T0))
+
+    assert play.engine.tasks[ARN].admitted is not None
+    (report,) = decision.reports
+    assert (report.task, report.status) == (arn(1), Status.STOPPED)
+    assert report.reason == "ResourceInitializationError: this container instance has no GPU gpu-9"
+
+
+def test_a_gpu_that_is_gone_is_kept_by_whoever_has_it_and_nobody_waits_for_it() -> None:
+    play = Play(rules=HOST).running_with(spec(ARN, asking(gpus=("gpu-1",))))
+    play.assign(spec(OTHER, asking(gpus=("gpu-1",))))
+
+    decision = play.hear(GpusFound(frozenset({"gpu-2"}), T0))
+
+    assert play.engine.tasks[ARN].wanted is Status.RUNNING
+    assert [(report.task, report.status) for report in decision.reports] == [(OTHER, Status.STOPPED)]
+    assert play.hear(GpusFound(frozenset({"gpu-2"}), T0)).changes_nothing
+
+
+def test_before_the_first_listing_no_gpu_is_missed() -> None:
+    play = Play(heard=False, rules=replace(HOST, gpus=None))
+    play.assign(spec(ARN, asking(gpus=("gpu-1",))))
+    play.hear(GpusFound(frozenset(), T0))
+    assert play.task.wanted is Status.RUNNING
+
+    play.hear(listed())
+
+    assert play.task.known is Status.STOPPED
+
+
 def test_what_the_operator_does_not_count_never_makes_anybody_wait() -> None:
     play = Play().running_with(spec(ARN, asking(memory=10**6, cpu=10**6)))
     play.assign(spec(OTHER, asking(memory=10**6, cpu=10**6)))
@@ -196,15 +234,18 @@ class House:
     stops: dict[TaskArn, StopContainer] = field(default_factory=dict)
     arrived: int = 0
     let_in: list[TaskArn] = field(default_factory=list)
+    rules: Rules = HOST
 
     def hear(self, event: Event) -> None:
         before = dict(self.engine.tasks)
+        if isinstance(event, GpusFound):
+            self.rules = replace(self.rules, gpus=event.gpus)
         decision = self.engine.decide(event)
         rows = list(self.engine.tasks.values())
         new = {r.arn for r in rows if r.admitted is not None and (r.arn not in before or not before[r.arn].admitted)}
-        expected = queue_oracle.let_in([replace(r, admitted=None) if r.arn in new else r for r in rows], HOST)
+        expected = queue_oracle.let_in([replace(r, admitted=None) if r.arn in new else r for r in rows], self.rules)
         assert {row.arn for row in expected} == new, "who is let in is who may begin"
-        queue_oracle.check(rows, HOST)
+        queue_oracle.check(rows, self.rules)
         self.let_in += [row.arn for row in expected]
         self.perform(decision)
 
@@ -241,8 +282,9 @@ class House:
         elif row.known is Status.RUNNING:
             self.hear(Observed(gone, self.now))
 
-    def restart(self) -> None:
-        self.engine = Engine(HOST, self.engine.tasks.values())
+    def restart(self, gpus: frozenset[str] | None = HOST.gpus) -> None:
+        self.rules = replace(HOST, gpus=gpus)
+        self.engine = Engine(self.rules, self.engine.tasks.values())
         self.stops.clear()
         shown = tuple(
             seen(Phase.RUNNING, arn=row.arn, docker_id=row["app"].docker_id)
@@ -265,14 +307,15 @@ steps = st.one_of(
     containers,
     containers,
     st.tuples(st.sampled_from(["stop", "end", "end"]), st.integers(0, 11)),
-    st.sampled_from(["restart", "tick"]),
+    st.sampled_from(["restart", "restart before the driver", "tick"]),
+    st.frozensets(st.sampled_from(["gpu-1", "gpu-2"])),
 )
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=5, max_size=40))
 def test_the_queue_is_exact_after_every_event_and_in_the_end_everybody_had_a_turn(
-    history: list[ContainerSpec | tuple[str, int] | str],
+    history: list[ContainerSpec | tuple[str, int] | str | frozenset[str]],
 ) -> None:
     house = House()
     house.restart()
@@ -288,13 +331,19 @@ def test_the_queue_is_exact_after_every_event_and_in_the_end_everybody_had_a_tur
                 house.end(arn(number + 1))
             case "restart":
                 house.restart()
+            case "restart before the driver":
+                house.restart(None)
+            case frozenset():
+                house.hear(GpusFound(step, house.now))
             case _:
                 house.now += timedelta(seconds=1)
+    house.hear(GpusFound(HOST.gpus or frozenset(), house.now))
     for _ in range(house.arrived):
         for task in list(house.engine.tasks):
             house.end(task)
     assert all(row.known is Status.STOPPED for row in house.engine.tasks.values())
-    never = {row.arn for row in house.engine.tasks.values() if row.admitted is None}
+    rows = house.engine.tasks.values()
+    never = {row.arn for row in rows if row.admitted is None and "has no GPU" not in row.reason}
     assert never <= stopped, f"{never - stopped} starved"
 
 
