@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.errors import NOT_WORTH_A_RESTART, Fatal
 from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
@@ -55,6 +56,7 @@ class Offer:
     attributes: Sequence[Attribute]
     document: str = ""
     signature: str = ""
+    gpus: Gpus = NO_GPUS
 
 
 class Reaction(StrEnum):
@@ -133,6 +135,7 @@ def registration(identity: Identity, settings: MembershipSettings, offer: Offer,
         tags=settings.tags,
         identity_document=offer.document,
         identity_signature=offer.signature,
+        gpus=offer.gpus,
     )
 
 

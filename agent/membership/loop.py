@@ -78,7 +78,7 @@ class Membership:
         self._metadata = metadata
         self._traces = traces
         self._names = names
-        self._renewed = asyncio.Event()
+        self._renewals = 0
         self._poked = asyncio.Event()
         self._edge = edge or Edge()
 
@@ -167,9 +167,9 @@ class Membership:
         Tasks do not wait for it: ECS knows this instance. What ECS refuses is told, and the instance stays registered
         as it was. Raises Fatal only for a setting that cannot be.
         """
-        backoff, may_create = Backoff(), True
+        backoff, may_create, renewals = Backoff(), True, self._renewals
         token = self._edge.draw_identity().client_token
-        while not self._renewed.is_set():
+        while renewals == self._renewals:
             began = self._edge.monotonic()
             try:
                 asked = registration(identity, self._settings, await self._offer(), token)
@@ -189,7 +189,7 @@ class Membership:
                     raise
                 backoff = await self._try_later(backoff, began, error)
                 continue
-            return identity if self._renewed.is_set() else await self._registered_again(identity, asked, answer)
+            return identity if renewals != self._renewals else await self._registered_again(identity, asked, answer)
         return identity
 
     async def _registered_again(self, identity: Identity, asked: Registration, answer: Registered) -> Identity:
@@ -208,7 +208,7 @@ class Membership:
         Tries until ECS has answered. The token is on the disk before the call leaves, beside the old ARN: after a crash
         ECS is asked once more whether it knows that one, and if not, the call is made again under the same token.
         """
-        self._renewed.set()
+        self._renewals += 1
         backoff, may_create = Backoff(), True
         while True:
             began = self._edge.monotonic()
@@ -297,13 +297,14 @@ class Membership:
 
     async def _offer(self) -> Offer:
         try:
+            gpus = await self._host.gpus()
             resources, attributes = await self._host.resources(), await self._host.attributes()
         except Fatal:
             raise
         except AgentError as error:
             raise Fatal(f"cannot find out what this machine offers: {error}") from error
         document, signature = await self._metadata.identity_document()
-        return Offer(resources, attributes, document, signature)
+        return Offer(resources, attributes, document, signature, gpus)
 
     async def _create_cluster(self, identity: Identity) -> None:
         try:

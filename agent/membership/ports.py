@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from agent.model.devices import Gpus
 from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration
 
@@ -68,6 +69,10 @@ class HostFacts(Protocol):
 
     async def attributes(self) -> Sequence[Attribute]:
         """Capabilities and host attributes, without the operator's own."""
+        ...
+
+    async def gpus(self) -> Gpus:
+        """The GPUs that tasks may be given."""
         ...
 
 

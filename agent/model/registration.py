@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.errors import AgentError
 from agent.model.identity import Attribute, Resource
 
@@ -18,6 +19,7 @@ class Registration:
     tags: tuple[tuple[str, str], ...] = ()
     identity_document: str = ""
     identity_signature: str = ""
+    gpus: Gpus = NO_GPUS
 
 
 @dataclass(frozen=True, slots=True)

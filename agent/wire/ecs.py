@@ -16,6 +16,8 @@ from agent.model.task import Binding
 CONTENT_TYPE = "application/x-amz-json-1.1"
 _LONG_ARN = 3
 """Parts of ``arn:aws:ecs:region:account:task/cluster/id``."""
+GPU = "GPU"
+"""The only type of a platform device."""
 TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
 
 
@@ -56,6 +58,13 @@ class WireTag(Request, frozen=True):
     value: str
 
 
+class WireDevice(Request, frozen=True):
+    """API: PlatformDevice."""
+
+    id: str
+    type: str
+
+
 class RegisterContainerInstance(Request, frozen=True):
     """API: RegisterContainerInstance. `clientToken` is in the agents' own model of the API, not in the public one."""
 
@@ -67,6 +76,7 @@ class RegisterContainerInstance(Request, frozen=True):
     total_resources: tuple[WireResource, ...]
     container_instance_arn: str = ""
     tags: tuple[WireTag, ...] = ()
+    platform_devices: tuple[WireDevice, ...] = ()
 
 
 class RegisteredInstance(Answer, frozen=True):
@@ -181,7 +191,7 @@ class SubmitTaskStateChange(Request, frozen=True):
 
 
 def to_register(asked: Registration) -> RegisterContainerInstance:
-    """The request for *asked*. `platformDevices` and `versionInfo` are not sent."""
+    """The request for *asked*. `versionInfo` is not sent."""
     return RegisterContainerInstance(
         cluster=asked.cluster,
         client_token=asked.client_token,
@@ -191,6 +201,7 @@ def to_register(asked: Registration) -> RegisterContainerInstance:
         total_resources=tuple(_resource(r) for r in asked.resources),
         container_instance_arn=asked.instance_arn,
         tags=tuple(WireTag(key, value) for key, value in asked.tags),
+        platform_devices=tuple(WireDevice(one, GPU) for one in asked.gpus.ids),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from agent.membership.backoff import Backoff
 from agent.membership.decisions import Draws, MembershipSettings
 from agent.membership.loop import Edge, Membership, draw_identity
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.errors import Fatal, TryAgain
 from agent.model.identity import Attribute, Identity, Resource, Trace
 from agent.model.registration import Registered, Registration, RegistrationFailure
@@ -37,6 +38,7 @@ class House:
     cluster_failure: RegistrationFailure | None = None
     engine_failure: TryAgain | None = None
     ec2: str = ""
+    host_gpus: Gpus = NO_GPUS
     waits: list[float] = field(default_factory=list)
     now: float = 0.0
     drawn: int = 0
@@ -68,6 +70,9 @@ class House:
         if self.engine_failure:
             raise self.engine_failure
         return [OS]
+
+    async def gpus(self) -> Gpus:
+        return self.host_gpus
 
     async def identity_document(self) -> tuple[str, str]:
         return ("doc", "sig") if self.ec2 else ("", "")

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from agent.model.devices import Gpus
 from agent.model.identity import Attribute, Resource
 from agent.model.names import DockerId, TaskArn
 from agent.model.registration import Registered, Registration
@@ -55,6 +56,15 @@ def test_a_registration_repeated_sends_the_arn_and_tags() -> None:
     assert body["containerInstanceArn"] == "arn:instance"
     assert body["tags"] == [{"key": "team", "value": "a"}]
     assert (body["instanceIdentityDocument"], body["instanceIdentityDocumentSignature"]) == ("doc", "sig")
+
+
+def test_gpus_are_platform_devices() -> None:
+    asked = Registration("demo", "t", "", (), (), gpus=Gpus(("GPU-1", "MIG-2"), "550"))
+
+    assert sent(to_register(asked))["platformDevices"] == [
+        {"id": "GPU-1", "type": "GPU"},
+        {"id": "MIG-2", "type": "GPU"},
+    ]
 
 
 def test_an_answer_is_read_whatever_else_it_holds() -> None:
