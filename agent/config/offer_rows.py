@@ -86,7 +86,7 @@ OFFER: tuple[Setting, ...] = (
         "enable_gpu_support",
         "ECS_ENABLE_GPU_SUPPORT",
         kinds.plain_flag(),
-        "Read, and without effect yet: no GPUs are looked for, and ECS is told of none.",
+        "Look for NVIDIA GPUs, tell ECS of them, and give them to the containers that ECS chose.",
         json="GPUSupportEnabled",
     ),
     row(

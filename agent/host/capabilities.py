@@ -21,6 +21,8 @@ promised                                                  when
 ``ecs.capability.increased-task-cpu-limit``               us make them; for the first the engine speaks 1.22
 ``ecs.capability.docker-plugin.local``                    always
 ``ecs.capability.docker-plugin.*``                        the engine has the volume driver, or its folder the plugin
+``ecs.capability.nvidia-driver-version.*``,               the operator wants GPUs, and there are some whose driver says
+``ecs.capability.gpu-driver-version``                     its version
 ========================================================  ===========================================================
 
 Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point, start and stop
@@ -33,6 +35,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.host.resources import Machine
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.identity import Attribute
 
 OLD = "com.amazonaws.ecs.capability."
@@ -80,7 +83,6 @@ WITHHELD = {
     NEW + "execute-command": "no exec sessions",
     NEW + "firelens.fluentd": "no log router",
     NEW + "firelens.fluentbit": "no log router",
-    NEW + "gpu-driver-version": "no GPUs",
     NEW + "external": "no on-premises registration",
     NEW + "ipv6-only": "not tried on such a host",
 }
@@ -120,12 +122,13 @@ class Wishes:
     """True if tasks have cgroups; a matter of the machine too."""
 
 
-def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes) -> tuple[Attribute, ...]:
+def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes, gpus: Gpus = NO_GPUS) -> tuple[Attribute, ...]:
     """Capabilities and facts of the host, without the operator's own attributes."""
     promised = [OLD + name for name in _old(engine, wishes)]
     promised += [NEW + name for name in _new(machine, engine, wishes)]
     return (
         *(Attribute(name) for name in dict.fromkeys(promised)),
+        *_drivers(gpus),
         Attribute("ecs.os-type", "linux"),
         Attribute("ecs.os-family", "LINUX"),
         Attribute("ecs.os-type-detailed", _detailed(machine)),
@@ -168,6 +171,13 @@ def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]
     yield "docker-plugin.local"
     for driver in sorted(engine.volume_drivers | machine.plugins):
         yield from _plugin(driver)
+
+
+def _drivers(gpus: Gpus) -> Iterator[Attribute]:
+    """Of a driver whose version ECS would not give back as it was sent, nothing is said."""
+    if gpus.ids and PLAIN_NAME.fullmatch(gpus.driver):
+        yield Attribute(f"{NEW}nvidia-driver-version.{gpus.driver}")
+        yield Attribute(f"{NEW}gpu-driver-version", gpus.driver)
 
 
 def _plugin(driver: str) -> Iterator[str]:

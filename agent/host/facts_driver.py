@@ -11,6 +11,7 @@ from structlog import get_logger
 
 from agent.host.capabilities import EngineOffer, Wishes, attributes
 from agent.host.resources import Machine, Reservations, total_resources
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.identity import Attribute, Resource
 
 log = get_logger()
@@ -31,11 +32,13 @@ class HostFacts:
         wishes: Wishes,
         engine: Callable[[], Awaitable[EngineOffer]],
         read: Callable[[], Machine] | None = None,
+        gpus: Callable[[], Gpus] = lambda: NO_GPUS,
     ) -> None:
         self._reservations = reservations
         self._wishes = wishes
         self._engine = engine
         self._read = read or read_machine
+        self._gpus = gpus
 
     async def resources(self) -> Sequence[Resource]:
         """totalResources: CPU, MEMORY, PORTS, PORTS_UDP. Raises Fatal where too much memory is reserved."""
@@ -43,7 +46,12 @@ class HostFacts:
 
     async def attributes(self) -> Sequence[Attribute]:
         """Capabilities and host attributes, without the operator's own. Raises what asking the engine raises."""
-        return attributes(await asyncio.to_thread(self._read), await self._engine(), self._wishes)
+        machine = await asyncio.to_thread(self._read)
+        return attributes(machine, await self._engine(), self._wishes, self._gpus())
+
+    async def gpus(self) -> Gpus:
+        """The GPUs that tasks may be given, as the last look found them."""
+        return self._gpus()
 
 
 def read_machine() -> Machine:

@@ -3,6 +3,7 @@
 from agent.config.settings import Settings
 from agent.host.capabilities import Wishes
 from agent.host.resources import Machine, Reservations, cpu_units, memory_mib, reserved_tcp
+from agent.model.devices import NO_GPUS, Gpus
 from agent.model.errors import NOT_WORTH_A_RESTART, Fatal
 from agent.model.identity import Identity
 from agent.model.rules import Rules
@@ -21,10 +22,11 @@ def rules(
     identity: Identity,
     *,
     task_limits: bool,
+    gpus: Gpus = NO_GPUS,
 ) -> Rules:
     """What the engine goes by. CPU and memory are those that ECS is told of. Raises Fatal where too much is reserved.
 
-    No GPUs are found yet, so none can be given out.
+    *gpus* are those that were found until now: where there are none, and the operator wants some, they may still come.
     """
     first, last = settings.dynamic_host_port_range or ports_beside(machine.port_range)
     return Rules(
@@ -38,6 +40,7 @@ def rules(
         reserved_udp=frozenset(settings.reserved_ports_udp),
         cpu=cpu_units(machine),
         memory=memory_mib(machine, kept),
+        gpus=frozenset(gpus.ids) if gpus.ids or not settings.enable_gpu_support else None,
         task_limits=task_limits,
         cgroup_version=cgroup_version(facts),
         cpu_period=settings.cgroup_cpu_period,
@@ -71,6 +74,13 @@ def lack_of_docker(facts: EngineFacts) -> str:
     if cgroup_version(facts) == 1 and facts.cgroup_driver == "systemd":
         return "Docker leaves cgroups to systemd, which on cgroup v1 knows no parents of the kind that tasks have"
     return ""
+
+
+def lack_of_gpu_runtime(settings: Settings, facts: EngineFacts) -> str:
+    """Why Docker could not give GPUs to containers inside AWS; ``""`` if it can, or where it is not asked that way."""
+    if settings.external or settings.nvidia_runtime in facts.runtimes:
+        return ""
+    return f"Docker has no runtime {settings.nvidia_runtime!r} (ECS_NVIDIA_RUNTIME), so no container can use a GPU"
 
 
 def limits_tasks(settings: Settings, lack: str) -> bool:

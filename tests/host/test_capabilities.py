@@ -4,6 +4,7 @@ import pytest
 
 from agent.host.capabilities import WITHHELD, EngineOffer, Wishes, api_versions, attributes
 from agent.host.resources import Machine
+from agent.model.devices import Gpus
 from agent.model.identity import Attribute
 
 DEBIAN = Machine(cpus=1, memory=1, os_id="debian", os_version="12")
@@ -135,3 +136,24 @@ def test_volume_drivers_are_promised_once_each_and_without_the_tag_latest() -> N
         *("local", "acme/nfs.1.2", "vieux/sshfs.latest", "vieux/sshfs", "rexray", "amazon-ecs-volume-plugin"),
     }
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "told"),
+    [
+        (
+            Gpus(("GPU-1",), "550.54.15"),
+            [
+                Attribute("ecs.capability.nvidia-driver-version.550.54.15"),
+                Attribute("ecs.capability.gpu-driver-version", "550.54.15"),
+            ],
+        ),
+        (Gpus((), "550.54.15"), []),
+        (Gpus(("GPU-1",), ""), []),
+        (Gpus(("GPU-1",), "550 beta"), []),
+    ],
+)
+def test_the_driver_is_told_where_there_are_gpus_and_ecs_can_echo_it(gpus: Gpus, told: list[Attribute]) -> None:
+    found = attributes(DEBIAN, ENGINE, Wishes(), gpus)
+
+    assert [one for one in found if "driver-version" in one.name] == told

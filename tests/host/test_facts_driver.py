@@ -10,6 +10,7 @@ from agent.host.capabilities import EngineOffer, Wishes
 from agent.host.facts_driver import USUAL_RANGE, HostFacts, read_machine, read_plugins, read_port_range
 from agent.host.resources import Machine, Reservations
 from agent.membership import ports
+from agent.model.devices import Gpus
 from agent.model.errors import Fatal, TryAgain
 
 
@@ -85,3 +86,15 @@ def test_plugins_are_found_where_docker_looks_for_them(tmp_path: Path) -> None:
 
     assert read_plugins(sockets, [specifications, tmp_path / "absent"]) == {"efs", "own", "far", "net", "b"}
     assert read_plugins(tmp_path / "absent", []) == frozenset()
+
+
+def test_gpus_are_those_of_the_last_look_and_their_driver_is_an_attribute() -> None:
+    gpus = [Gpus(("GPU-1",), "1.0"), Gpus(("GPU-2",), "2.0")]
+    facts: ports.HostFacts = HostFacts(Reservations(), Wishes(), engine, gpus=lambda: gpus[0])
+    assert asyncio.run(facts.gpus()).ids == ("GPU-1",)
+
+    del gpus[0]
+
+    assert asyncio.run(facts.gpus()).ids == ("GPU-2",)
+    told = {one.name: one.value for one in asyncio.run(facts.attributes())}
+    assert told["ecs.capability.gpu-driver-version"] == "2.0"

@@ -6,7 +6,8 @@ import pytest
 from agent.config.settings import Settings
 from agent.host.capabilities import Wishes
 from agent.host.resources import Machine, Reservations, total_resources
-from agent.host.rules import cgroup_version, lack_of_docker, limits_tasks, rules, wishes
+from agent.host.rules import cgroup_version, lack_of_docker, lack_of_gpu_runtime, limits_tasks, rules, wishes
+from agent.model.devices import Gpus
 from agent.model.errors import Fatal
 from agent.model.identity import Identity
 from agent.model.rules import Rules
@@ -123,6 +124,34 @@ def test_an_operator_who_insists_on_limits_is_told_why_there_are_none() -> None:
         limits_tasks(Settings(task_cpu_mem_limit=True), "no cgroups")
 
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "known"),
+    [
+        (True, Gpus(("GPU-1",)), frozenset({"GPU-1"})),
+        (True, Gpus(), None),
+        (False, Gpus(), frozenset()),
+    ],
+)
+def test_where_gpus_are_wanted_and_none_are_found_they_may_still_come(
+    wanted: bool,  # noqa: FBT001
+    found: Gpus,
+    known: frozenset[str] | None,
+) -> None:
+    settings = Settings(enable_gpu_support=wanted)
+
+    assert rules(settings, MACHINE, Reservations(), FACTS, IDENTITY, task_limits=False, gpus=found).gpus == known
+
+
+def test_docker_gives_gpus_by_a_runtime_but_outside_aws() -> None:
+    facts = replace(FACTS, runtimes=("nvidia", "runc"))
+
+    assert lack_of_gpu_runtime(Settings(), facts) == ""
+    assert lack_of_gpu_runtime(Settings(external=True), FACTS) == ""
+    assert lack_of_gpu_runtime(Settings(nvidia_runtime="nv"), facts) == (
+        "Docker has no runtime 'nv' (ECS_NVIDIA_RUNTIME), so no container can use a GPU"
+    )
 
 
 def test_wishes_are_what_the_operator_set() -> None:
