@@ -18,8 +18,6 @@ class Surroundings:
     """The last part of the names of AWS's endpoints in the region's partition."""
     runtime: str = ""
     """The OCI runtime of containers that need no special one; empty leaves it to Docker."""
-    gpus: bool = False
-    """``ECS_ENABLE_GPU_SUPPORT``."""
     nvidia_runtime: str = "nvidia"
     """The OCI runtime of containers with GPUs (``ECS_NVIDIA_RUNTIME``)."""
     inferentia: bool = False
@@ -43,7 +41,7 @@ class Surroundings:
             region=region,
             dns_suffix=dns_suffix,
             runtime=settings.oci_runtime,
-            gpus=settings.enable_gpu_support,
+            external=settings.external,
             nvidia_runtime=settings.nvidia_runtime,
             inferentia=settings.enable_inf_support,
             ipc_mode=ipc_mode_before_it_was_private(facts.oldest_api_version),

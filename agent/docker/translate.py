@@ -146,7 +146,7 @@ def _host_config(act: CreateContainer, published: tuple[tuple[str, int], ...], h
         "NetworkMode": act.network_mode,
         "PortBindings": bindings,
     }
-    if host.external and host.gpus:
+    if host.external and spec.gpus:
         config["DeviceRequests"] = [{"Capabilities": [["gpu"]], "DeviceIDs": list(spec.gpus)}]
     said = {
         "Links": list(wiring.links),

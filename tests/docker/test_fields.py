@@ -206,7 +206,7 @@ def test_what_a_container_shares_with_its_task_is_shown_by_docker(
             {"Config.Env": ["NVIDIA_VISIBLE_DEVICES=GPU-1"], "HostConfig.Runtime": "io.containerd.runc.v2"},
         ),
         (
-            Surroundings(external=True, gpus=True),
+            Surroundings(external=True),
             ("GPU-1",),
             {
                 "HostConfig.DeviceRequests": [

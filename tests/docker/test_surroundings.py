@@ -9,7 +9,7 @@ NEW = EngineFacts("29.0.0", "1.52", "1.44")
 def test_settings_and_facts_make_up_what_a_host_is() -> None:
     settings = Settings(
         oci_runtime="runsc",
-        enable_gpu_support=True,
+        external=True,
         nvidia_runtime="nvidia-2",
         enable_inf_support=True,
         volume_plugin_capabilities=("efsAuth",),
@@ -21,7 +21,7 @@ def test_settings_and_facts_make_up_what_a_host_is() -> None:
         home="/var/lib/dockworker",
         dns_suffix="amazonaws.com.cn",
         runtime="runsc",
-        gpus=True,
+        external=True,
         nvidia_runtime="nvidia-2",
         inferentia=True,
         ipc_mode="shareable",

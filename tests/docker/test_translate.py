@@ -153,7 +153,7 @@ def test_a_variable_alone_brings_no_runtime_to_a_task_without_gpus() -> None:
 
 
 def test_outside_aws_gpus_are_asked_of_docker() -> None:
-    host = Surroundings(external=True, gpus=True)
+    host = Surroundings(external=True)
 
     body = translate.create_body(an_act(gpus=("GPU-1",)), host=host)
 
