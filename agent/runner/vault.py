@@ -78,6 +78,13 @@ class Vault:
             if task.arn in self._tasks and _is_through(task):
                 del self._tasks[task.arn]
 
+    def follow(self, tasks: Iterable[Task]) -> None:
+        """Drop whatever has no use any more now that *tasks* are as they are."""
+        changed = tuple(tasks)
+        self.settle(changed)
+        ended = (task.spec for task in changed if task.known is Status.STOPPED)
+        self.forget(one for spec in ended for one in spec.credentials_ids)
+
     def scrubbed(self, text: str, task: TaskArn) -> str:
         """*text* without the values of *task*."""
         held = self._tasks.get(task)
@@ -85,6 +92,11 @@ class Vault:
 
     def __repr__(self) -> str:
         return f"Vault({len(self._values)} credentials, values of {len(self._tasks)} tasks)"
+
+
+def ids_in_use(tasks: Iterable[Task]) -> list[str]:
+    """The credentials ids of those *tasks* that have not ended."""
+    return [one for task in tasks if task.known is not Status.STOPPED for one in task.spec.credentials_ids]
 
 
 def without(text: str, private: Iterable[str]) -> str:

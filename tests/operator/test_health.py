@@ -9,7 +9,7 @@ import aiohttp
 from structlog.testing import capture_logs
 
 from agent.operator.chronicle import Chronicle
-from agent.operator.health import Condition, view
+from agent.operator.health import Condition, Health, view
 from agent.operator.health_server import PATH, HealthDesk, HealthServer
 from agent.operator.operator_server import SOCKET, OperatorServer, Sources
 from tests.operator.test_operator_server import Engine, Outbox, Pulls
@@ -29,6 +29,27 @@ def test_one_thing_that_is_wrong_is_named_and_makes_it_503() -> None:
 
     assert status == 503
     assert body == {"ready": False, "docker": {"ok": True}, "disk": {"ok": False, "reason": "97 % used"}}
+
+
+def test_gpus_that_fail_are_shown_and_change_no_status() -> None:
+    health = Health(lambda: True, lambda: "", lambda: "GPU 0 is lost", lambda: True)
+
+    status, body = view(health())
+
+    assert (status, body["ready"]) == (200, True)
+    assert body["gpus"] == {"ok": False, "reason": "GPU 0 is lost"}
+
+
+def test_everything_vital_must_be_there() -> None:
+    def of(*, docker: bool = True, disk: str = "", acs: bool = True) -> tuple[int, list[str]]:
+        status, body = view(Health(lambda: docker, lambda: disk, lambda: "", lambda: acs)())
+        return status, [name for name, one in body.items() if isinstance(one, dict) and not one["ok"]]
+
+    assert of() == (200, [])
+    assert of(docker=False) == (503, ["docker"])
+    assert of(disk="full") == (503, ["disk"])
+    assert of(acs=False) == (503, ["acs"])
+    assert view(Health(lambda: True, lambda: "", lambda: "")())[0] == 503  # before there was any connection
 
 
 class Place:
