@@ -378,12 +378,7 @@ class House:
             ),
             engine=runner,
             vault=vault,
-            endpoints=PollEndpointsClient(
-                self.ecs,
-                identity.cluster,
-                pinned_acs=self.settings.agent_endpoint,
-                pinned_telemetry=self.settings.telemetry_endpoint,
-            ),
+            endpoints=PollEndpointsClient.of(self.ecs, identity.cluster, self.settings),
             signer=self.access.signer(),
             manifests=manifests,
             connected=connected,

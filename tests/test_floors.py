@@ -24,10 +24,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(LOOPS, TRANSLATION | {"engine"}),
     "controlplane": WORDS | {"wire", "store/db"},
     "opening": TRANSLATION | HANDS | {"membership"},
-    "departure": TRANSLATION | HANDS | {"membership", "opening", "version"},
-    "daemon": TRANSLATION | {"engine", "opening", "version"} | HANDS | LOOPS,
+    "takeover": TRANSLATION | HANDS | {"membership", "opening"},
+    "doctor": TRANSLATION | HANDS | {"opening", "version"},
+    "departure": TRANSLATION | HANDS | {"membership", "opening", "takeover", "version"},
+    "daemon": TRANSLATION | {"engine", "opening", "takeover", "version"} | HANDS | LOOPS,
     "cli": WORDS
-    | {"config", "controlplane", "daemon", "departure", "host/cgroup_driver", "host/notify_driver", "version"},
+    | {"config", "controlplane", "daemon", "departure", "doctor", "takeover", "version"}
+    | {"host/cgroup_driver", "host/notify_driver"},
     "version": frozenset(),
     "__main__": frozenset({"cli"}),
 }

@@ -7,12 +7,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from structlog import get_logger
 
 from agent.aws.ecs_client import EcsClient
 from agent.aws.endpoints import is_http_url
 from agent.aws.failures import EcsError
+from agent.config.settings import Settings
 from agent.model.errors import InactiveInstance, TryAgain
 from agent.wire.ecs import DiscoverPollEndpointAnswer
 
@@ -52,6 +54,11 @@ class PollEndpointsClient:
         self._monotonic = monotonic
         self._kept: dict[str, Kept] = {}
         self._one_question = asyncio.Lock()
+
+    @classmethod
+    def of(cls, ecs: EcsClient, cluster: str, settings: Settings) -> Self:
+        """One with the pins of *settings*."""
+        return cls(ecs, cluster, pinned_acs=settings.agent_endpoint, pinned_telemetry=settings.telemetry_endpoint)
 
     async def acs_endpoint(self, instance_arn: str) -> str:
         """The http(s) base URL of ACS. Raises TryAgain; InactiveInstance where ECS says so."""
