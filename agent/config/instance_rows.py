@@ -84,6 +84,12 @@ INSTANCE: tuple[Setting, ...] = (
         kinds.http_url(),
         "Where the instance metadata service is.",
     ),
+    row(
+        "imds_mode",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        kinds.choice("ipv4", "ipv6", ignore_case=True),
+        "ipv6 asks for instance metadata over IPv6, where no endpoint is given.",
+    ),
     row("imds_disabled", "AWS_EC2_METADATA_DISABLED", kinds.flag(), "Do not ask for instance metadata."),
     row(
         "external",

@@ -70,6 +70,10 @@ UNHEEDED: tuple[Unheeded, ...] = (
     ),
     *_some("cannot apply: Amazon's agent does not act on it either", "/IMDSIAMRolesEnabled"),
     *_some(
+        "cannot apply: Amazon's agent takes it from a variable alone",
+        "/CgroupCPUPeriod /DynamicHostPortRange /InstanceIPCompatibility",
+    ),
+    *_some(
         NO_METRICS,
         "ECS_DISABLE_METRICS/DisableMetrics ECS_POLL_METRICS/PollMetrics"
         " ECS_POLLING_METRICS_WAIT_DURATION/PollingMetricsWaitDuration",

@@ -21,6 +21,7 @@ from agent.model.errors import AgentError
 
 EMPTY: tuple[object, ...] = ("", (), [], {})
 TOML = "config.toml"
+IMDS_OVER_IPV6 = "http://[fd00:ec2::254]"
 STARTS_ALL_THE_SAME = "{}: must be {}; {}"
 
 
@@ -79,6 +80,8 @@ def settle(given: Given) -> Loaded:
     for source in given.sources:
         sieve.names(source)
     settings = Settings(**{name: value for name, (value, _, _) in chosen.items()})
+    if settings.imds_mode == "ipv6" and "imds_endpoint" not in chosen:
+        settings = replace(settings, imds_endpoint=IMDS_OVER_IPV6)
     sieve.complaints += () if sieve.complaints else _at_odds(settings)
     if sieve.complaints:
         raise BadSettings(sieve.complaints)

@@ -38,6 +38,8 @@ class Settings:
     ip_compatibility: str = ""
     """``ipv4`` or ``ipv6``; empty goes by the default routes of the machine."""
     imds_endpoint: str = "http://169.254.169.254"
+    imds_mode: str = ""
+    """``ipv6`` asks at the address of that kind, where no endpoint is given."""
     imds_disabled: bool = False
     external: bool = False
     credential_profile: str = "default"

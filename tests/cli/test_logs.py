@@ -1,11 +1,14 @@
 import io
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from agent.cli import logs
+from agent.config.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +64,61 @@ def test_a_traceback_shows_no_values_of_variables(form: str) -> None:
 
     assert "ZeroDivisionError" in to.getvalue()
     assert "hushhush" not in to.getvalue()
+
+
+def test_logfmt_has_level_time_and_event_first_and_quotes_where_they_are_needed() -> None:
+    to = io.StringIO()
+    logs.configure("info", "logfmt", to)
+
+    structlog.get_logger().warning("task_moved", task="abc", why='it "ended"', count=2, acts=["a b"], none=None)
+
+    line = to.getvalue().rstrip("\n")
+    assert line.startswith("level=warning time=")
+    assert line.endswith(r'msg=task_moved task=abc why="it \"ended\"" count=2 acts="[\"a b\"]" none=null')
+
+
+def kept_lines(settings: Settings, tmp_path: Path) -> tuple[list[str], list[str]]:
+    """The events that a service with *settings* writes: to standard error, and to its file."""
+    stderr = tmp_path / "stderr"
+    saved = os.dup(logs.STDERR)
+    with stderr.open("w") as file:
+        os.dup2(file.fileno(), logs.STDERR)
+        try:
+            with logs.kept(settings):
+                for level in ("debug", "info", "warning", "error"):
+                    getattr(structlog.get_logger(), level)(f"{level}_said")
+        finally:
+            os.dup2(saved, logs.STDERR)
+            os.close(saved)
+    files = [stderr, *([settings.log_file] if settings.log_file else [])]
+    first, *rest = [
+        [json.loads(line)["event"] for line in file.read_text().splitlines()] if file.exists() else [] for file in files
+    ]
+    return first, rest[0] if rest else []
+
+
+@pytest.mark.parametrize(
+    ("level", "of_file", "driver", "on_stderr", "in_file"),
+    [
+        ("warn", "", "", ["warning_said", "error_said"], ["warning_said", "error_said"]),
+        ("error", "info", "", ["error_said"], ["info_said", "warning_said", "error_said"]),
+        ("info", "error", "", ["info_said", "warning_said", "error_said"], ["error_said"]),
+        ("none", "error", "", [], ["error_said"]),
+        ("error", "none", "", ["error_said"], []),
+        ("error", "", "awslogs", ["error_said"], []),
+        ("error", "warn", "awslogs", ["error_said"], ["warning_said", "error_said"]),
+    ],
+)
+def test_the_file_has_a_level_of_its_own(
+    level: str, of_file: str, driver: str, on_stderr: list[str], in_file: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "agent.log"
+    settings = Settings(log_level=level, log_level_on_instance=of_file, log_driver=driver, log_file=file)
+
+    assert kept_lines(settings, tmp_path) == (on_stderr, in_file)
+
+
+def test_without_a_file_its_level_costs_nothing(tmp_path: Path) -> None:
+    settings = Settings(log_level="error", log_level_on_instance="debug")
+
+    assert kept_lines(settings, tmp_path)[0] == ["error_said"]

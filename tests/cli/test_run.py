@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,20 @@ def test_wrong_settings_are_all_named_and_not_worth_a_restart() -> None:
     assert ended.returncode == NOT_WORTH_A_RESTART
     assert 'ECS_RESERVED_MEMORY = "much"' in ended.stderr
     assert 'ECS_LOGLEVEL = "loud"' in ended.stderr
+
+
+def test_a_host_without_a_config_toml_starts_as_the_reference_agent_would_and_says_what_is_wrong() -> None:
+    started = dockworker(
+        "run", "-blackhole-ec2-metadata", ECS_RESERVED_MEMORY="much", ECS_CLUTSER="x", ECS_UPDATES_ENABLED="true"
+    )
+
+    lines = [json.loads(line) for line in started.stderr.splitlines()]
+    remarks = [line["remark"] for line in lines if line["event"] == "setting_doubted"]
+    assert remarks[0].startswith('environment: ECS_RESERVED_MEMORY = "much": must be')
+    assert remarks[1].endswith("ECS_CLUTSER: there is no such setting; did you mean ECS_CLUSTER?")
+    (not_honoured,) = [line["names"] for line in lines if line["event"] == "settings_not_honoured"]
+    assert not_honoured["ECS_UPDATES_ENABLED"].startswith("cannot apply")
+    assert "region" in lines[-1]["error"].lower()
 
 
 def test_an_option_that_does_not_exist_is_not_worth_a_restart() -> None:

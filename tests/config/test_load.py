@@ -200,6 +200,13 @@ def test_the_default_region_variable_comes_before_the_other() -> None:
     assert load({"AWS_REGION": "us-west-2"}).region == "us-west-2"
 
 
+def test_instance_metadata_is_asked_over_ipv6_where_that_is_wanted_and_no_endpoint_is_given() -> None:
+    mode = {"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}
+
+    assert load(mode).imds_endpoint == "http://[fd00:ec2::254]"
+    assert load({**mode, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://m"}).imds_endpoint == "http://m"
+
+
 def test_all_complaints_come_at_once_each_with_name_value_and_rule() -> None:
     found = complaints(
         {"ECS_RESERVED_MEMORY": "12x", "ECS_CONTAINER_STOP_TIMEOUT": "30"}, "[ecs]\nimage_pull_behavior = 'sometimes'"

@@ -101,6 +101,7 @@ TABLE = (
     flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", has_json=False),
     Row("ECS_INSTANCE_IP_COMPATIBILITY", "ip_compatibility", " IPv6 ", "ipv6", {"ipv5": NOT_GIVEN}, toml='"ipv6"'),
     Row("AWS_EC2_METADATA_SERVICE_ENDPOINT", "imds_endpoint", "http://m", "http://m", {"ftp://m": ENDS_THE_START}),
+    Row("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "imds_mode", "IPv6", "ipv6", {"5": NOT_GIVEN}, toml='"ipv6"'),
     flag("AWS_EC2_METADATA_DISABLED", "imds_disabled", has_json=False),
     flag("ECS_EXTERNAL", "external"),
     Row("ECS_ALTERNATE_CREDENTIAL_PROFILE", "credential_profile", "mine", "mine"),
