@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent import departure
 from agent.cli.screen import Screen
-from agent.cli.settings_file import read_settings
+from agent.cli.settings_file import adopt_settings
 from agent.config.load import BadSettings
 from agent.model.errors import NOT_WORTH_A_RESTART
 
@@ -15,7 +15,7 @@ def main(config: Path | None, *, force: bool) -> int:
     """Leave; gives the exit code."""
     screen = Screen()
     try:
-        settings = read_settings(os.environ, config)
+        settings = adopt_settings(os.environ, config)
     except BadSettings as bad:
         screen.say("These settings cannot be used:", "red")
         for complaint in bad.complaints:

@@ -5,7 +5,7 @@ daemon asks for later), the JSON file, ``/var/lib/ecs/ecs.config``, ``/etc/ecs/e
 options of the command line. Who has a ``config.toml``, or says ``--strict``, is judged strictly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +39,16 @@ PLACES = Places()
 def read_settings(environ: Mapping[str, str], config: Path | None, *, strict: bool = False) -> Settings:
     """The settings that hold here. Raises BadSettings, also for a named file that is not there."""
     return read_all(environ, config, strict=strict).settings
+
+
+def adopt_settings(environ: MutableMapping[str, str], config: Path | None, *, places: Places = PLACES) -> Settings:
+    """The settings that hold here; what files say for the whole process, such as proxies and keys, goes to *environ*.
+
+    Raises BadSettings.
+    """
+    loaded = read_all(environ, config, places=places)
+    environ.update(loaded.environ)
+    return loaded.settings
 
 
 def read_all(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.settings_file import Places, read_all
+from agent.cli.settings_file import Places, adopt_settings, read_all
 from agent.config.load import BadSettings, Loaded
 from agent.config.settings import Settings
 
@@ -128,6 +128,14 @@ def test_proxies_and_keys_of_ecs_config_are_for_the_whole_process_and_shown_nowh
     }
     assert loaded.settings.region == "eu-west-1"
     assert "hush" not in repr(loaded)
+
+
+def test_a_command_that_calls_aws_finds_the_keys_of_ecs_config(places: Places) -> None:
+    places.of_user.write_text("ECS_CLUSTER=mine\nAWS_SECRET_ACCESS_KEY=hush\nHTTP_PROXY=http://files:1")
+    environ = {"HTTP_PROXY": "http://mine:1"}
+
+    assert adopt_settings(environ, None, places=places).cluster == "mine"
+    assert environ == {"HTTP_PROXY": "http://mine:1", "AWS_SECRET_ACCESS_KEY": "hush"}
 
 
 def test_the_places_of_a_host_are_those_of_the_reference_agent() -> None:
