@@ -23,9 +23,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(HANDS, TRANSLATION),
     **dict.fromkeys(LOOPS, TRANSLATION | {"engine"}),
     "controlplane": WORDS | {"wire", "store/db"},
-    "opening": TRANSLATION | HANDS | {"membership"},
+    "opening": TRANSLATION | HANDS | {"membership", "version"},
     "takeover": TRANSLATION | HANDS | {"membership", "opening"},
-    "doctor": TRANSLATION | HANDS | {"opening", "version"},
+    "doctor": TRANSLATION | HANDS | {"membership", "opening", "version"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "takeover", "version"},
     "daemon": TRANSLATION | {"engine", "opening", "takeover", "version"} | HANDS | LOOPS,
     "cli": WORDS
