@@ -91,7 +91,7 @@ async def _listen(  # everything that serve has opened
 ) -> None:
     for region in road.regions:
         await road.decide(region, PlaneStarted(clock()))
-    async with _site(settings, rooms, idle) as address:
+    async with open_site(settings, rooms, idle) as address:
         log.info("controlplane_ready", url=address.url, auth=settings.auth)
         if ready is not None and (told := ready(address)) is not None:
             await told
@@ -102,7 +102,7 @@ async def _listen(  # everything that serve has opened
 
 
 @asynccontextmanager
-async def _site(settings: PlaneSettings, rooms: Rooms, idle: Idle) -> AsyncIterator[PlaneAddress]:
+async def open_site(settings: PlaneSettings, rooms: Rooms, idle: Idle) -> AsyncIterator[PlaneAddress]:
     """The open port. On the way out it is closed first, then calls under way get a few seconds.
 
     A body is taken as it was signed, never unpacked. What is no HTTP is answered 400 and not logged: anybody could

@@ -180,3 +180,106 @@ def test_no_lost_instance_is_adopted_under_a_name_that_could_not_be(cluster: str
     desk.refused("RegisterContainerInstance", cluster=cluster, containerInstanceArn=arn)
 
     assert desk.call("ListClusters") == {"clusterArns": []}
+
+
+DOCUMENT = '{"instanceId": "i-1", "availabilityZone": "us-east-1c", "instanceType": "m5.large", "imageId": "ami-1"}'
+BIGGER = DOCUMENT.replace("m5.large", "m5.xlarge")
+
+
+def attributes(desk: Desk, arn: str) -> dict[str, str]:
+    return {attribute["name"]: attribute.get("value", "") for attribute in desk.instance(arn)["attributes"]}
+
+
+def test_what_a_document_told_stays_known_where_a_later_registration_has_none() -> None:
+    desk = Desk()
+    arn = desk.register(instanceIdentityDocument=DOCUMENT)
+    told = {"ecs.availability-zone": "us-east-1c", "ecs.instance-type": "m5.large", "ecs.ami-id": "ami-1"}
+    assert attributes(desk, arn) == told
+
+    desk.register(containerInstanceArn=arn, instanceIdentityDocument="", attributes=[{"name": "ecs.capability.x"}])
+
+    assert attributes(desk, arn) == told | {"ecs.capability.x": ""}
+    assert desk.instance(arn)["ec2InstanceId"] == "i-1"
+
+
+def test_a_host_of_another_type_is_refused_in_the_words_that_end_an_agent() -> None:
+    desk = Desk()
+    arn = desk.register(instanceIdentityDocument=DOCUMENT)
+
+    fault = desk.refused("RegisterContainerInstance", containerInstanceArn=arn, instanceIdentityDocument=BIGGER)
+
+    host = arn.rpartition("/")[2]
+    assert fault.code == "ClientException"
+    assert str(fault) == (
+        f"Container instance type changes are not supported. Container instance {host} was previously registered as"
+        " m5.large."
+    )
+    assert desk.register(instanceIdentityDocument=BIGGER) != arn
+
+
+def test_a_host_without_a_document_is_in_the_first_zone_also_when_it_was_lost_and_comes_back() -> None:
+    desk = Desk()
+
+    assert attributes(desk, desk.register()) == {"ecs.availability-zone": "us-east-1a"}
+    lost = desk.register(containerInstanceArn=LOST, cluster="demo")
+    answer = desk.call("DescribeContainerInstances", cluster="demo", containerInstances=[lost])
+    assert {"name": "ecs.availability-zone", "value": "us-east-1a"} in answer["containerInstances"][0]["attributes"]
+
+
+def test_versions_that_a_registration_tells_are_shown_until_the_session_says_others() -> None:
+    desk = Desk()
+    told = {"agentVersion": "1.0.0", "agentHash": "abc", "dockerVersion": "DockerVersion: 20.10.1"}
+    arn = desk.register(versionInfo=told)
+    assert desk.instance(arn)["versionInfo"] == told
+
+    desk.connect(arn)
+
+    assert desk.instance(arn)["versionInfo"]["agentVersion"] == "1.105.1"
+
+
+def test_devices_of_a_registration_are_shown_and_change_with_the_next() -> None:
+    desk = Desk()
+    arn = desk.register(platformDevices=[{"id": "GPU-1", "type": "GPU"}, {"id": "GPU-2", "type": "GPU"}])
+    assert desk.instance(arn)["registeredResources"][-1]["stringSetValue"] == ["GPU-1", "GPU-2"]
+
+    desk.register(containerInstanceArn=arn, platformDevices=[{"id": "GPU-2", "type": "GPU"}])
+
+    assert desk.instance(arn)["registeredResources"][-1]["stringSetValue"] == ["GPU-2"]
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"name": "ecs.capability.docker-plugin.rexray/ebs.latest"},
+        {"name": "ecs.outpost-arn", "value": "arn:aws:outposts:us-west-2:1:outpost/op-1"},
+        {"name": "rack-row", "value": "x"},
+        {"name": "a" * 128, "value": "b" * 128},
+        {"name": "note", "value": "two words"},
+        {"name": "empty", "value": ""},
+    ],
+)
+def test_attributes_come_back_as_they_were_sent(attribute: dict[str, str]) -> None:
+    desk = Desk()
+
+    assert attributes(desk, desk.register(attributes=[attribute]))[attribute["name"]] == attribute.get("value", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("", "x"), ("two words", "x"), ("a" * 129, "x"), ("a", "b" * 129), ("a", " b"), ("a", "b "), ("a", "b\n")],
+)
+def test_an_attribute_that_breaks_a_rule_is_refused(name: str, value: str) -> None:
+    fault = Desk().refused("RegisterContainerInstance", attributes=[{"name": name, "value": value}])
+
+    assert fault.code == "InvalidParameterException"
+    assert "attributes" in str(fault)
+
+
+def test_a_host_has_ten_attributes_of_its_operators_own_and_as_many_of_its_agent_as_that_has() -> None:
+    desk = Desk()
+    agents = [{"name": f"ecs.capability.x{number}"} for number in range(150)]
+    own = [{"name": f"own{number}"} for number in range(11)]
+
+    desk.register(attributes=agents + own[:10])
+
+    assert "at most 10" in str(desk.refused("RegisterContainerInstance", attributes=own))

@@ -199,3 +199,21 @@ def test_a_task_that_never_ran_failed_to_start_unless_an_essential_container_did
     desk.report(arn, "STOPPED", containers=told)
 
     assert desk.task(arn)["stopCode"] == code
+
+
+def test_a_containers_own_report_moves_the_task_that_cannot_do_without_it(desk: Desk) -> None:
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+
+    desk.call("SubmitContainerStateChange", task=arn, containerName="web", status="STOPPED", exitCode=3, reason="boom")
+
+    task = desk.task(arn)
+    assert (task["lastStatus"], task["desiredStatus"], task["stopCode"]) == (
+        "RUNNING",
+        "STOPPED",
+        "EssentialContainerExited",
+    )
+    assert [(c["name"], c["lastStatus"], c.get("exitCode"), c.get("reason")) for c in task["containers"]] == [
+        ("web", "STOPPED", 3, "boom"),
+        ("log", "PENDING", None, None),
+    ]

@@ -1,0 +1,183 @@
+"""A control plane whose events a test can send itself, and a client of bare bytes to meet it with."""
+
+import asyncio
+import json
+import os
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from agent.controlplane import model_driver
+from agent.controlplane.acs_server import AcsServer
+from agent.controlplane.api_server import ApiServer
+from agent.controlplane.events import Called, Event, PlaneDecision
+from agent.controlplane.gate_server import Gate
+from agent.controlplane.idle_loop import Idle
+from agent.controlplane.keys_driver import load_or_make
+from agent.controlplane.operations import ACTIONS
+from agent.controlplane.records import JsonObject
+from agent.controlplane.road_loop import Road, open_road
+from agent.controlplane.service_loop import Rooms, open_site
+from agent.controlplane.settings import Cadence, PlaneSettings
+from agent.controlplane.telemetry_server import TelemetryServer
+from agent.model.clock import utc_now
+from tests.controlplane.hand_agent import poll_query, upgrade_headers
+from tests.controlplane.house import QUICK, SETTLED, House
+
+REGION = "us-east-1"
+TEXT, BINARY, CLOSE, CONTINUATION = 1, 2, 8, 0
+FINAL = 0x80
+
+
+@dataclass
+class Inside:
+    """A control plane in this event loop."""
+
+    house: House
+    road: Road
+
+    async def decide(self, event: Event) -> PlaneDecision:
+        return await self.road.decide(REGION, event)
+
+    async def call(self, action: str, /, **request: object) -> JsonObject:
+        """The answer to a call that nobody had to sign."""
+        decision = await self.decide(Called(action, request, utc_now(), os.urandom(32).hex()))
+        assert decision.answer is not None
+        return decision.answer
+
+    async def until(self, changed: Callable[[PlaneDecision], bool]) -> None:
+        """Return when a decision was committed that *changed* knows."""
+        seen = asyncio.Event()
+
+        def heard(decision: PlaneDecision) -> None:
+            if changed(decision):
+                seen.set()
+
+        self.road.listen(heard)
+        async with asyncio.timeout(SETTLED):
+            await seen.wait()
+
+
+@asynccontextmanager
+async def inside(folder: Path, cadence: Cadence = QUICK) -> AsyncIterator[Inside]:
+    settings = PlaneSettings(folder, listen_port=0)
+    keys = await asyncio.to_thread(load_or_make, folder)
+    model = await asyncio.to_thread(model_driver.load, ACTIONS)
+    async with open_road(folder, settings.account) as road:
+        gate = Gate(settings, keys, utc_now)
+        acs = AcsServer(road, gate, utc_now, cadence)
+        rooms = Rooms(ApiServer(road, gate, model, utc_now), acs, TelemetryServer(road, gate, cadence))
+        running = asyncio.ensure_future(road.run())
+        try:
+            async with open_site(settings, rooms, Idle(cadence.silence)) as address:
+                yield Inside(House(address, folder, keys), road)
+                rooms.telemetry.end_all()
+                await acs.end_all()
+        finally:
+            running.cancel()
+
+
+@dataclass
+class Wire:
+    """One WebSocket, frame by frame."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    head: str
+
+    async def send(self, data: bytes, opcode: int = TEXT, *, last: bool = True) -> None:
+        """One masked frame."""
+        mask = b"\x01\x02\x03\x04"
+        length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xff" + struct.pack("!Q", len(data))
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
+        self.writer.write(bytes([opcode | (FINAL if last else 0)]) + length + mask + masked)
+        await self.writer.drain()
+
+    async def say(self, kind: str, **message: object) -> None:
+        await self.send(frame(kind, **message))
+
+    async def receive(self) -> tuple[int, bytes]:
+        """The next frame: its opcode and its octets. An empty one with opcode -1 is the end of the connection."""
+        async with asyncio.timeout(SETTLED):
+            try:
+                first, second = await self.reader.readexactly(2)
+            except asyncio.IncompleteReadError:
+                return -1, b""
+            assert not second & 0x80, "a server masks nothing"
+            length = second & 0x7F
+            if length == 126:
+                [length] = struct.unpack("!H", await self.reader.readexactly(2))
+            elif length == 127:
+                [length] = struct.unpack("!Q", await self.reader.readexactly(8))
+            assert not first & 0x70, "no extension was agreed on"
+            return first & 0x0F, await self.reader.readexactly(length)
+
+    async def next(self, kind: str, *, answers: bool = True) -> dict[str, Any]:
+        """What is in the next frame of *kind*; heartbeats are answered on the way."""
+        async with asyncio.timeout(SETTLED):
+            while True:
+                opcode, data = await self.receive()
+                assert opcode == TEXT, (opcode, data)
+                told = json.loads(data)
+                if answers and told["type"] == "HeartbeatMessage" and "messageId" in told["message"]:
+                    await self.say("HeartbeatAckRequest", messageId=told["message"]["messageId"])
+                if told["type"] == kind:
+                    message: dict[str, Any] = told["message"]
+                    return message
+
+    async def end(self) -> tuple[int, str]:
+        """The code and the reason of the close frame that comes after all else."""
+        while True:
+            opcode, data = await self.receive()
+            if opcode == CLOSE:
+                return struct.unpack("!H", data[:2])[0], data[2:].decode()
+            assert opcode == TEXT, (opcode, data)
+
+
+def frame(kind: str, **message: object) -> bytes:
+    return json.dumps({"type": kind, "message": message}).encode()
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    return struct.pack("!H", code) + reason.encode()
+
+
+@asynccontextmanager
+async def wire(house: House, path: str, query: dict[str, str], **more: str) -> AsyncIterator[Wire]:
+    """A signed upgrade on a connection of its own; *more* are headers besides."""
+    url = f"{house.url}{path}?{urlencode(query, quote_via=quote)}"
+    headers = {
+        "Host": f"{house.address.host}:{house.address.port}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        **upgrade_headers(url, house.keys.agent),
+        **more,
+    }
+    reader, writer = await asyncio.open_connection(house.address.host, house.address.port)
+    try:
+        lines = [f"GET {path}?{urlencode(query)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        async with asyncio.timeout(SETTLED):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        yield Wire(reader, writer, head)
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def acs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
+    async with wire(house, "/ws", poll_query(arn), **more) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def tcs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
+    query = {"agentVersion": "1.105.1", "cluster": "default", "containerInstance": arn, "dockerVersion": "25.0.14"}
+    async with wire(house, "/telemetry/ws", query, **more) as connection:
+        yield connection

@@ -1,0 +1,269 @@
+"""What a control plane must do so that agents are at home with it, point by point, in bytes on a real socket."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.controlplane.events import AttachmentWanted, PlaneDecision
+from agent.controlplane.faults import Fault
+from agent.controlplane.notices import VOLUME
+from agent.controlplane.records import PlaneTask
+from agent.controlplane.refusals_server import refusal
+from agent.controlplane.settings import Cadence
+from agent.model.clock import utc_now
+from tests.controlplane.desk import WEB
+from tests.controlplane.inside import BINARY, CLOSE, CONTINUATION, TEXT, Inside, acs, close_frame, frame, inside, tcs
+
+EXPIRED = "ConnectionExpired: Reconnect to continue"
+HEADERS = b"GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 whatever\r\n\r\n"
+
+
+async def a_task(there: Inside) -> str:
+    """A task that is owed to the one host there is."""
+    await there.call(
+        "RegisterTaskDefinition", family="web", containerDefinitions=[WEB | {"cpu": 0, "dockerLabels": {"a": "b"}}]
+    )
+    answer = await there.call("RunTask", taskDefinition="web")
+    assert not answer["failures"], answer["failures"]
+    arn: str = answer["tasks"][0]["taskArn"]
+    return arn
+
+
+async def a_host(there: Inside) -> str:
+    answer = await there.call(
+        "RegisterContainerInstance",
+        cluster="default",
+        attributes=[{"name": f"com.amazonaws.ecs.capability.docker-remote-api.1.{minor}"} for minor in (18, 19)],
+        totalResources=[{"name": "MEMORY", "type": "INTEGER", "integerValue": 1000}],
+    )
+    arn: str = answer["containerInstance"]["containerInstanceArn"]
+    return arn
+
+
+def acknowledged(decision: PlaneDecision) -> set[str]:
+    """The tasks whose start a decision notes as acknowledged."""
+    after = (change.after for change in decision.changes)
+    return {task.arn for task in after if isinstance(task, PlaneTask) and task.run_acked}
+
+
+def test_extensions_are_never_agreed_on_and_fragments_are_put_together(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            async with acs(there.house, arn, **{"Sec-WebSocket-Extensions": "permessage-deflate"}) as agent:
+                assert agent.head.startswith("HTTP/1.1 101 ")
+                assert "extensions" not in agent.head.lower()
+                task = await a_task(there)
+                payload = await agent.next("PayloadMessage")
+                ack = frame("AckRequest", cluster="default", containerInstance=arn, messageId=payload["messageId"])
+                await agent.send(ack[:20], last=False)
+                await agent.send(ack[20:50], CONTINUATION, last=False)
+                await agent.send(ack[50:], CONTINUATION)
+                await there.until(lambda decision: acknowledged(decision) == {task})
+
+    asyncio.run(story())
+
+
+def test_one_task_goes_in_one_payload_whose_parts_are_strings_and_which_leaves_nothing_to_a_default(
+    tmp_path: Path,
+) -> None:
+    async def story() -> dict[str, Any]:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            async with acs(there.house, arn) as agent:
+                first = await agent.next("TaskManifestMessage")
+                await a_task(there)
+                payload = await agent.next("PayloadMessage")
+                assert payload["seqNum"] == payload["timeline"] > first["timeline"] >= 1
+                assert (payload["clusterArn"].rpartition(":")[2], payload["containerInstanceArn"]) == (
+                    "cluster/default",
+                    arn,
+                )
+                return payload
+
+    [task] = asyncio.run(story())["tasks"]
+    assert (task["family"], task["version"], task["desiredStatus"]) == ("web", "1", "RUNNING")
+    [container] = task["containers"]
+    assert container["essential"] is True
+    for name in ("config", "hostConfig"):
+        assert isinstance(json.loads(container["dockerConfig"][name]), dict)
+    assert isinstance(json.loads(container.get("overrides", "{}")), dict)
+
+
+def test_the_same_message_comes_until_it_is_acknowledged_in_any_order_by_any_connection(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            async with acs(there.house, arn) as agent:
+                first = await a_task(there)
+                await a_task(there)
+                names = [(await agent.next("PayloadMessage"))["messageId"] for _ in range(4)]
+                assert names[:2] == names[2:]
+            async with acs(there.house, arn) as agent:
+                for name in (names[1], names[1], names[0], "of nobody"):
+                    await agent.say("AckRequest", cluster="default", containerInstance=arn, messageId=name)
+                await there.until(lambda decision: acknowledged(decision) == {first})
+                await agent.next("HeartbeatMessage")
+
+    asyncio.run(story())
+
+
+def test_a_close_is_answered_by_a_close(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            for way in (acs, tcs):
+                async with way(there.house, arn) as agent:
+                    await agent.next("HeartbeatMessage")
+                    await agent.send(close_frame(1000, EXPIRED), CLOSE)
+                    assert (await agent.end())[0] == 1000
+
+    asyncio.run(story())
+
+
+def test_a_session_that_has_lasted_long_enough_is_closed_so_that_the_agent_comes_back_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with (
+            inside(tmp_path, Cadence(heartbeat=0.1, resend=0.1, silence=5.0, life=0.3)) as there,
+            acs(there.house, await a_host(there)) as agent,
+        ):
+            assert await agent.next("CloseMessage") == {"message": EXPIRED}
+            assert await agent.end() == (1000, EXPIRED)
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_answers_everything_but_heartbeats_is_let_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with (
+            inside(tmp_path, Cadence(heartbeat=0.1, resend=0.1, silence=0.4)) as there,
+            acs(there.house, await a_host(there)) as agent,
+        ):
+            while True:
+                opcode, data = await agent.receive()
+                if opcode == CLOSE:
+                    break
+                assert opcode == TEXT
+                await agent.say("AckRequest", cluster="x", containerInstance="y", messageId="z")
+            assert data[2:] == b"the agent does not answer heartbeats"
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_answers_its_heartbeats_late_and_out_of_order_stays(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with (
+            inside(tmp_path, Cadence(heartbeat=0.05, resend=0.05, silence=0.4)) as there,
+            acs(there.house, await a_host(there)) as agent,
+        ):
+            for _ in range(8):
+                first = await agent.next("HeartbeatMessage", answers=False)
+                second = await agent.next("HeartbeatMessage", answers=False)
+                for name in (second["messageId"], first["messageId"], "of nobody"):
+                    await agent.say("HeartbeatAckRequest", messageId=name)
+
+    asyncio.run(story())
+
+
+def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path) -> None:
+    large = frame("PublishMetricsRequest", metadata={"messageId": "1", "fin": True}, taskMetrics=["x" * 2_500_000])
+
+    async def story() -> None:
+        async with inside(tmp_path) as there, tcs(there.house, await a_host(there)) as agent:
+            beat = await agent.next("HeartbeatMessage", answers=False)
+            assert "messageId" not in beat
+            for opcode, sent, answer in (
+                (TEXT, HEADERS + frame("PublishMetricsRequest", idle=True), "AckPublishMetric"),
+                (TEXT, HEADERS + frame("PublishHealthRequest", tasks=[]) + b"\r\n", "AckPublishHealth"),
+                (BINARY, frame("PublishInstanceStatusRequest", statuses=[]), "AckPublishInstanceStatus"),
+                (TEXT, HEADERS + large, "AckPublishMetric"),
+            ):
+                await agent.send(sent, opcode)
+                assert await agent.next(answer) == {"message": "ok"}
+            for nonsense in (b"", b"{", HEADERS, frame("Whatever"), b"\xff\xfe"):
+                await agent.send(nonsense, BINARY)
+            await agent.send(frame("PublishHealthRequest"))
+            await agent.next("AckPublishHealth")
+
+    asyncio.run(story())
+
+
+def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            async with acs(there.house, arn) as one, tcs(there.house, arn) as other:
+                await there.call("DeregisterContainerInstance", containerInstance=arn)
+                for agent in (one, other):
+                    code, reason = await agent.end()
+                    assert code == 1008
+                    assert reason.startswith("InactiveInstanceException")
+            for way in (acs, tcs):
+                async with way(there.house, arn) as agent:
+                    assert agent.head.startswith("HTTP/1.1 400 ")
+                    body = await agent.reader.readuntil(b"}")
+                    assert json.loads(body) == {"InactiveInstanceException": "The container instance is deregistered."}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("code", ["InactiveInstanceException", "InvalidInstanceException", "AccessDeniedException"])
+def test_a_refusal_fits_into_what_an_agent_reads_of_it_and_names_itself(code: str) -> None:
+    body = refusal(Fault(code, "é" * 5000)).body
+
+    assert isinstance(body, bytes)
+    assert len(body) <= 1024
+    assert code in str(json.loads(body))
+
+
+def test_a_poll_endpoint_is_given_to_whoever_asks_in_whatever_way(tmp_path: Path) -> None:
+    async def story() -> list[dict[str, Any]]:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/default"
+            return [
+                await there.call("DiscoverPollEndpoint", **request)
+                for request in (
+                    {"cluster": "default", "containerInstance": arn, "zoneId": ""},
+                    {"cluster": cluster, "containerInstance": arn, "zoneId": "use1-az1"},
+                    {"cluster": "nowhere", "containerInstance": "arn:x"},
+                    {},
+                )
+            ]
+
+    answers = asyncio.run(story())
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["telemetryEndpoint"] == f"{answers[0]['endpoint']}telemetry/"
+
+
+def test_an_attachment_is_told_until_it_is_acknowledged_and_shown_once_it_is_there(tmp_path: Path) -> None:
+    details = {"volumeId": "vol-1", "deviceName": "/dev/xvdba"}
+
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await a_host(there)
+            async with acs(there.house, arn) as agent:
+                wait = timedelta(minutes=5)
+                await there.decide(AttachmentWanted(arn, VOLUME, details, utc_now(), wait, "07"))
+                first = await agent.next("ConfirmAttachmentMessage")
+                again = await agent.next("ConfirmAttachmentMessage")
+                assert again["messageId"] == first["messageId"]
+                assert again["waitTimeoutMs"] < first["waitTimeoutMs"] <= 300_000
+            async with acs(there.house, arn) as agent:
+                told = await agent.next("ConfirmAttachmentMessage")
+                await agent.say(
+                    "AckRequest", cluster=told["clusterArn"], containerInstance=arn, messageId=told["messageId"]
+                )
+                attachment = told["attachment"]["attachmentArn"]
+                done = [{"attachmentArn": attachment, "status": "ATTACHED"}]
+                await there.call("SubmitAttachmentStateChanges", attachments=done)
+                shown = await there.call("DescribeContainerInstances", containerInstances=[arn])
+                [one] = shown["containerInstances"][0]["attachments"]
+                assert (one["type"], one["status"]) == ("AmazonElasticBlockStorage", "ATTACHED")
+                assert {detail["name"]: detail["value"] for detail in one["details"]} == details
+
+    asyncio.run(story())
