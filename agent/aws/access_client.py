@@ -11,7 +11,9 @@ from structlog import get_logger
 
 from agent.aws.chain_client import Places, find_keys
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
-from agent.aws.ecs_client import EcsClient, EcsSettings, amazon_suffix
+from agent.aws.ec2_client import Ec2Client
+from agent.aws.ecs_client import EcsClient, EcsSettings, amazon_endpoint, amazon_suffix
+from agent.aws.endpoints import configured_endpoint
 from agent.aws.retry import attempts_of
 from agent.aws.roads_client import Roads
 from agent.aws.server_time_driver import ServerTime
@@ -75,6 +77,18 @@ class Access:
     def open_ecs(self, heard: Callable[[], None] = lambda: None) -> AbstractAsyncContextManager[EcsClient]:
         """A client of the ECS API. Raises BadInput where a proxy is of no kind that we know."""
         return EcsClient.open(self.ecs, self.keys, heard=heard, server_time=self.server_time, roads=self.roads)
+
+    def open_ec2(self, environ: Mapping[str, str] = os.environ) -> AbstractAsyncContextManager[Ec2Client]:
+        """A client of EC2 in the same region; reads a table of the disk. Raises BadInput."""
+        url = configured_endpoint("ec2", environ) or amazon_endpoint(self.ecs, "ec2")
+        return Ec2Client.open(
+            url,
+            self.ecs.region,
+            self.keys,
+            roads=self.roads,
+            user_agent=self.ecs.user_agent,
+            server_time=self.server_time,
+        )
 
     def signer(self) -> UpgradeSigner:
         """Signs what opens WebSockets."""

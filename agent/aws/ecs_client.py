@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -75,7 +76,7 @@ class EcsClient:
         heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
-        self._url = (settings.endpoint or _amazon(settings)).rstrip("/") + "/"
+        self._url = (settings.endpoint or amazon_endpoint(settings)).rstrip("/") + "/"
         self._session = session
         self._keys = keys
         self._time = server_time or ServerTime()
@@ -102,7 +103,7 @@ class EcsClient:
         in place of signatures, and proxy loopback addresses. *roads* knows the proxies instead.
         """
         if not settings.endpoint:
-            settings = replace(settings, endpoint=await asyncio.to_thread(_amazon, settings))
+            settings = replace(settings, endpoint=await asyncio.to_thread(amazon_endpoint, settings))
         connector, proxy = (roads or Roads()).to_call(settings.endpoint)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=jar) as session:
@@ -251,10 +252,19 @@ def amazon_suffix(region: str) -> str:
     return dns_suffix(region, _partitions())
 
 
-def _amazon(settings: EcsSettings) -> str:
-    return regional_endpoint(settings.region, _partitions(), fips=settings.fips, dualstack=settings.dualstack)
+def url_of(settings: EcsSettings) -> str:
+    """Where the ECS API is, whether somebody names it or botocore's table does. Reads a file."""
+    return settings.endpoint or amazon_endpoint(settings)
 
 
+def amazon_endpoint(settings: EcsSettings, service: str = "ecs") -> str:
+    """Amazon's endpoint of *service* in the region of *settings*; reads a table of the disk. Raises BadInput."""
+    return regional_endpoint(
+        settings.region, _partitions(), service=service, fips=settings.fips, dualstack=settings.dualstack
+    )
+
+
+@cache
 def _partitions() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
     return found

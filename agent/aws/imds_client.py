@@ -1,8 +1,9 @@
 """Instance metadata of EC2, by its second version (a token first).
 
-A machine that has none must start at once: connections get a quarter of a second, and once nobody has answered,
+A machine that has none must start at once: connections get a quarter of a second, and where nobody has ever answered,
 nobody is asked again. On EC2 itself that would be wrong, because the network may come up after us; whoever knows the
-machine to be an EC2 instance sets `patience`. Absence is never an error: every question has an empty answer.
+machine to be an EC2 instance sets `patience`. Absence is never an error: every question has an empty answer, but for
+notices, which come and go, and of which it must be known whether they were looked for.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ import aiohttp
 import msgspec
 from structlog import get_logger
 
+from agent.model.errors import GiveUp, TryAgain
+
 log = get_logger()
 
 IPV4 = "http://169.254.169.254"
@@ -25,14 +28,20 @@ TOKEN_SECONDS = "300"  # noqa: S105  how long a token lives, not a token
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a header's name
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
-OK, UNAUTHORIZED = 200, 401
+OK, UNAUTHORIZED, MISSING = 200, 401, 404
 NEVER = frozenset({403, 404})
 """There is no such thing, or the operator has switched the service off: another try will not help."""
 NO_TOKENS_HERE = frozenset({403, 404, 405})
 """Answers of a service that knows only the first version, or offers tokens to nobody."""
 
+PASSING = frozenset({0, 429, 500, 502, 503, 504})
+"""A notice may be asked for again after these; 0 is no answer at all."""
+
 DOCUMENT = "dynamic/instance-identity/document"
-SIGNATURE = "dynamic/instance-identity/signature"
+SPOT_ACTION = "spot/instance-action"
+REBALANCE = "events/recommendations/rebalance"
+LIFECYCLE = "autoscaling/target-lifecycle-state"
+"""Notices, below ``meta-data``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +69,30 @@ class Interface:
     subnet_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where the machine stands, as far as EC2 says so. `outpost_arn` is empty in a region."""
+
+    zone_id: str = ""
+    outpost_arn: str = ""
+    interface: Interface = Interface()
+
+
 class Unanswered(Exception):
     """The service did not answer, or not with what was asked for. Not an error by itself: most machines have none.
 
-    `again` if another try makes sense; `reached` if somebody took the connection.
+    `reached` if somebody took the connection; `status` is 0 where there was no answer.
     """
 
-    def __init__(self, text: str, *, again: bool = True, reached: bool = True) -> None:
+    def __init__(self, text: str, status: int = 0, *, reached: bool = True) -> None:
         super().__init__(text)
-        self.again = again
+        self.status = status
         self.reached = reached
+
+    @property
+    def again(self) -> bool:
+        """Does another try make sense?"""
+        return self.status not in NEVER
 
 
 class _Document(msgspec.Struct, frozen=True, rename="camel"):
@@ -95,7 +118,9 @@ class ImdsClient:
         self._sleep = sleep
         self._token = ""
         self._token_until = 0.0
-        self._absent = settings.disabled
+        self._has_answered = False
+        self._is_absent = settings.disabled
+        self._region = ""
 
     @classmethod
     @asynccontextmanager
@@ -104,24 +129,36 @@ class ImdsClient:
         async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield cls(settings, session)
 
-    async def identity_document(self) -> tuple[str, str]:
-        """The signed document that proves which instance this is, and its signature, both verbatim."""
-        document = await self.get(DOCUMENT)
-        return (document, await self.get(SIGNATURE)) if document.strip() else ("", "")
+    @property
+    def is_absent(self) -> bool:
+        """Is it known that there is no such service, or that it is not to be asked?"""
+        return self._is_absent
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a question may be repeated."""
+        return self._settings.patience
 
     async def instance_id(self) -> str:
         """The EC2 instance's id."""
         return await self._line("instance-id")
 
-    async def region(self) -> str:
-        """The region that the machine is in."""
-        document = await self.get(DOCUMENT)
-        try:
-            said = msgspec.json.decode(document, type=_Document).region if document else ""
-        except msgspec.DecodeError as error:
-            log.warning("identity_document_unreadable", error=str(error))
-            said = ""
-        return said or await self._line("placement/region")
+    async def region(self, *, by_document: bool = True) -> str:
+        """The region that the machine is in. Asked for once; the document that proves it may be left alone."""
+        if not self._region and by_document:
+            document = await self.get(DOCUMENT)
+            try:
+                self._region = msgspec.json.decode(document, type=_Document).region if document else ""
+            except msgspec.DecodeError as error:
+                log.warning("identity_document_unreadable", error=str(error))
+        self._region = self._region or await self._line("placement/region")
+        return self._region
+
+    async def whereabouts(self) -> Whereabouts:
+        """Where the machine stands. Whatever cannot be found out is empty."""
+        return Whereabouts(
+            await self._line("placement/availability-zone-id"), await self._line("outpost-arn"), await self.interface()
+        )
 
     async def availability_zone(self) -> str:
         """The name of the availability zone, such as ``us-east-1a``."""
@@ -138,9 +175,9 @@ class ImdsClient:
     async def get(self, path: str) -> str:
         """The text at *path* under ``/latest/``, verbatim; ``""`` if there is none, or no service."""
         give_up_at, wait = self._monotonic() + self._settings.patience, FIRST_WAIT
-        while not self._absent:
+        while not self._is_absent:
             try:
-                return await self._ask(path)
+                return await self.ask(path)
             except Unanswered as error:
                 if not error.again or self._monotonic() + wait > give_up_at:
                     log.info("instance_metadata_missing", path=path, error=str(error))
@@ -149,10 +186,28 @@ class ImdsClient:
             wait = min(LONGEST_WAIT, wait * 2)
         return ""
 
+    async def notice(self, path: str) -> str:
+        """What is at *path* below ``meta-data`` now, asked once; ``""`` while there is nothing.
+
+        Raises TryAgain where that could not be found out now, GiveUp where it never will.
+        """
+        try:
+            if not self._is_absent:
+                return (await self.ask(f"meta-data/{path}")).strip()
+        except Unanswered as error:
+            if error.status == MISSING:
+                return ""
+            if error.status not in PASSING:
+                raise GiveUp("InstanceMetadataRefused", str(error)) from error
+            if not self._is_absent:
+                raise TryAgain(str(error)) from error
+        raise GiveUp("NoInstanceMetadata", f"there is no instance metadata at {self._settings.endpoint}")
+
     async def _line(self, path: str) -> str:
         return (await self.get(f"meta-data/{path}")).strip()
 
-    async def _ask(self, path: str) -> str:
+    async def ask(self, path: str) -> str:
+        """The text at *path* under ``/latest/``, asked for once. Raises Unanswered."""
         token = await self._valid_token()
         status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
         if status == UNAUTHORIZED:
@@ -161,7 +216,7 @@ class ImdsClient:
             status, text, _ = await self._send("GET", path, {TOKEN_HEADER: token} if token else {})
         if status == OK:
             return text
-        raise Unanswered(f"{path} answered with status {status}", again=status not in NEVER)
+        raise Unanswered(f"{path} answered with status {status}", status)
 
     async def _valid_token(self) -> str:
         if self._monotonic() < self._token_until:
@@ -171,8 +226,8 @@ class ImdsClient:
             status, text, lifetime = await self._send("PUT", "api/token", {TTL_HEADER: TOKEN_SECONDS})
         except Unanswered as error:
             if not error.reached:
-                # Without patience, nobody at the address means nobody will ever be.
-                self._absent = self._settings.patience <= 0
+                # Without patience, nobody at the address means nobody will ever be; unless somebody was there before.
+                self._is_absent = self._settings.patience <= 0 and not self._has_answered
                 raise
             status, text, lifetime = min(NO_TOKENS_HERE), "", ""  # a hop too many: the first version may get through
         if status == OK:
@@ -180,7 +235,7 @@ class ImdsClient:
         elif status in NO_TOKENS_HERE:
             self._token = ""
         else:
-            raise Unanswered(f"no token: status {status}")
+            raise Unanswered(f"no token: status {status}", status)
         self._token_until = asked_at + (float(lifetime) if lifetime.isdigit() else float(TOKEN_SECONDS))
         return self._token
 
@@ -188,7 +243,9 @@ class ImdsClient:
         url = f"{self._settings.endpoint}/latest/{path}"
         try:
             async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
-                return response.status, await response.text(), response.headers.get(TTL_HEADER, "")
+                text = await response.text()
+                self._has_answered = True
+                return response.status, text, response.headers.get(TTL_HEADER, "")
         except aiohttp.ClientConnectorError as error:
             raise Unanswered(f"nobody at {self._settings.endpoint}: {error!r}", reached=False) from error
         except aiohttp.ConnectionTimeoutError as error:

@@ -17,7 +17,15 @@ SERVICE = "ecs"
 
 
 def signed_headers(
-    method: str, url: str, headers: dict[str, str], body: bytes, *, keys: SigningKeys, region: str, now: datetime
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes,
+    *,
+    keys: SigningKeys,
+    region: str,
+    now: datetime,
+    service: str = SERVICE,
 ) -> dict[str, str]:
     """*headers* with the date, the session token and the signature added.
 
@@ -30,7 +38,7 @@ def signed_headers(
         signed["X-Amz-Security-Token"] = keys.session_token
     request = AWSRequest(method=method, url=canonical_url(url), headers=signed, data=body)
     request.context["timestamp"] = stamp
-    signer = SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token), SERVICE, region)
+    signer = SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token), service, region)
     canonical = signer.canonical_request(request)
     signature = signer.signature(signer.string_to_sign(request, canonical), request)
     names = signer.signed_headers(signer.headers_to_sign(request))

@@ -234,6 +234,21 @@ def test_a_report_is_sent_once_and_any_success_settles_it() -> None:
     run(story())
 
 
+def test_repeats_end_when_their_quota_is_spent_and_single_calls_go_on() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.fails("ServerException", 500)
+            for _ in range(51):
+                with pytest.raises(EcsError):
+                    await s.ecs.discover("demo", INSTANCE)
+            assert len(s.peer.calls) == 50 * 3 + 1
+            s.peer.replies.clear()
+            s.peer.will({"endpoint": "http://h/"})
+            await s.ecs.discover("demo", INSTANCE)
+
+    run(story())
+
+
 def test_without_an_endpoint_amazons_is_used() -> None:
     async def story() -> str:
         async with EcsClient.open(EcsSettings("eu-central-1", "ua"), FixedKeys()) as client:

@@ -1,9 +1,10 @@
 import pytest
+from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 from botocore.regions import EndpointResolver
 
 from agent.aws.ecs_client import amazon_suffix
-from agent.aws.endpoints import explicit_endpoint, is_http_url, regional_endpoint, user_agent
+from agent.aws.endpoints import configured_endpoint, explicit_endpoint, is_http_url, regional_endpoint, user_agent
 from agent.model.errors import BadInput
 
 PARTITIONS = Loader().load_data("partitions")["partitions"]
@@ -23,6 +24,37 @@ def test_every_region_has_the_endpoint_that_botocore_gives_it() -> None:
 
     assert len(regions) > 25
     assert ours == {region: f"https://{theirs[region]['hostname']}" for region in regions}
+
+
+def test_every_partition_has_the_endpoints_that_botocores_rules_give_it() -> None:
+    rules = EndpointProvider(Loader().load_service_model("ecs", "endpoint-rule-set-1"), {"partitions": PARTITIONS})
+    regions = [region for partition in PARTITIONS for region in partition["regions"] if not region.startswith("aws-")]
+    asked = [(region, fips, dual) for region in regions for fips in (False, True) for dual in (False, True)]
+
+    theirs = [rules.resolve_endpoint(Region=r, UseFIPS=fips, UseDualStack=dual).url for r, fips, dual in asked]
+
+    assert len({partition["id"] for partition in PARTITIONS}) >= 7
+    assert [regional_endpoint(r, PARTITIONS, fips=fips, dualstack=dual) for r, fips, dual in asked] == theirs
+
+
+@pytest.mark.parametrize(
+    ("environ", "endpoint"),
+    [
+        ({}, ""),
+        ({"AWS_ENDPOINT_URL": "http://all/"}, "http://all"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_ECS": "https://ecs:1"}, "https://ecs:1"),
+        ({"AWS_ENDPOINT_URL_SQS": "https://sqs"}, ""),
+        ({"AWS_ENDPOINT_URL_ECS": "https://ecs", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "True"}, ""),
+    ],
+)
+def test_an_endpoint_may_stand_in_the_environment(environ: dict[str, str], endpoint: str) -> None:
+    assert configured_endpoint("ecs", environ) == endpoint
+
+
+def test_an_endpoint_of_the_environment_that_is_no_url_is_refused_without_printing_it() -> None:
+    with pytest.raises(BadInput, match=r"^AWS_ENDPOINT_URL_ECS: must be a URL") as caught:
+        configured_endpoint("ecs", {"AWS_ENDPOINT_URL_ECS": "https://user:password@h"})
+    assert "password" not in str(caught.value)
 
 
 def test_a_region_newer_than_the_table_is_found_by_its_shape() -> None:

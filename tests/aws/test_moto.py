@@ -1,27 +1,13 @@
 """The client against another's implementation of ECS."""
 
 import json
-from collections.abc import Iterator
 
 import boto3
-import pytest
-from moto.server import ThreadedMotoServer
 
 from agent.aws.ecs_client import EcsClient, EcsSettings
 from agent.model.identity import Attribute, Resource
 from agent.model.registration import Registration
 from tests.aws.peers import KEYS, REGION, FixedKeys, run
-
-
-@pytest.fixture
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 def test_another_ecs_makes_the_cluster_and_the_instance_that_we_ask_for(moto: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from agent.acs.ports import PollEndpoints
 from agent.aws.ecs_client import EcsClient, EcsSettings
 from agent.aws.poll_client import KEPT_FOR, PollEndpointsClient
+from agent.config.settings import Settings
 from agent.model.errors import InactiveInstance, TryAgain
 from tests.aws.peers import INSTANCE, REGION, EcsPeer, FixedKeys, an_ecs, run
 
@@ -70,6 +71,25 @@ def test_an_old_answer_serves_while_ecs_is_away() -> None:
             s.peer.replies.clear()
             s.peer.will({"endpoint": "http://moved.example/"})
             assert await s.poll.acs_endpoint(INSTANCE) == "http://moved.example/"
+
+    run(story())
+
+
+def test_a_pinned_endpoint_is_never_asked_for_and_the_other_one_is() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.peer.will(ANSWER)
+            acs = PollEndpointsClient.of(s.poll._ecs, "demo", Settings(agent_endpoint="https://acs.here"))
+            assert await acs.acs_endpoint(INSTANCE) == "https://acs.here"
+            acs.forget()
+            assert await acs.acs_endpoint(INSTANCE) == "https://acs.here"
+            assert s.peer.calls == []
+            assert await acs.telemetry_endpoint(INSTANCE) == "http://tcs.example/"
+            assert len(s.peer.calls) == 1
+            both = Settings(agent_endpoint="https://acs.here", telemetry_endpoint="http://tcs.here")
+            pinned = PollEndpointsClient.of(s.poll._ecs, "demo", both)
+            assert await pinned.telemetry_endpoint(INSTANCE) == "http://tcs.here"
+            assert len(s.peer.calls) == 1
 
     run(story())
 

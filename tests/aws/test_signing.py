@@ -1,3 +1,5 @@
+from hashlib import sha256
+
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -25,6 +27,13 @@ def test_the_upgrade_of_the_published_vector_has_the_published_signature() -> No
         "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260115/us-west-2/ecs/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={PUBLISHED}",
     }
+
+
+def test_the_request_of_the_published_vector_has_the_published_canonical_form() -> None:
+    request = AWSRequest("GET", canonical_url(URL), headers={"X-Amz-Date": "20260115T120000Z"})
+    request.context["timestamp"] = "20260115T120000Z"
+    canonical = SigV4Auth(Credentials("AKIDEXAMPLE", "x"), "ecs", REGION).canonical_request(request)
+    assert sha256(canonical.encode()).hexdigest() == "9bf1f8103efa80d63bf9f18854d03aa1402ce4e9143029294030acd8f13fab7d"
 
 
 def test_a_default_port_is_no_part_of_what_is_signed() -> None:
