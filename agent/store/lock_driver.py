@@ -72,6 +72,16 @@ def only_with_identity(agent_id: str) -> Iterator[None]:
         yield
 
 
+def agent_of_host() -> int | None:
+    """The process that is the only agent of this host; None where there is none, or it shares the host."""
+    return (_holder(HOST) or (None, 0))[0] or None
+
+
+def process_of(agent_id: str) -> int | None:
+    """The process that holds the identity *agent_id*; None where nobody does, or it cannot be seen."""
+    return (_holder(AGENT + agent_id) or (None, 0))[0] or None
+
+
 def is_alive(agent_id: str) -> bool:
     """Does a process of this host hold the identity *agent_id*?"""
     return _holder(AGENT + agent_id) is not None

@@ -36,6 +36,10 @@ class TakeoverFile:
         """What was taken over; None where nothing was. A file that makes no sense is set aside, and counts as none."""
         return await asyncio.to_thread(self._read)
 
+    async def peek(self) -> Takeover | None:
+        """The same for whoever only looks: nothing is moved, and what cannot be read counts as none."""
+        return await asyncio.to_thread(self._peek)
+
     async def write(self, takeover: Takeover) -> None:
         """Replace the file; returns when it is on the disk."""
         text = msgspec.json.format(msgspec.json.encode(_Written(takeover=takeover)))
@@ -44,6 +48,12 @@ class TakeoverFile:
     async def remove(self) -> None:
         """Nothing of it is left."""
         await asyncio.to_thread(self.path.unlink, missing_ok=True)
+
+    def _peek(self) -> Takeover | None:
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=_Written).takeover
+        except (OSError, ValueError, RecursionError):
+            return None
 
     def _read(self) -> Takeover | None:
         try:

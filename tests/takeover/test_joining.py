@@ -32,17 +32,30 @@ TASKS = (
 )
 
 
-def told(**more: Any) -> ToldTask:
+def told(known: str = "RUNNING", desired: str = "RUNNING") -> ToldTask:
     (task,) = introspection.tasks(TASKS)
-    return replace(task, **more)
+    return replace(task, known=known, desired=desired)
 
 
-def look(docker_id: str, status: Status = Status.RUNNING, **more: Any) -> Inspected:
-    exit_code = 0 if status is Status.STOPPED else None
-    made = Inspected(
-        DockerId(docker_id), Image("sha256:9d"), status, None, (), 0, 0, 0, "", False, exit_code, T0, T0, None
+def look(
+    docker_id: str, status: Status = Status.RUNNING, *, stop_timeout: float | None = None, cgroup_parent: str = ""
+) -> Inspected:
+    return Inspected(
+        DockerId(docker_id),
+        Image("sha256:9d"),
+        status,
+        stop_timeout,
+        ports=(),
+        cpu=0,
+        memory=0,
+        memory_reservation=0,
+        cgroup_parent=cgroup_parent,
+        fetches_credentials=False,
+        exit_code=0 if status is Status.STOPPED else None,
+        created_at=T0,
+        started_at=T0,
+        finished_at=None,
     )
-    return replace(made, **more)
 
 
 def shown(docker_id: str, container: str, task: str = ARN) -> Foreign:
