@@ -95,6 +95,37 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "stays: a driver that appears later is met when it does",
     ),
     Deviation(
+        "who looks for GPUs (`ECS_ENABLE_GPU_SUPPORT`)",
+        "ecs-init, once before the agent starts; a driver without a usable GPU ends the start",
+        "the agent, by NVML: at its start, every 5 s while there are none, every minute while there are some. What has"
+        " changed is registered. A driver without a usable GPU is a warning, and a condition of `/health/ready`",
+    ),
+    Deviation(
+        "`/var/lib/ecs/gpu/nvidia-gpu-info.json`",
+        "the only list of GPUs; the start ends where it cannot be read as JSON",
+        "counts where NVML's library is not there; a warning where it cannot be read as JSON",
+    ),
+    Deviation(
+        "a GPU that is cut into slices (MIG)",
+        "one GPU, by its own id",
+        "as many GPUs as it has slices, each by the id of the slice; the GPU itself is not given to anybody",
+    ),
+    Deviation(
+        "attributes that name the version of NVIDIA's driver",
+        "whenever the version is known",
+        "where there is a GPU to give",
+    ),
+    Deviation(
+        "device requests for GPUs on an external instance (`ECS_EXTERNAL`)",
+        "every container has one once GPU support is on, without ids where it was given none",
+        "the containers that were given GPUs have one, and no others",
+    ),
+    Deviation(
+        "a task for a GPU that is not here",
+        "is stopped without a reason",
+        "is stopped, and the reason names the GPU; in the first 30 s after a start it waits for the driver",
+    ),
+    Deviation(
         "`ECS_DETAILED_OS_FAMILY` that is set and empty",
         "leaves the attribute out",
         "counts as not given, like every empty value",

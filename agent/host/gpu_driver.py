@@ -16,8 +16,8 @@ from types import ModuleType
 from agent.host.gpus import Answer, Lack, Signs, judge, silent
 from agent.model.devices import GpuReading, Gpus
 
-WITHIN = 20.0
-"""Seconds for one look."""
+WITHIN = 8.0
+"""Seconds for one look. What takes longer goes on by itself, and the next look hears of it."""
 INFO = Path("/var/lib/ecs/gpu/nvidia-gpu-info.json")
 """Where ecs-init leaves what it has found."""
 KERNELS = Path("/proc/driver/nvidia/version")

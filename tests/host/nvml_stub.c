@@ -1,5 +1,5 @@
 /* A libnvidia-ml.so.1 that has no GPUs of its own. The file that NVML_STUB names says what it shows, afresh each time
- * that it is opened:
+ * that it is opened; whoever forgot to close it cannot open it again:
  *
  *     driver 550.54.15           version of the driver
  *     init 9                     nvmlInit fails with this code
@@ -16,7 +16,7 @@
 
 #define MOST 16
 #define TEXT 96
-enum { FINE = 0, UNINITIALIZED = 1, NOT_SUPPORTED = 3, NOT_FOUND = 6, DRIVER_NOT_LOADED = 9 };
+enum { FINE = 0, UNINITIALIZED = 1, NOT_SUPPORTED = 3, ALREADY_INITIALIZED = 5, NOT_FOUND = 6, DRIVER_NOT_LOADED = 9 };
 
 struct device {
     char uuid[TEXT];
@@ -74,6 +74,8 @@ static int read_state(void) {
 
 int nvmlInitWithFlags(unsigned flags) {
     (void)flags;
+    if (is_open)
+        return ALREADY_INITIALIZED;
     int failure = read_state();
     is_open = failure == FINE;
     return failure;

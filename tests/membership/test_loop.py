@@ -431,3 +431,26 @@ def test_a_renewal_that_ecs_refuses_is_another_call_the_next_time(house: House) 
     house.answers = deque([RegistrationFailure("ClientException", "no"), Registered("arn:new", (OS, ZONE))])
     asyncio.run(house.membership().renew(member))
     assert len({call.client_token for call in house.asked[1:]}) == 2
+
+
+def test_gpus_are_told_at_each_registration_as_they_are_then(house: House) -> None:
+    async def join_and_join_again() -> None:
+        membership = house.membership()
+        house.host_gpus = Gpus(("GPU-1",), "550")
+        identity = await membership.join()
+        house.host_gpus = Gpus(("GPU-1", "GPU-2"), "550")
+        await membership.rejoin(identity)
+
+    asyncio.run(join_and_join_again())
+
+    assert [asked.gpus.ids for asked in house.asked] == [("GPU-1",), ("GPU-1", "GPU-2")]
+
+
+def test_an_instance_that_was_registered_anew_can_be_registered_again(house: House) -> None:
+    async def renew_and_rejoin() -> Identity:
+        membership = house.membership()
+        identity = await membership.renew(await membership.join())
+        return await membership.rejoin(identity)
+
+    assert asyncio.run(renew_and_rejoin()).instance_arn == ARN
+    assert [asked.instance_arn for asked in house.asked] == ["", "", ARN]

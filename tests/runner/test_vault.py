@@ -1,5 +1,13 @@
+from datetime import UTC, datetime
+
 from agent.model.credentials import RoleCredentials
-from agent.runner.vault import Vault
+from agent.model.names import TaskArn
+from agent.model.status import Status
+from agent.model.task import Container, Task, TaskSpec
+from agent.runner.vault import Vault, ids_in_use
+
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 def credentials(name: str, key: str = "PLANTED-KEY") -> RoleCredentials:
@@ -12,6 +20,11 @@ def credentials(name: str, key: str = "PLANTED-KEY") -> RoleCredentials:
         secret_access_key="PLANTED-SECRET",
         session_token="PLANTED-TOKEN",
     )
+
+
+def task(credentials_id: str, known: Status) -> Task:
+    spec = TaskSpec(TaskArn(f"arn:{credentials_id}"), "web", "1", (), task_credentials_id=credentials_id)
+    return Task(spec, (), NOON, known=known)
 
 
 def test_values_that_arrive_again_replace_the_older_ones() -> None:
@@ -42,6 +55,19 @@ def test_what_a_live_task_uses_is_not_forgotten() -> None:
 
     assert vault.get("a") == credentials("a")
     assert vault.get("b") is None
+
+
+def test_what_ends_with_a_task_is_not_kept_for_it() -> None:
+    lives, ended = task("lives", Status.RUNNING), task("ended", Status.STOPPED)
+    vault = Vault(lambda: ids_in_use([lives, ended]))
+    vault.put(credentials("lives"))
+    vault.put(credentials("ended"))
+
+    vault.follow([lives, ended])
+
+    assert ids_in_use([lives, ended]) == ["lives"]
+    assert vault.get("lives") is not None
+    assert vault.get("ended") is None
 
 
 def test_a_vault_shows_no_value() -> None:
