@@ -23,7 +23,6 @@ from agent.wire.acs import (
     HeartbeatMessage,
     IAMRoleCredentialsAckRequest,
     PayloadMessage,
-    Unserved,
     decode,
     encode,
 )
@@ -61,7 +60,7 @@ class HandAgent:
     house: House
     arn: str
     socket: aiohttp.ClientWebSocketResponse
-    waiting: list[Frame | Unserved] = field(default_factory=list)
+    waiting: list[Frame] = field(default_factory=list)
 
     async def next(self, kind: type[F], fits: Callable[[F], bool] = lambda _frame: True) -> F:
         """The next frame of *kind*; heartbeats are answered on the way, other frames are kept for later."""
@@ -73,7 +72,7 @@ class HandAgent:
                         return frame
                 self.waiting.append(await self._receive())
 
-    async def _receive(self) -> Frame | Unserved:
+    async def _receive(self) -> Frame:
         frame = decode(await self.socket.receive_str())
         if isinstance(frame, HeartbeatMessage):
             await self.say(HeartbeatAckRequest(message_id=frame.message_id))

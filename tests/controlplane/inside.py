@@ -17,9 +17,9 @@ from agent.controlplane.api_server import ApiServer
 from agent.controlplane.events import Called, Event, PlaneDecision
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.idle_loop import Idle
-from agent.controlplane.keys_driver import load_or_make
+from agent.controlplane.keys_driver import KeyPair, load_or_make
 from agent.controlplane.operations import ACTIONS
-from agent.controlplane.records import JsonObject
+from agent.controlplane.records import ContainerInstance, JsonObject
 from agent.controlplane.road_loop import Road, open_road
 from agent.controlplane.service_loop import Rooms, open_site
 from agent.controlplane.settings import Cadence, PlaneSettings
@@ -29,6 +29,11 @@ from tests.controlplane.hand_agent import poll_query, upgrade_headers
 from tests.controlplane.house import QUICK, SETTLED, House
 
 REGION = "us-east-1"
+CAPABILITIES = (
+    "docker-remote-api.1.18",
+    "docker-remote-api.1.19",
+    "task-iam-role",
+)
 TEXT, BINARY, CLOSE, CONTINUATION = 1, 2, 8, 0
 FINAL = 0x80
 
@@ -48,6 +53,21 @@ class Inside:
         decision = await self.decide(Called(action, request, utc_now(), os.urandom(32).hex()))
         assert decision.answer is not None
         return decision.answer
+
+    async def host(self) -> str:
+        """A host that any small task fits on."""
+        answer = await self.call(
+            "RegisterContainerInstance",
+            cluster="default",
+            attributes=[{"name": f"com.amazonaws.ecs.capability.{name}"} for name in CAPABILITIES],
+            totalResources=[{"name": name, "type": "INTEGER", "integerValue": 1000} for name in ("CPU", "MEMORY")],
+        )
+        arn: str = answer["containerInstance"]["containerInstanceArn"]
+        return arn
+
+    def instance(self, arn: str) -> ContainerInstance:
+        """What is known of a host."""
+        return self.road._planes[REGION].world.instances[arn]
 
     async def until(self, changed: Callable[[PlaneDecision], bool]) -> None:
         """Return when a decision was committed that *changed* knows."""
@@ -147,7 +167,7 @@ def close_frame(code: int, reason: str) -> bytes:
 
 
 @asynccontextmanager
-async def wire(house: House, path: str, query: dict[str, str], **more: str) -> AsyncIterator[Wire]:
+async def wire(house: House, path: str, query: dict[str, str], pair: KeyPair, **more: str) -> AsyncIterator[Wire]:
     """A signed upgrade on a connection of its own; *more* are headers besides."""
     url = f"{house.url}{path}?{urlencode(query, quote_via=quote)}"
     headers = {
@@ -156,7 +176,7 @@ async def wire(house: House, path: str, query: dict[str, str], **more: str) -> A
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        **upgrade_headers(url, house.keys.agent),
+        **upgrade_headers(url, pair),
         **more,
     }
     reader, writer = await asyncio.open_connection(house.address.host, house.address.port)
@@ -172,12 +192,12 @@ async def wire(house: House, path: str, query: dict[str, str], **more: str) -> A
 
 @asynccontextmanager
 async def acs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
-    async with wire(house, "/ws", poll_query(arn), **more) as connection:
+    async with wire(house, "/ws", poll_query(arn), house.keys.agent, **more) as connection:
         yield connection
 
 
 @asynccontextmanager
 async def tcs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
     query = {"agentVersion": "1.105.1", "cluster": "default", "containerInstance": arn, "dockerVersion": "25.0.14"}
-    async with wire(house, "/telemetry/ws", query, **more) as connection:
+    async with wire(house, "/telemetry/ws", query, house.keys.agent, **more) as connection:
         yield connection

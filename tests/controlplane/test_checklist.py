@@ -8,15 +8,29 @@ from typing import Any
 
 import pytest
 
-from agent.controlplane.events import AttachmentWanted, PlaneDecision
+from agent.controlplane.events import AttachmentWanted, PlaneDecision, UpdateWanted
 from agent.controlplane.faults import Fault
+from agent.controlplane.keys_driver import mint_agent_key
 from agent.controlplane.notices import VOLUME
 from agent.controlplane.records import PlaneTask
 from agent.controlplane.refusals_server import refusal
 from agent.controlplane.settings import Cadence
 from agent.model.clock import utc_now
 from tests.controlplane.desk import WEB
-from tests.controlplane.inside import BINARY, CLOSE, CONTINUATION, TEXT, Inside, acs, close_frame, frame, inside, tcs
+from tests.controlplane.hand_agent import poll_query, register
+from tests.controlplane.inside import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    TEXT,
+    Inside,
+    acs,
+    close_frame,
+    frame,
+    inside,
+    tcs,
+    wire,
+)
 
 EXPIRED = "ConnectionExpired: Reconnect to continue"
 HEADERS = b"GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 whatever\r\n\r\n"
@@ -33,17 +47,6 @@ async def a_task(there: Inside) -> str:
     return arn
 
 
-async def a_host(there: Inside) -> str:
-    answer = await there.call(
-        "RegisterContainerInstance",
-        cluster="default",
-        attributes=[{"name": f"com.amazonaws.ecs.capability.docker-remote-api.1.{minor}"} for minor in (18, 19)],
-        totalResources=[{"name": "MEMORY", "type": "INTEGER", "integerValue": 1000}],
-    )
-    arn: str = answer["containerInstance"]["containerInstanceArn"]
-    return arn
-
-
 def acknowledged(decision: PlaneDecision) -> set[str]:
     """The tasks whose start a decision notes as acknowledged."""
     after = (change.after for change in decision.changes)
@@ -53,7 +56,7 @@ def acknowledged(decision: PlaneDecision) -> set[str]:
 def test_extensions_are_never_agreed_on_and_fragments_are_put_together(tmp_path: Path) -> None:
     async def story() -> None:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             async with acs(there.house, arn, **{"Sec-WebSocket-Extensions": "permessage-deflate"}) as agent:
                 assert agent.head.startswith("HTTP/1.1 101 ")
                 assert "extensions" not in agent.head.lower()
@@ -73,7 +76,7 @@ def test_one_task_goes_in_one_payload_whose_parts_are_strings_and_which_leaves_n
 ) -> None:
     async def story() -> dict[str, Any]:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             async with acs(there.house, arn) as agent:
                 first = await agent.next("TaskManifestMessage")
                 await a_task(there)
@@ -97,7 +100,7 @@ def test_one_task_goes_in_one_payload_whose_parts_are_strings_and_which_leaves_n
 def test_the_same_message_comes_until_it_is_acknowledged_in_any_order_by_any_connection(tmp_path: Path) -> None:
     async def story() -> None:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             async with acs(there.house, arn) as agent:
                 first = await a_task(there)
                 await a_task(there)
@@ -115,7 +118,7 @@ def test_the_same_message_comes_until_it_is_acknowledged_in_any_order_by_any_con
 def test_a_close_is_answered_by_a_close(tmp_path: Path) -> None:
     async def story() -> None:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             for way in (acs, tcs):
                 async with way(there.house, arn) as agent:
                     await agent.next("HeartbeatMessage")
@@ -129,7 +132,7 @@ def test_a_session_that_has_lasted_long_enough_is_closed_so_that_the_agent_comes
     async def story() -> None:
         async with (
             inside(tmp_path, Cadence(heartbeat=0.1, resend=0.1, silence=5.0, life=0.3)) as there,
-            acs(there.house, await a_host(there)) as agent,
+            acs(there.house, await there.host()) as agent,
         ):
             assert await agent.next("CloseMessage") == {"message": EXPIRED}
             assert await agent.end() == (1000, EXPIRED)
@@ -141,7 +144,7 @@ def test_an_agent_that_answers_everything_but_heartbeats_is_let_go(tmp_path: Pat
     async def story() -> None:
         async with (
             inside(tmp_path, Cadence(heartbeat=0.1, resend=0.1, silence=0.4)) as there,
-            acs(there.house, await a_host(there)) as agent,
+            acs(there.house, await there.host()) as agent,
         ):
             while True:
                 opcode, data = await agent.receive()
@@ -154,16 +157,16 @@ def test_an_agent_that_answers_everything_but_heartbeats_is_let_go(tmp_path: Pat
     asyncio.run(story())
 
 
-def test_an_agent_that_answers_its_heartbeats_late_and_out_of_order_stays(tmp_path: Path) -> None:
+def test_an_agent_that_answers_every_other_heartbeat_stays(tmp_path: Path) -> None:
     async def story() -> None:
         async with (
             inside(tmp_path, Cadence(heartbeat=0.05, resend=0.05, silence=0.4)) as there,
-            acs(there.house, await a_host(there)) as agent,
+            acs(there.house, await there.host()) as agent,
         ):
             for _ in range(8):
-                first = await agent.next("HeartbeatMessage", answers=False)
+                await agent.next("HeartbeatMessage", answers=False)
                 second = await agent.next("HeartbeatMessage", answers=False)
-                for name in (second["messageId"], first["messageId"], "of nobody"):
+                for name in (second["messageId"], "of nobody"):
                     await agent.say("HeartbeatAckRequest", messageId=name)
 
     asyncio.run(story())
@@ -173,7 +176,7 @@ def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path)
     large = frame("PublishMetricsRequest", metadata={"messageId": "1", "fin": True}, taskMetrics=["x" * 2_500_000])
 
     async def story() -> None:
-        async with inside(tmp_path) as there, tcs(there.house, await a_host(there)) as agent:
+        async with inside(tmp_path) as there, tcs(there.house, await there.host()) as agent:
             beat = await agent.next("HeartbeatMessage", answers=False)
             assert "messageId" not in beat
             for opcode, sent, answer in (
@@ -195,7 +198,7 @@ def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path)
 def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp_path: Path) -> None:
     async def story() -> None:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             async with acs(there.house, arn) as one, tcs(there.house, arn) as other:
                 await there.call("DeregisterContainerInstance", containerInstance=arn)
                 for agent in (one, other):
@@ -223,7 +226,7 @@ def test_a_refusal_fits_into_what_an_agent_reads_of_it_and_names_itself(code: st
 def test_a_poll_endpoint_is_given_to_whoever_asks_in_whatever_way(tmp_path: Path) -> None:
     async def story() -> list[dict[str, Any]]:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/default"
             return [
                 await there.call("DiscoverPollEndpoint", **request)
@@ -245,7 +248,7 @@ def test_an_attachment_is_told_until_it_is_acknowledged_and_shown_once_it_is_the
 
     async def story() -> None:
         async with inside(tmp_path) as there:
-            arn = await a_host(there)
+            arn = await there.host()
             async with acs(there.house, arn) as agent:
                 wait = timedelta(minutes=5)
                 await there.decide(AttachmentWanted(arn, VOLUME, details, utc_now(), wait, "07"))
@@ -265,5 +268,43 @@ def test_an_attachment_is_told_until_it_is_acknowledged_and_shown_once_it_is_the
                 [one] = shown["containerInstances"][0]["attachments"]
                 assert (one["type"], one["status"]) == ("AmazonElasticBlockStorage", "ATTACHED")
                 assert {detail["name"]: detail["value"] for detail in one["details"]} == details
+
+    asyncio.run(story())
+
+
+def test_a_message_that_is_refused_is_not_sent_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await there.host()
+            async with acs(there.house, arn) as agent:
+                await there.decide(UpdateWanted(arn, "https://example.test/agent.tar", "0" * 64, utc_now()))
+                stage = await agent.next("StageUpdateMessage")
+                await agent.say(
+                    "NackRequest",
+                    cluster=stage["clusterArn"],
+                    containerInstance=arn,
+                    messageId=stage["messageId"],
+                    reason="Updates are disabled",
+                )
+                await there.until(lambda decision: "Updates are disabled" in str(decision.changes))
+                shown = await there.call("DescribeContainerInstances", containerInstances=[arn])
+                assert shown["containerInstances"][0]["agentUpdateStatus"] == "FAILED"
+
+    asyncio.run(story())
+
+
+def test_a_session_is_refused_to_the_agent_of_another_instance(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            theirs = await asyncio.to_thread(mint_agent_key, tmp_path)
+            arn = await asyncio.to_thread(register, there.house.client(theirs), "default")
+            for way, action in ((acs, "Poll"), (tcs, "StartTelemetrySession")):
+                async with way(there.house, arn) as agent:
+                    assert agent.head.startswith("HTTP/1.1 400 ")
+                    body = json.loads(await agent.reader.readuntil(b"}}"))
+                    assert body["type"] == "AccessDeniedException"
+                    assert f"ecs:{action} on resource: {arn}" in body["message"]["message"]
+            async with wire(there.house, "/ws", poll_query(arn), theirs) as agent:
+                await agent.next("HeartbeatMessage")
 
     asyncio.run(story())

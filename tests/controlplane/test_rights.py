@@ -162,6 +162,15 @@ def test_a_key_that_is_made_while_the_control_plane_runs_is_taken_at_once(house:
         theirs.run_task(taskDefinition="web")
 
 
+def test_a_file_of_keys_that_was_given_another_name_is_not_believed(house: House) -> None:
+    pair, other = mint_agent_key(house.data_dir), mint_agent_key(house.data_dir)
+    folder = house.data_dir / "agent-keys"
+    (folder / f"{pair.access_key_id}.json").replace(folder / f"{other.access_key_id}.json")
+
+    with pytest.raises(ClientError, match="KeyFileUnreadable"):
+        house.client(KeyPair(other.access_key_id, pair.secret_access_key)).list_clusters()
+
+
 @pytest.mark.parametrize("key_id", ["AKIA" + "A" * 16, "../keys", "AKIA", "AKIA" + "a" * 16])
 def test_a_key_that_was_never_made_is_nobodys(house: House, key_id: str) -> None:
     with pytest.raises(ClientError, match="UnrecognizedClient"):
