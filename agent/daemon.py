@@ -21,6 +21,7 @@ from agent.acs.settings import AcsSettings
 from agent.aws.access_client import Access
 from agent.aws.ecs_client import EcsClient, TaskReports
 from agent.aws.imds_client import ImdsClient
+from agent.aws.instance_client import InstanceClient
 from agent.aws.poll_client import PollEndpointsClient
 from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
@@ -44,8 +45,10 @@ from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
 from agent.images.pressure_loop import DiskWatch, Making
 from agent.membership.gpus_loop import GpuLoop, Told
+from agent.membership.interruption_loop import Interruptions, Watched
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
+from agent.membership.warm_pool_loop import in_service
 from agent.model.acts import PullImage
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
@@ -129,6 +132,7 @@ async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leavi
         machine = await asyncio.to_thread(read_machine)
         patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
         metadata = await stack.enter_async_context(ImdsClient.open(opening.imds_settings(settings, patience)))
+        await opening.heed_cloud_init(settings, metadata)
         settings = await opening.heed_user_data(settings, metadata)
         region = await opening.region_of(settings, metadata)
         flush = _Flush()
@@ -147,11 +151,21 @@ async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leavi
         task_limits = await asyncio.to_thread(opening.limits_tasks, settings, facts, cgroups)
         wishes = host_rules.wishes(settings, task_limits=task_limits)
         gpus, told = await opening.look_at_gpus(settings, facts), Told(ecs)
-        host = HostFacts(reservations, wishes, lambda: opening.offer(docker), gpus=lambda: gpus.reading.gpus)
+        place = await opening.whereabouts_of(settings, metadata)
+        host = HostFacts(
+            reservations,
+            wishes,
+            lambda: opening.offer(docker),
+            gpus=lambda: gpus.reading.gpus,
+            outpost_arn=place.outpost_arn,
+        )
+        proves = not (settings.external or settings.no_identity_document)
+        instance = InstanceClient(metadata, proves=proves, forget=access.keys.forget)
+        tags = await opening.tags_of(stack, settings, metadata, access)
         adoption = await adopt(data_dir)
-        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, metadata, adoption.taken)
+        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, instance, tags, adoption.taken)
         membership, identity, journal, saved = opened
-        around = Surroundings.of(settings, facts, region, access.suffix)
+        around = Surroundings.of(settings, facts, region, access.suffix, ipv6_only=access.ipv6_only)
         house = House(
             settings,
             journal,
@@ -171,6 +185,7 @@ async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leavi
             adoption,
             gpus,
             told,
+            instance,
         )
         await house.live(ready, leaving)
 
@@ -206,6 +221,7 @@ class House:
     adoption: Adoption
     gpus: GpuDriver
     told: Told
+    instance: InstanceClient
 
     async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
@@ -264,13 +280,24 @@ class House:
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             jobs.create_task(disks.run(), name="disks")
             self._watch_gpus(jobs, owner, runner)
+            await self._in_service()
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
                 jobs.create_task(self._rejoin(owner, leaving), name="registration")
             else:
                 owner.identity = await self.membership.join(identity)
+                jobs.create_task(self._interruptions(owner).run(), name="interruptions")
             acs = self._acs(owner, runner, vault, manifests, ready)
             health.is_connected = lambda: acs.is_connected
             jobs.create_task(acs.run(), name="acs")
+
+    async def _in_service(self) -> None:
+        """Wait in the warm pool of the Auto Scaling group, if there may be one. Raises Fatal."""
+        if self.settings.warm_pools_check and not (self.settings.external or self.settings.imds_disabled):
+            await in_service(self.instance, asyncio.sleep)
+
+    def _interruptions(self, owner: "_Owner") -> Interruptions:
+        watched = Watched(self.settings.spot_instance_draining, self.settings.rebalance_draining)
+        return Interruptions(self.instance, self.ecs, owner, watched)
 
     def _watch_gpus(self, jobs: asyncio.TaskGroup, owner: "_Owner", runner: Runner) -> None:
         if not self.settings.enable_gpu_support:
@@ -292,6 +319,7 @@ class House:
             owner.identity = after
         if leaving is not None:
             await leaving.come_back()
+            await self._interruptions(owner).run()  # after that: nobody takes back what it does
 
     def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -35,6 +35,7 @@ class Access:
     server_time: ServerTime
     suffix: str
     """The end of the names of Amazon's endpoints in the region."""
+    ipv6_only: bool = False
 
     @classmethod
     def of(
@@ -70,6 +71,7 @@ class Access:
             Roads(trust(settings.ca_file, environ, insecure=settings.accept_insecure_cert), environ),
             ServerTime(),
             amazon_suffix(region),
+            ipv6_only,
         )
         log.info("aws_access_chosen", region=region, endpoint=endpoint or "amazon", ipv6_only=ipv6_only)
         return access
@@ -80,7 +82,10 @@ class Access:
 
     def open_ec2(self, environ: Mapping[str, str] = os.environ) -> AbstractAsyncContextManager[Ec2Client]:
         """A client of EC2 in the same region; reads a table of the disk. Raises BadInput."""
-        url = configured_endpoint("ec2", environ) or amazon_endpoint(self.ecs, "ec2")
+        # Of the partition of the US government every endpoint of EC2 keeps to FIPS, and the usual name is the only one.
+        by_itself = self.ecs.region.startswith("us-gov-") and not self.ecs.dualstack
+        at = replace(self.ecs, fips=self.ecs.fips and not by_itself)
+        url = configured_endpoint("ec2", environ) or amazon_endpoint(at, "ec2")
         return Ec2Client.open(
             url,
             self.ecs.region,

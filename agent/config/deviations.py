@@ -145,4 +145,58 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "`-license`, `-ecs-attributes`, `-healthcheck`, `-windows-service`",
         "refused, each with a word on what to do instead; the others are taken by `dockworker run`",
     ),
+    Deviation(
+        "`HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`",
+        "instance metadata goes through the proxy, unless `NO_PROXY` lists it; an empty `NO_PROXY` becomes"
+        " `169.254.169.254,169.254.170.2` and Docker's socket; a proxy of an unknown kind is taken for a host",
+        "metadata, task credentials, this machine and Docker are never proxied, and join a `NO_PROXY` of any content,"
+        " for programs that the agent runs; a proxy of an unknown kind ends the start. STS and single sign-on are"
+        " reached through http and https proxies only, the rest through socks5 too",
+    ),
+    Deviation(
+        "`AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `SSL_CERT_DIR`",
+        "the first is not heeded for ECS",
+        "what they hold is trusted for ECS, ACS and EC2 beside what the system trusts; for STS and single sign-on a"
+        " file is trusted in place of the usual list, as AWS's own clients have it",
+    ),
+    Deviation(
+        "`ECS_ACCEPT_INSECURE_CERT`",
+        "only the option `-k`; for ECS and its control channel alike",
+        "the option, or the setting; for the same connections",
+    ),
+    Deviation(
+        "the name in the certificate of ACS",
+        "the host with its port, so that a port other than 443 can never be verified",
+        "the host",
+    ),
+    Deviation(
+        "ciphers of TLS 1.2",
+        "a list of its own, with RSA certificates only",
+        "those of the system",
+    ),
+    Deviation(
+        "keys in a file that nobody is known to rotate",
+        "read once",
+        "read again every five minutes, and at once when ECS refuses them",
+    ),
+    Deviation(
+        "the rotated file of keys",
+        "`/rotatingcreds/credentials` of its container",
+        "the same, or `/root/.aws/credentials` of the host; while it is half written, the last keys serve on",
+    ),
+    Deviation(
+        "keys of a role that cannot be renewed",
+        "calls fail within five minutes of their end",
+        "serve until they end; renewed from 15 minutes before",
+    ),
+    Deviation(
+        "`AWS_RETRY_MODE`",
+        "`standard` or `adaptive`",
+        "always standard; `AWS_MAX_ATTEMPTS` counts",
+    ),
+    Deviation(
+        "`ECS_EXCLUDE_IPV6_PORTBINDING=true` on a machine that lives on IPv6 alone",
+        "ECS is told of no ports",
+        "ECS is told of those on IPv6",
+    ),
 )

@@ -1,11 +1,22 @@
 """Published ports as an inspect shows them, one by one or as the ranges that were asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import msgspec
 
 from agent.model.task import Binding, PortMapping, Transport
+
+ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 -- as Docker writes them; nothing is bound here
+ONLY_IPV4 = frozenset({ANY_IPV6})
+"""What is left out where ECS is to hear of IPv4 alone."""
+
+
+def untold(*, excludes_ipv6: bool, ipv6_only: bool) -> frozenset[str]:
+    """The addresses whose bindings ECS is not told. Nobody reaches IPv4 on a machine that lives on IPv6 alone."""
+    if ipv6_only:
+        return frozenset({ANY_IPV4})
+    return ONLY_IPV4 if excludes_ipv6 else frozenset()
 
 
 class HostPort(msgspec.Struct, rename="pascal"):
@@ -16,18 +27,18 @@ class HostPort(msgspec.Struct, rename="pascal"):
 
 
 def read(
-    ports: Mapping[str, list[HostPort] | None], asked: tuple[PortMapping, ...], *, with_ipv6: bool
+    ports: Mapping[str, list[HostPort] | None], asked: tuple[PortMapping, ...], *, untold: Collection[str]
 ) -> tuple[Binding, ...]:
-    """The bindings in order; those that make up a range of ports which the definition *asked* for are one."""
-    bindings = _one_by_one(ports, with_ipv6=with_ipv6)
+    """The bindings in order, without the *untold* addresses; what makes up a range that was *asked* for is one."""
+    bindings = _one_by_one(ports, untold)
     for mapping in asked:
         if mapping.count > 1:
             bindings = _joined(bindings, mapping)
     return bindings
 
 
-def _one_by_one(ports: Mapping[str, list[HostPort] | None], *, with_ipv6: bool) -> tuple[Binding, ...]:
-    """Published ports in order. Docker shows each twice, for IPv4 and IPv6; ECS is told of the first alone."""
+def _one_by_one(ports: Mapping[str, list[HostPort] | None], untold: Collection[str]) -> tuple[Binding, ...]:
+    """Published ports in order. Docker shows each twice, for IPv4 and IPv6."""
     bindings = []
     for port, entries in ports.items():
         number, _, transport = port.partition("/")
@@ -36,7 +47,7 @@ def _one_by_one(ports: Mapping[str, list[HostPort] | None], *, with_ipv6: bool) 
         bindings += [
             Binding(int(number), int(entry.host_port), Transport(transport), entry.host_ip)
             for entry in entries or ()
-            if entry.host_port.isdecimal() and (with_ipv6 or entry.host_ip != "::")
+            if entry.host_port.isdecimal() and entry.host_ip not in untold
         ]
     return tuple(sorted(bindings, key=lambda b: (b.container_port, b.transport, b.host_port, b.bind_ip)))
 

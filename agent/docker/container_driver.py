@@ -13,7 +13,7 @@ from urllib.parse import quote
 from aiodocker.exceptions import DockerError
 
 from agent.config.settings import Settings
-from agent.docker import environment, inspected, labels, overlay, reasons, references, translate
+from agent.docker import bindings, environment, inspected, labels, overlay, reasons, references, translate
 from agent.docker.engine_driver import DockerEngine, Lost
 from agent.docker.surroundings import NOWHERE_SPECIAL, Surroundings
 from agent.model.acts import CreateContainer
@@ -51,7 +51,7 @@ class ContainerDriver:
         *,
         create_timeout: timedelta = timedelta(minutes=4),
         start_timeout: timedelta = timedelta(minutes=3),
-        ipv6_bindings: bool = False,
+        untold: Collection[str] = bindings.ONLY_IPV4,
         taken: labels.Taken = labels.NOTHING_TAKEN,
     ) -> None:
         self._engine = engine
@@ -59,7 +59,7 @@ class ContainerDriver:
         self._host = host
         self._create_bound = create_timeout.total_seconds()
         self._start_bound = start_timeout.total_seconds()
-        self._ipv6_bindings = ipv6_bindings
+        self._untold = untold
         self._taken = taken
         self._asking: dict[Image, asyncio.Future[Collection[str]]] = {}
 
@@ -79,7 +79,7 @@ class ContainerDriver:
             host,
             create_timeout=settings.container_create_timeout,
             start_timeout=settings.container_start_timeout,
-            ipv6_bindings=not settings.exclude_ipv6_portbinding,
+            untold=bindings.untold(excludes_ipv6=settings.exclude_ipv6_portbinding, ipv6_only=host.ipv6_only),
             taken=taken,
         )
 
@@ -263,7 +263,7 @@ class ContainerDriver:
             raise lost(f"cannot inspect {reference}: {error.message}") from error
 
     def _seen(self, raw: dict[str, Any]) -> Seen | None:
-        return inspected.seen(raw, self._owner(), self._taken, with_ipv6=self._ipv6_bindings)
+        return inspected.seen(raw, self._owner(), self._taken, untold=self._untold)
 
 
 def _may_be_there(image: Image) -> bool:

@@ -3,7 +3,7 @@
 Environment and options are read only to scrub them out of Docker's error texts; nothing here hands them on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -98,7 +98,11 @@ class Held:
 
 
 def seen(
-    raw: Mapping[str, Any], owner: Identity, taken: labels.Taken = labels.NOTHING_TAKEN, *, with_ipv6: bool = False
+    raw: Mapping[str, Any],
+    owner: Identity,
+    taken: labels.Taken = labels.NOTHING_TAKEN,
+    *,
+    untold: Collection[str] = bindings.ONLY_IPV4,
 ) -> Seen | None:
     """What an inspect shows; None for a container that is not *owner*'s. Raises TryAgain where it cannot be read.
 
@@ -124,7 +128,7 @@ def seen(
         finished_at=finished,
         error=held.scrubbed(found.state.error),
         oom_killed=found.state.oom_killed and exit_code is not None and exit_code not in _ENDED_AS_ASKED,
-        bindings=bindings.read(found.network_settings.ports or {}, ours.ports, with_ipv6=with_ipv6),
+        bindings=bindings.read(found.network_settings.ports or {}, ours.ports, untold=untold),
         health=health,
         health_output=health_output,
     )

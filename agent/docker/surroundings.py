@@ -33,13 +33,19 @@ class Surroundings:
     matches_shared_volumes: bool = False
     """True if a shared volume must be as asked for, and not only be there (``ECS_SHARED_VOLUME_MATCH_FULL_CONFIG``)."""
 
+    ipv6_only: bool = False
+    """True where nothing is reached over IPv4."""
+
     @classmethod
-    def of(cls, settings: Settings, facts: EngineFacts, region: str, dns_suffix: str) -> Self:
+    def of(
+        cls, settings: Settings, facts: EngineFacts, region: str, dns_suffix: str, *, ipv6_only: bool = False
+    ) -> Self:
         """Those of this host."""
         return cls(
             home=home_of(settings),
             region=region,
             dns_suffix=dns_suffix,
+            ipv6_only=ipv6_only,
             runtime=settings.oci_runtime,
             external=settings.external,
             nvidia_runtime=settings.nvidia_runtime,

@@ -110,6 +110,10 @@ def test_a_proxy_is_known_to_everybody_in_the_process_and_docker_is_none_of_its_
     assert "docker.example" in os.environ["no_proxy"].split(",")
 
 
+def test_a_machine_that_lives_on_ipv6_alone_is_known_as_one() -> None:
+    assert [access(Settings(ip_compatibility=said)).ipv6_only for said in ("ipv4", "ipv6")] == [False, True]
+
+
 def test_without_a_proxy_the_environment_stays_as_it_is() -> None:
     before = dict(os.environ)
     access()

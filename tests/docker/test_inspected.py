@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from agent.docker import inspected, labels
+from agent.docker.bindings import ONLY_IPV4
+from agent.docker.bindings import untold as untold_by
 from agent.model.errors import TryAgain
 from agent.model.identity import Identity
 from agent.model.names import DockerId
@@ -39,8 +41,8 @@ def an_inspect(**state: object) -> dict[str, Any]:
     }
 
 
-def seen(raw: dict[str, Any], *, with_ipv6: bool = False) -> Seen:
-    found = inspected.seen(raw, OURS, with_ipv6=with_ipv6)
+def seen(raw: dict[str, Any], *, untold: frozenset[str] = ONLY_IPV4) -> Seen:
+    found = inspected.seen(raw, OURS, untold=untold)
     assert found is not None
     return found
 
@@ -158,7 +160,7 @@ def test_a_range_that_was_asked_for_is_one_binding() -> None:
         Binding(8001, 9001, Transport.UDP, "0.0.0.0"),
         Binding(8003, 9003, Transport.TCP, "0.0.0.0"),
     )
-    assert [b.bind_ip for b in seen(raw, with_ipv6=True).bindings if b.count == 3] == ["0.0.0.0", "::"]
+    assert [b.bind_ip for b in seen(raw, untold=frozenset()).bindings if b.count == 3] == ["0.0.0.0", "::"]
 
 
 def test_ports_that_do_not_follow_each_other_are_no_range() -> None:
@@ -191,7 +193,21 @@ def test_bindings_are_those_of_ipv4_unless_told_otherwise() -> None:
 
     udp, tcp = Binding(53, 53, Transport.UDP, "127.0.0.1"), Binding(80, 8080, Transport.TCP, "0.0.0.0")
     assert seen(raw).bindings == (udp, tcp)
-    assert seen(raw, with_ipv6=True).bindings == (udp, tcp, Binding(80, 8080, Transport.TCP, "::"))
+    assert seen(raw, untold=frozenset()).bindings == (udp, tcp, Binding(80, 8080, Transport.TCP, "::"))
+
+
+@pytest.mark.parametrize(
+    ("excludes_ipv6", "ipv6_only", "told"),
+    [(True, False, ["0.0.0.0"]), (False, False, ["0.0.0.0", "::"]), (True, True, ["::"]), (False, True, ["::"])],
+)
+def test_ecs_is_told_of_addresses_that_somebody_can_reach(
+    *, excludes_ipv6: bool, ipv6_only: bool, told: list[str]
+) -> None:
+    raw = an_inspect()
+    raw["NetworkSettings"]["Ports"] = {"80/tcp": [{"HostIp": ip, "HostPort": "8080"} for ip in ("0.0.0.0", "::")]}
+
+    found = seen(raw, untold=untold_by(excludes_ipv6=excludes_ipv6, ipv6_only=ipv6_only))
+    assert [binding.bind_ip for binding in found.bindings] == told
 
 
 def test_what_is_not_ours_is_not_seen() -> None:
