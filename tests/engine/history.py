@@ -7,12 +7,13 @@ from datetime import timedelta
 from agent.engine import resources
 from agent.engine.engine import Engine
 from agent.model.acts import PullImage
-from agent.model.events import DeadlinePassed, Fault, Reclaim, Strained
+from agent.model.events import DeadlinePassed, Fault, Reclaim, Strained, TasksTaken
 from agent.model.names import TaskArn
 from agent.model.status import Health, Status
 from tests.engine.plans import JOB, POOL, UNREADABLE, plan, started_again
 from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
+from tests.engine.taken import taken
 from tests.engine.tape import Tape
 from tests.engine.world import World
 
@@ -24,11 +25,18 @@ ACTS_TO_QUIET = 40
 class History:
     """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals.
 
+    With `takeover` each lost journal is another agent's: what runs is taken over from it.
     In one that is `restless`, containers fall often, and are started again by policy.
     """
 
     def __init__(
-        self, choices: bytes, *, meddling: bool = False, amnesia: bool = False, restless: bool = False
+        self,
+        choices: bytes,
+        *,
+        meddling: bool = False,
+        amnesia: bool = False,
+        restless: bool = False,
+        takeover: bool = False,
     ) -> None:
         self.tape = Tape(choices)
         self.is_storm = self.tape.below(2) == 1
@@ -37,7 +45,7 @@ class History:
         self.rules = replace(RULES, task_limits=self.tape.below(2) == 1)
         self.world = World(self.tape, specs, self.rules)
         self.meddling = meddling
-        self.amnesia = amnesia
+        self.amnesia = amnesia or takeover
         self.restless = restless
         self.spoiled_by_hand: set[str] = set()
         self.forgetful = False
@@ -46,6 +54,7 @@ class History:
         steps = [(storm if self.is_storm else calm, step) for calm, storm, step in self.choices_of_steps()]
         steps += [(4, self.meddle)] if meddling else []
         steps += [(2, self.lose_the_journal)] if amnesia else []
+        steps += [(3, self.take_over)] if takeover else []
         steps += [(24, self.fall)] if restless else []
         self.steps = [step for weight, step in steps for _ in range(weight)]
 
@@ -253,6 +262,18 @@ class History:
         self.world.told.clear()
         self.world.told_on_disk.clear()
         self.world.crash("and the journal is gone")
+
+    def take_over(self) -> None:
+        """Another agent ran all this until now; between the moment it was looked at and ours, things may happen."""
+        found: dict[TaskArn, list[SimContainer]] = {}
+        for one in self.world.docker.containers.values():
+            found.setdefault(one.labels.task, []).append(one)
+        tasks = tuple(taken(arn, ones) for arn, ones in sorted(found.items()))
+        self.lose_the_journal()
+        self.unfindable |= found.keys()  # of volumes that belong to a task, the other agent says nothing
+        if self.tape.rarely(2):
+            self.exit()
+        self.world.hear(TasksTaken(tasks, self.world.now))
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

@@ -48,3 +48,9 @@ def test_containers_that_fall_and_start_again_all_the_time_keep_the_promises_too
 @given(tapes)
 def test_a_journal_that_is_lost_is_rebuilt_from_labels(choices: bytes) -> None:
     History(choices, amnesia=True).run()
+
+
+@histories(0.1)
+@given(tapes)
+def test_what_another_agent_ran_is_taken_over_and_nothing_is_started_twice(choices: bytes) -> None:
+    History(choices, takeover=True).run()
