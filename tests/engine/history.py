@@ -13,7 +13,7 @@ from agent.model.status import Health, Status
 from tests.engine.plans import JOB, POOL, UNREADABLE, plan, started_again
 from tests.engine.road import RULES, Flight
 from tests.engine.sim_docker import SimContainer
-from tests.engine.taken import taken
+from tests.engine.taken import taken_task
 from tests.engine.tape import Tape
 from tests.engine.world import World
 
@@ -25,7 +25,7 @@ ACTS_TO_QUIET = 40
 class History:
     """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals.
 
-    With `takeover` each lost journal is another agent's: what runs is taken over from it.
+    What is `taken` over ran under another agent before.
     In one that is `restless`, containers fall often, and are started again by policy.
     """
 
@@ -36,7 +36,7 @@ class History:
         meddling: bool = False,
         amnesia: bool = False,
         restless: bool = False,
-        takeover: bool = False,
+        taken: bool = False,
     ) -> None:
         self.tape = Tape(choices)
         self.is_storm = self.tape.below(2) == 1
@@ -45,7 +45,7 @@ class History:
         self.rules = replace(RULES, task_limits=self.tape.below(2) == 1)
         self.world = World(self.tape, specs, self.rules)
         self.meddling = meddling
-        self.amnesia = amnesia or takeover
+        self.amnesia = amnesia or taken
         self.restless = restless
         self.spoiled_by_hand: set[str] = set()
         self.forgetful = False
@@ -54,7 +54,7 @@ class History:
         steps = [(storm if self.is_storm else calm, step) for calm, storm, step in self.choices_of_steps()]
         steps += [(4, self.meddle)] if meddling else []
         steps += [(2, self.lose_the_journal)] if amnesia else []
-        steps += [(3, self.take_over)] if takeover else []
+        steps += [(3, self.take_over)] if taken else []
         steps += [(24, self.fall)] if restless else []
         self.steps = [step for weight, step in steps for _ in range(weight)]
 
@@ -268,7 +268,7 @@ class History:
         found: dict[TaskArn, list[SimContainer]] = {}
         for one in self.world.docker.containers.values():
             found.setdefault(one.labels.task, []).append(one)
-        tasks = tuple(taken(arn, ones) for arn, ones in sorted(found.items()))
+        tasks = tuple(taken_task(arn, ones) for arn, ones in sorted(found.items()))
         self.lose_the_journal()
         self.unfindable |= found.keys()  # of volumes that belong to a task, the other agent says nothing
         if self.tape.rarely(2):

@@ -6,7 +6,7 @@ from agent.model.takeover import TakenContainer, TakenTask
 from tests.engine.sim_docker import SimContainer
 
 
-def taken(arn: TaskArn, found: list[SimContainer]) -> TakenTask:
+def taken_task(arn: TaskArn, found: list[SimContainer]) -> TakenTask:
     """What is written down of a task that another agent runs; of each container the latest run."""
     latest = {one.labels.container: one for one in sorted(found, key=lambda one: one.labels.run)}
     return TakenTask(

@@ -53,4 +53,4 @@ def test_a_journal_that_is_lost_is_rebuilt_from_labels(choices: bytes) -> None:
 @histories(0.1)
 @given(tapes)
 def test_what_another_agent_ran_is_taken_over_and_nothing_is_started_twice(choices: bytes) -> None:
-    History(choices, takeover=True).run()
+    History(choices, taken=True).run()

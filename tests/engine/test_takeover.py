@@ -116,6 +116,14 @@ def test_a_task_that_was_over_is_told_once_more_and_cleared_away() -> None:
     assert [type(act) for act in game.wake().acts] == [RemoveContainer]
 
 
+def test_a_task_of_which_nothing_was_there_yet_is_told_stopped_with_the_reason() -> None:
+    nothing = TasksTaken((TakenTask(ARN, "web", "1", (), stopping=True, reason="NotBegun: why"),), T0)
+    game = play(nothing)
+    game.list()
+    (report,) = [report for decision in game.decisions for report in decision.reports]
+    assert (report.status, report.reason, report.containers) == (Status.STOPPED, "NotBegun: why", ())
+
+
 def test_a_container_that_had_ended_while_its_task_ran_ends_nothing() -> None:
     game = play(taken(one("init", Status.STOPPED, essential=False, exit_code=0), one()))
     decision = game.list(seen(), seen(Phase.EXITED, name="init", exit_code=0))

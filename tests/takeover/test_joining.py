@@ -109,7 +109,7 @@ def test_the_container_that_was_added_is_taken_along_and_all_others_need_it() ->
     pause = shown("pp", PAUSE)
     other = shown("qq", PAUSE, task=f"{ARN[:-1]}0")
     assert joining.to_look_at([told()], [pause, other]) == ["aa", "bb", "pp"]
-    taken = joined(told(), look("aa"), look("bb"), look("pp"), added=(pause, other))
+    taken = joined(told(), look("aa"), look("bb"), look("pp"), look("qq"), added=(pause, other))
     assert {one.name: one.depends_on for one in taken.containers} == {
         "web": (Dependency(PAUSE),),
         "init": (Dependency(PAUSE),),
