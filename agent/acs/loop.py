@@ -19,9 +19,10 @@ import structlog
 
 from agent.acs.backoff import INACTIVE, PROBATION, Ended, Pace
 from agent.acs.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
+from agent.acs.heard import Heard
 from agent.acs.manifests import Manifests
 from agent.acs.ports import Engine, PollEndpoints, Signer, Vault
-from agent.acs.session import Draw, Heard, answers, received
+from agent.acs.session import Draw, answers, received
 from agent.acs.settings import AcsSettings, session_url
 from agent.model.clock import Clock, utc_now
 from agent.model.errors import AgentError, InactiveInstance, TryAgain

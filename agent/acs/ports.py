@@ -15,6 +15,22 @@ class Engine(Protocol):
         ...
 
 
+class Decides(Protocol):
+    """Where what was found on the host goes. The runner, seen from here."""
+
+    async def submit(self, *events: Event) -> None:
+        """Return when the events are decided, and what they came to is in the journal."""
+        ...
+
+
+class Devices(Protocol):
+    """The links and disks of the host."""
+
+    async def keys(self) -> frozenset[str]:
+        """The MAC addresses of all links, in lower case, and the serial numbers of all disks."""
+        ...
+
+
 class Vault(Protocol):
     """Keeps the values of credentials, in memory only."""
 

@@ -5,17 +5,18 @@ protocol wants: values into the vault, facts to the engine, and only after the c
 is the only "no" that ECS understands: it sends the message again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from agent.acs import attachments, updates
+from agent.acs.heard import Heard, Note, dropped, lack
 from agent.model.credentials import RoleCredentials
 from agent.model.errors import BadInput, place_of
 from agent.model.events import (
     CredentialsArrived,
-    Event,
     ManifestHeard,
     StopsVerified,
     TaskAssigned,
@@ -23,7 +24,7 @@ from agent.model.events import (
     TaskStopRequested,
 )
 from agent.model.names import TaskArn
-from agent.wire import acs, acs_spec
+from agent.wire import acs, acs_attachments, acs_spec
 
 Draw = Callable[[], str]
 """Gives at least 40 random hexadecimal digits, other ones each time."""
@@ -32,37 +33,6 @@ MOST_NOTES = 20
 RUNNING, STOPPED = "RUNNING", "STOPPED"
 REFUSED = "UnrecogniedTaskError: Error loading task - "
 """How ECS knows the reason of a task that could not be read, spelling included ("wire protocol", PayloadMessage)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A line for the log."""
-
-    event: str
-    fields: Mapping[str, object] = field(default_factory=dict)
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one frame came to. `replies` leave at once, `acks` after the events are committed, in this order."""
-
-    events: tuple[Event, ...] = ()
-    credentials: tuple[RoleCredentials, ...] = ()
-    replies: tuple[acs.Frame, ...] = ()
-    acks: tuple[acs.Frame, ...] = ()
-    notes: tuple[Note, ...] = ()
-    understood: bool = True
-    """True for a frame that keeps the connection alive: any that could be read, served or not."""
-    seq: int = 0
-    """The number of a payload: lists of tasks that are not newer count no more."""
-    manifest: acs.TaskManifestMessage | None = None
-    """A list of tasks, whose answers depend on what the engine makes of it (`answers`)."""
-
-    @property
-    def wants_a_stop(self) -> bool:
-        """Is a task to be stopped? Then nothing may hold the events back, not even a disk that is full."""
-        return any(isinstance(event, TaskStopRequested | StopsVerified) for event in self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +48,9 @@ class _Read:
         return isinstance(self.event, TaskStopRequested | TaskAssigned)
 
 
-def received(frame: bytes | str, now: datetime, draw: Draw, latest: int = 0) -> Heard:
+def received(  # noqa: PLR0911 -- one return a type
+    frame: bytes | str, now: datetime, draw: Draw, latest: int = 0
+) -> Heard:
     """What *frame*, received *now*, comes to. Never raises for what a server may send.
 
     *latest* is the highest number of a payload so far.
@@ -99,6 +71,15 @@ def received(frame: bytes | str, now: datetime, draw: Draw, latest: int = 0) -> 
             return _manifest(message, now, latest)
         case acs.TaskStopVerificationAck():
             return _verified(message, now)
+        case (
+            acs_attachments.AttachTaskNetworkInterfacesMessage()
+            | acs_attachments.AttachInstanceNetworkInterfacesMessage()
+        ):
+            return attachments.interfaces(message, now)
+        case acs_attachments.ConfirmAttachmentMessage():
+            return attachments.volume(message, now)
+        case acs_attachments.StageUpdateMessage() | acs_attachments.PerformUpdateMessage():
+            return updates.refused(message)
         case _:
             return Heard(notes=(_noted(message),))
 
@@ -110,31 +91,16 @@ def answers(manifest: acs.TaskManifestMessage, candidates: Iterable[TaskArn]) ->
     return (ack, acs.TaskStopVerificationMessage(manifest.message_id, asked)) if asked else (ack,)
 
 
-def _noted(message: acs.Frame | acs.Unserved) -> Note:
-    """What the log says of a message that nobody serves."""
-    match message:
-        case acs.Unserved():
-            fields = {"type": message.type, "message_id": message.message_id}
-            return Note("acs_message_not_supported", fields, warning=True)
-        case acs.Said():
-            return Note("acs_message_noted", {"type": type(message).__name__, "message": message.message})
-        case _:
-            return Note("acs_message_noted", {"type": type(message).__name__})
-
-
-def _lack(message: acs.PayloadMessage | acs.TaskManifestMessage) -> str:
-    """What is wrong with the names that an answer repeats; empty if nothing is."""
-    required = (
-        ("messageId", message.message_id),
-        ("clusterArn", message.cluster_arn),
-        ("containerInstanceArn", message.container_instance_arn),
-    )
-    return next((f"{name}: must not be empty" for name, value in required if not value), "")
+def _noted(message: acs.Frame) -> Note:
+    """What the log says of a message that asks for nothing."""
+    if isinstance(message, acs.Said):
+        return Note("acs_message_noted", {"type": type(message).__name__, "message": message.message})
+    return Note("acs_message_noted", {"type": type(message).__name__})
 
 
 def _manifest(message: acs.TaskManifestMessage, now: datetime, latest: int) -> Heard:
     number, tasks = message.timeline or 0, message.tasks or ()
-    lack = _lack(message) or next(
+    missing = lack(message.message_id, message.cluster_arn, message.container_instance_arn) or next(
         (
             f"tasks[{at}]: must have a taskArn and a desiredStatus"
             for at, task in enumerate(tasks)
@@ -142,8 +108,8 @@ def _manifest(message: acs.TaskManifestMessage, now: datetime, latest: int) -> H
         ),
         "",
     )
-    if lack:
-        return _dropped(message.message_id, lack)
+    if missing:
+        return dropped(message.message_id, missing)
     fields = {"message_id": message.message_id, "number": number, "tasks": len(tasks)}
     if number <= latest:
         return Heard(notes=(Note("acs_manifest_outdated", {**fields, "latest": latest}),))
@@ -161,12 +127,12 @@ def _is_whole(task: acs.TaskIdentifier) -> bool:
 
 def _verified(message: acs.TaskStopVerificationAck, now: datetime) -> Heard:
     if not message.message_id:
-        return _dropped(None, "messageId: must not be empty")
+        return dropped(None, "messageId: must not be empty")
     for at, task in enumerate(message.stop_tasks or ()):
         if not task.task_arn:
-            return _dropped(message.message_id, f"stopTasks[{at}].taskArn: must not be empty")
+            return dropped(message.message_id, f"stopTasks[{at}].taskArn: must not be empty")
         if task.desired_status not in (None, STOPPED):
-            return _dropped(message.message_id, f"stopTasks[{at}].desiredStatus: must be {STOPPED}")
+            return dropped(message.message_id, f"stopTasks[{at}].desiredStatus: must be {STOPPED}")
     tasks = tuple(TaskArn(task.task_arn or "") for task in message.stop_tasks or ())
     fields = {"message_id": message.message_id, "tasks": len(tasks)}
     return Heard(
@@ -176,8 +142,8 @@ def _verified(message: acs.TaskStopVerificationAck, now: datetime) -> Heard:
 
 
 def _payload(message: acs.PayloadMessage, now: datetime, draw: Draw) -> Heard:
-    if lack := _lack(message):
-        return _dropped(message.message_id, lack)
+    if missing := lack(message.message_id, message.cluster_arn, message.container_instance_arn):
+        return dropped(message.message_id, missing)
     cause = message.message_id or ""
     tasks = [_task(raw, now, draw, cause, message.seq_num or 0) for raw in message.tasks or ()]
     stops = tuple(t.event for t in tasks if isinstance(t.event, TaskStopRequested))
@@ -247,25 +213,20 @@ def _roles_of_a_stop(raw: msgspec.Raw) -> tuple[RoleCredentials, ...]:
 
 def _credentials(message: acs.IAMRoleCredentialsMessage, now: datetime) -> Heard:
     if not message.message_id:
-        return _dropped(None, "messageId: must not be empty")
+        return dropped(None, "messageId: must not be empty")
     if not message.task_arn:
-        return _dropped(message.message_id, "taskArn: must not be empty")
+        return dropped(message.message_id, "taskArn: must not be empty")
     if message.role_type not in (acs_spec.TASK_ROLE, acs_spec.EXECUTION_ROLE):
-        return _dropped(message.message_id, f"roleType: must be {acs_spec.TASK_ROLE} or {acs_spec.EXECUTION_ROLE}")
+        return dropped(message.message_id, f"roleType: must be {acs_spec.TASK_ROLE} or {acs_spec.EXECUTION_ROLE}")
     try:
         role = acs_spec.role_credentials(message.role_credentials, message.role_type, "roleCredentials")
     except BadInput as bad:
-        return _dropped(message.message_id, str(bad))
+        return dropped(message.message_id, str(bad))
     if role is None or message.role_credentials is None:
-        return _dropped(message.message_id, "roleCredentials: is missing")
+        return dropped(message.message_id, "roleCredentials: is missing")
     return Heard(
         events=(CredentialsArrived(role.credentials_id, now, message.message_id),),
         credentials=(role,),
         acks=(_role_ack(message.message_id, role.credentials_id, message.role_credentials.expiration),),
         notes=(Note("acs_credentials_received", {"message_id": message.message_id, "task": message.task_arn}),),
     )
-
-
-def _dropped(message_id: str | None, error: str) -> Heard:
-    fields = {"message_id": message_id, "error": error}
-    return Heard(notes=(Note("acs_message_dropped", fields, warning=True),))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.model.acts import Act
+from agent.model.attachments import Attachment
 from agent.model.names import TaskArn
 from agent.model.reports import TaskReport
 from agent.model.status import Status
@@ -49,12 +50,16 @@ class Decision:
     acts: tuple[Act, ...] = ()
     moves: tuple[Moved, ...] = ()
     manifests: tuple[ManifestTaken, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    """Rows to write, each attachment at most once."""
+    detached: tuple[str, ...] = ()
+    """Attachments to forget."""
 
     @property
     def changes_nothing(self) -> bool:
         """True if there is nothing to commit."""
         changed = self.tasks or self.forgotten or self.tombstones or self.buried or self.reports or self.manifests
-        return not changed
+        return not (changed or self.attachments or self.detached)
 
     def then(self, later: "Decision") -> "Decision":
         """This decision and a *later* one as one: the later row of a task wins, reports and acts keep their order."""
@@ -64,6 +69,9 @@ class Decision:
         buried = dict.fromkeys(self.buried) | dict.fromkeys(later.buried)
         written_later = {t.arn for t in later.tasks}
         entombed_later = {t.arn for t in later.tombstones}
+        attached = {one.arn: one for one in self.attachments} | {one.arn: one for one in later.attachments}
+        detached = dict.fromkeys(self.detached) | dict.fromkeys(later.detached)
+        attached_later = {one.arn for one in later.attachments}
         return Decision(
             tasks=tuple(row for arn, row in rows.items() if arn not in later.forgotten),
             forgotten=tuple(arn for arn in forgotten if arn in later.forgotten or arn not in written_later),
@@ -73,4 +81,6 @@ class Decision:
             acts=self.acts + later.acts,
             moves=self.moves + later.moves,
             manifests=self.manifests + later.manifests,
+            attachments=tuple(one for arn, one in attached.items() if arn not in later.detached),
+            detached=tuple(arn for arn in detached if arn in later.detached or arn not in attached_later),
         )

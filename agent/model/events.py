@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from agent.model.acts import Act, ContainerAct, ResourceAct
+from agent.model.attachments import AttachmentKind
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.seen import Seen
 from agent.model.takeover import TakenTask
@@ -322,6 +323,31 @@ class Reclaim:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentAnnounced:
+    """ECS is attaching something to the host and wants to hear when it is there, within `wait_ms` milliseconds.
+
+    Comes more than once. `key` and `task` are those of `Attachment`.
+    """
+
+    arn: str
+    kind: AttachmentKind
+    key: str
+    wait_ms: int
+    at: datetime
+    task: TaskArn = TaskArn("")  # noqa: RUF009 -- a NewType call is the value itself
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentsFound:
+    """The host has links or disks with these keys. Repeats are harmless."""
+
+    keys: frozenset[str]
+    at: datetime
+    cause: str = "host"
+
+
+@dataclass(frozen=True, slots=True)
 class ReportsSettled:
     """ECS has acknowledged (or refused for good) everything there was to tell of these tasks."""
 
@@ -359,5 +385,7 @@ Event = (
     | Strained
     | GpusFound
     | Reclaim
+    | AttachmentAnnounced
+    | AttachmentsFound
     | ReportsSettled
 )

@@ -1,4 +1,4 @@
-"""What ECS is told of a task: the content of one SubmitTaskStateChange."""
+"""What ECS is told of a task, or of something attached to the host: the content of one call that submits a change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +56,13 @@ class TaskReport:
     pull_started_at: datetime | None = None
     pull_stopped_at: datetime | None = None
     execution_stopped_at: datetime | None = None
+    attachment: str = ""
+    """The ARN of an attachment that is there. Then the report says that alone, of `task` if there is one."""
+
+    @property
+    def subject(self) -> TaskArn:
+        """What has its reports told in order: a task, or an attachment that belongs to none."""
+        return self.task or TaskArn(self.attachment)
 
 
 class Verdict(StrEnum):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.model.attachments import Attachment
 from agent.model.reports import TaskReport
 from agent.model.task import Task, Tombstone
 
@@ -14,6 +15,7 @@ class Saved:
     tombstones: tuple[Tombstone, ...] = ()
     manifest: int = 0
     """The number of the newest list of tasks that was taken from ECS."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

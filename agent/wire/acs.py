@@ -12,6 +12,14 @@ import msgspec
 
 from agent.model.errors import BadInput
 from agent.wire import pieces
+from agent.wire.acs_attachments import (
+    AttachInstanceNetworkInterfacesMessage,
+    AttachTaskNetworkInterfacesMessage,
+    ConfirmAttachmentMessage,
+    Long,
+    PerformUpdateMessage,
+    StageUpdateMessage,
+)
 from agent.wire.acs_task import IAMRoleCredentials, Task
 from agent.wire.reading import Shape, read
 
@@ -23,8 +31,6 @@ MOST_TASKS = 10_000
 """Of one message; more fit on no machine."""
 MOST_VALUES = 500_000
 """Commas in one message. JSON of few octets a value takes ten times its size when it is read."""
-Long: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""What the protocol calls a long; nothing larger could be saved."""
 
 
 class HeartbeatMessage(Shape, frozen=True):
@@ -159,13 +165,6 @@ class InactiveInstanceException(Said, frozen=True):
     """The container instance is deregistered. As a frame it changes nothing; as a handshake's answer it does."""
 
 
-class Unserved(msgspec.Struct, frozen=True):
-    """A type of the protocol that nobody here serves yet."""
-
-    type: str
-    message_id: str | None = None
-
-
 Frame: TypeAlias = (
     HeartbeatMessage
     | PayloadMessage
@@ -177,6 +176,11 @@ Frame: TypeAlias = (
     | TaskManifestMessage
     | TaskStopVerificationMessage
     | TaskStopVerificationAck
+    | AttachTaskNetworkInterfacesMessage
+    | AttachInstanceNetworkInterfacesMessage
+    | ConfirmAttachmentMessage
+    | StageUpdateMessage
+    | PerformUpdateMessage
     | Said
 )
 
@@ -205,27 +209,19 @@ SHAPES: dict[str, type[Frame]] = {
     "TaskManifestMessage": TaskManifestMessage,
     "TaskStopVerificationMessage": TaskStopVerificationMessage,
     "TaskStopVerificationAck": TaskStopVerificationAck,
+    "AttachTaskNetworkInterfacesMessage": AttachTaskNetworkInterfacesMessage,
+    "AttachInstanceNetworkInterfacesMessage": AttachInstanceNetworkInterfacesMessage,
+    "ConfirmAttachmentMessage": ConfirmAttachmentMessage,
+    "StageUpdateMessage": StageUpdateMessage,
+    "PerformUpdateMessage": PerformUpdateMessage,
     **SAYINGS,
 }
-
-UNSERVED = frozenset(
-    {
-        "AttachTaskNetworkInterfacesMessage",
-        "AttachInstanceNetworkInterfacesMessage",
-        "ConfirmAttachmentMessage",
-        "StageUpdateMessage",
-        "PerformUpdateMessage",
-    }
-)
+"""Every type that an agent or a server may send. A `PollRequest` is in the protocol's model, and nobody sends one."""
 
 
 class _Envelope(msgspec.Struct, frozen=True):
     type: str | None = None
     message: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Numbered(Shape, frozen=True):
-    message_id: str | None = None
 
 
 def encode(frame: Frame) -> str:
@@ -239,7 +235,7 @@ def task_text(task: Task) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(task))
 
 
-def decode(text: bytes | str) -> Frame | Unserved:
+def decode(text: bytes | str) -> Frame:
     """Read a frame. Raises BadInput where it is no frame, or of a type that the protocol does not have.
 
     A payload that JSON's rules forbid because of one of its tasks is a frame all the same; that task stays as it came.
@@ -254,15 +250,13 @@ def decode(text: bytes | str) -> Frame | Unserved:
         raise
     if not envelope.type:
         return _typeless(text)
-    if envelope.type not in SHAPES and envelope.type not in UNSERVED:
+    if envelope.type not in SHAPES:
         raise BadInput("type", f"{envelope.type[:NAME_LIMIT]!r} is not a type of this protocol")
     body = bytes(envelope.message)
     if not body:
         raise BadInput("message", "is missing")
     if body == b"null":
         body = b"{}"
-    if envelope.type in UNSERVED:
-        return Unserved(envelope.type, read(body, _Numbered, "message").message_id)
     return read(body, SHAPES[envelope.type], "message")
 
 

@@ -165,9 +165,16 @@ class Association(Shape, frozen=True):
     content: Any = None
 
 
+class AttachmentProperty(Shape, frozen=True):
+    """One of the things to know of an attachment."""
+
+    name: str | None = None
+    value: str | None = None
+
+
 class Attachment(Shape, frozen=True):
     """Something of another service that belongs to the task."""
 
     attachment_arn: str | None = None
     attachment_type: str | None = None
-    attachment_properties: Any = None
+    attachment_properties: list[AttachmentProperty] | None = None

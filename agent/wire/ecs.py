@@ -16,6 +16,7 @@ from agent.model.task import Binding
 CONTENT_TYPE = "application/x-amz-json-1.1"
 _LONG_ARN = 3
 """Parts of ``arn:aws:ecs:region:account:task/cluster/id``."""
+ATTACHED = "ATTACHED"
 GPU = "GPU"
 """The only type of a platform device."""
 TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113."
@@ -190,6 +191,28 @@ class SubmitTaskStateChange(Request, frozen=True):
     execution_stopped_at: float | None = None
 
 
+class AttachmentStateChange(Request, frozen=True):
+    """API: AttachmentStateChange. An agent tells of no other status than ATTACHED."""
+
+    attachment_arn: str
+    status: str
+
+
+class SubmitTaskAttachments(Request, frozen=True):
+    """API: SubmitTaskStateChange, for interfaces of a task: then nothing is said of its state."""
+
+    cluster: str
+    task: str
+    attachments: tuple[AttachmentStateChange, ...]
+
+
+class SubmitAttachmentStateChanges(Request, frozen=True):
+    """API: SubmitAttachmentStateChanges, for interfaces of the instance and for volumes. Always one of them."""
+
+    cluster: str
+    attachments: tuple[AttachmentStateChange, ...]
+
+
 def to_register(asked: Registration) -> RegisterContainerInstance:
     """The request for *asked*. `versionInfo` is not sent."""
     return RegisterContainerInstance(
@@ -210,6 +233,16 @@ def to_registered(answer: RegisterContainerInstanceAnswer) -> Registered:
     instance = answer.container_instance
     attributes = tuple(Attribute(a.name, a.value or "") for a in instance.attributes or ())
     return Registered(instance.container_instance_arn or "", attributes, instance.status or "")
+
+
+def to_submission(report: TaskReport, cluster: str) -> tuple[str, Request]:
+    """The action and the request for *report*. The same report gives the same bytes, whenever it is sent."""
+    attached = (AttachmentStateChange(report.attachment, ATTACHED),)
+    if not report.attachment:
+        return "SubmitTaskStateChange", to_state_change(report, cluster)
+    if report.task:
+        return "SubmitTaskStateChange", SubmitTaskAttachments(cluster, report.task, attached)
+    return "SubmitAttachmentStateChanges", SubmitAttachmentStateChanges(cluster, attached)
 
 
 def to_state_change(report: TaskReport, cluster: str) -> SubmitTaskStateChange:

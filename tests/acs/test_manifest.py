@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.acs.session import Heard, answers, received
+from agent.acs.heard import Heard
+from agent.acs.session import answers, received
 from agent.model.decision import ManifestTaken
 from agent.model.events import ManifestHeard, StopsVerified
 from agent.model.names import TaskArn

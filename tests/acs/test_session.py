@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.acs import session
-from agent.acs.session import Heard, received
+from agent.acs.heard import Heard
+from agent.acs.session import received
 from agent.model.events import CredentialsArrived, TaskAssigned, TaskRefused, TaskStopRequested
 from agent.model.names import TaskArn
 from agent.wire import acs, acs_spec
@@ -228,13 +229,22 @@ def test_credentials_that_lack_a_name_are_dropped_without_an_answer(changes: dic
     assert heard.notes[0].fields["error"] == error
 
 
-@pytest.mark.parametrize("kind", sorted(acs.UNSERVED))
-def test_a_message_that_nobody_serves_yet_is_logged_and_not_answered(kind: str) -> None:
-    heard = hear(frame(kind, messageId="m-1", clusterArn=CLUSTER))
+@pytest.mark.parametrize("kind", ["StageUpdateMessage", "PerformUpdateMessage"])
+@pytest.mark.parametrize("update", [None, {}, {"location": "https://example.test/a.tar", "signature": "ab"}])
+def test_an_update_is_refused_in_the_words_that_ecs_knows_and_at_once(kind: str, update: object) -> None:
+    heard = hear(frame(kind, messageId="u-1", clusterArn=CLUSTER, containerInstanceArn=INSTANCE, updateInfo=update))
+
+    assert heard.replies == (acs.NackRequest(CLUSTER, INSTANCE, "u-1", "Updates are disabled"),)
+    assert (heard.events, heard.acks, heard.understood) == ((), (), True)
+    assert events_of(heard) == ["acs_update_refused"]
+
+
+@pytest.mark.parametrize("kind", ["StageUpdateMessage", "PerformUpdateMessage"])
+def test_an_update_without_a_name_is_dropped(kind: str) -> None:
+    heard = hear(frame(kind, clusterArn=CLUSTER, containerInstanceArn=INSTANCE))
 
     assert (heard.events, heard.acks, heard.replies) == ((), (), ())
-    assert events_of(heard) == ["acs_message_not_supported"]
-    assert heard.understood
+    assert events_of(heard) == ["acs_message_dropped"]
 
 
 @pytest.mark.parametrize(
@@ -269,10 +279,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-KINDS = st.sampled_from([*acs.SHAPES, *acs.UNSERVED])
+KINDS = st.sampled_from([*acs.SHAPES])
 FIELDS = st.sampled_from(
     ["messageId", "clusterArn", "containerInstanceArn", "tasks", "seqNum", "arn", "roleCredentials", "containers",
-     "desiredStatus", "message", "roleType", "taskArn", "credentialsId", "dockerConfig", "overrides", "portMappings"]
+     "desiredStatus", "message", "roleType", "taskArn", "credentialsId", "dockerConfig", "overrides", "portMappings",
+     "waitTimeoutMs", "elasticNetworkInterfaces", "attachment", "updateInfo"]
 )  # fmt: skip
 MESSAGES = st.dictionaries(FIELDS, JSON, max_size=6)
 TASKS = st.lists(st.dictionaries(FIELDS, JSON, max_size=4) | JSON, max_size=3)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent.model.errors import BadInput
 from agent.wire import acs, acs_parts, acs_task
+from agent.wire.acs_attachments import StageUpdateMessage
 from agent.wire.acs_task import Task
 from agent.wire.reading import Shape, read, read_document
 from tests.wire.acs_samples import INSTANCE, ROLE, raw
@@ -111,7 +112,7 @@ def test_names_of_fields_are_those_of_the_protocol() -> None:
         ('{"InactiveInstanceException":"gone"}', acs.InactiveInstanceException("gone")),
         ('{"type":"InactiveInstanceException","message":{"message":"gone"}}', acs.InactiveInstanceException("gone")),
         ('{"type":"TaskManifestMessage","message":{"messageId":"tm-1"}}', acs.TaskManifestMessage("tm-1")),
-        ('{"type":"StageUpdateMessage","message":{"messageId":"u-1"}}', acs.Unserved("StageUpdateMessage", "u-1")),
+        ('{"type":"StageUpdateMessage","message":{"messageId":"u-1"}}', StageUpdateMessage("u-1")),
     ],
 )  # fmt: skip
 def test_a_frame_is_read_by_its_type(text: str | bytes, frame: acs.Frame) -> None:
