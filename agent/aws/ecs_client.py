@@ -147,15 +147,16 @@ class EcsClient:
         return await self._ask(request, ecs.DiscoverPollEndpointAnswer)
 
     async def submit(self, report: TaskReport, cluster: str) -> Verdict:
-        """Tell ECS one change of a task, once: the outbox repeats. Any success will do, whatever it says."""
+        """Tell ECS one change, once: the outbox repeats. Any success will do, whatever it says."""
+        action, request = ecs.to_submission(report, cluster)
         try:
-            await self._call("SubmitTaskStateChange", ecs.to_state_change(report, cluster), ONCE)
+            await self._call(action, request, ONCE)
         except EcsError as error:
             verdict = verdict_on(error)
-            log.warning("report_not_taken", task=report.task, verdict=verdict.value, error=str(error))
+            log.warning("report_not_taken", task=report.subject, verdict=verdict.value, error=str(error))
             return verdict
         except TryAgain as error:
-            log.warning("report_not_sent", task=report.task, error=str(error))
+            log.warning("report_not_sent", task=report.subject, error=str(error))
             return Verdict.LATER
         return Verdict.SETTLED
 
@@ -228,7 +229,7 @@ class EcsClient:
 
 
 class TaskReports:
-    """SubmitTaskStateChange for one cluster: what the reporter needs of ECS."""
+    """What the reporter needs of ECS, for one cluster."""
 
     def __init__(self, ecs_client: EcsClient, cluster: str) -> None:
         self._ecs = ecs_client

@@ -8,7 +8,7 @@ of a start count from it.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent.engine import due
+from agent.engine import attachments, due
 from agent.engine.draft import Draft
 from agent.engine.world import Place, World
 from agent.model.names import TaskArn
@@ -27,6 +27,7 @@ def shift_all(draft: Draft, by: timedelta) -> set[TaskArn]:
     for stone in list(draft.world.tombstones.values()):
         if stone.until is not None:
             draft.put_tombstone(replace(stone, until=stone.until + by))
+    attachments.shift_all(draft, by)
     draft.afterwards(lambda world: _shift_world(world, by))
     return set()
 
@@ -43,6 +44,7 @@ def clamp_all(draft: Draft) -> None:
     for stone in list(draft.world.tombstones.values()):
         if stone.until is not None and stone.until > draft.at + TOMBSTONE_KEPT:
             draft.put_tombstone(replace(stone, until=draft.at + TOMBSTONE_KEPT))
+    attachments.clamp_all(draft)
 
 
 def _shifted(task: Task, by: timedelta) -> Task:

@@ -1,4 +1,4 @@
-"""What is due when: kills, retries, removals, and the end of tombstones.
+"""What is due when: kills, retries, removals, and the end of tombstones and of waits for attachments.
 
 Deadlines are absolute and saved. While acts are held there is none: a start of the agent hears its first listing before
 any deadline passes.
@@ -7,7 +7,7 @@ any deadline passes.
 from dataclasses import replace
 from datetime import datetime
 
-from agent.engine import clock_steps, due, ending, resources
+from agent.engine import attachments, clock_steps, due, ending, resources
 from agent.engine.draft import Draft
 from agent.engine.world import World
 from agent.model.names import TaskArn
@@ -21,6 +21,8 @@ def next_of(world: World) -> datetime | None:
         return None
     dates = [world.dates[arn] for arn in world.dates if arn not in world.abandoned]
     dates += [stone.until for stone in world.tombstones.values() if stone.until is not None]
+    if (attached := attachments.next_of(world)) is not None:
+        dates.append(attached)
     return min(dates, default=None)
 
 
@@ -36,6 +38,7 @@ def pass_all(draft: Draft) -> set[TaskArn]:
     for stone in draft.world.tombstones.values():
         if stone.until is not None and stone.until <= draft.at:
             draft.bury(stone.arn)
+    attachments.pass_all(draft)
     return passed
 
 

@@ -15,6 +15,7 @@ from agent.engine import leases
 from agent.engine.amounts import Holding, Port
 from agent.engine.world import Key, Pull, Row, World
 from agent.model.acts import Act, CancelPull, PullImage
+from agent.model.attachments import Attachment
 from agent.model.decision import Decision, ManifestTaken, Moved
 from agent.model.names import Step, TaskArn
 from agent.model.reports import TaskReport
@@ -52,6 +53,7 @@ class Draft:
         self._tasks: dict[TaskArn, Task | None] = {}
         self._tombstones: dict[TaskArn, Tombstone | None] = {}
         self._pulls: dict[ImageSource, Pull | None] = {}
+        self._attachments: dict[str, Attachment | None] = {}
         self._heard: set[Key] = set()
         self._credentials: set[str] = set()
         self._reports: list[TaskReport] = []
@@ -137,6 +139,22 @@ class Draft:
         """Drop a tombstone that has served its time."""
         self._tombstones[arn] = None
 
+    def attachment(self, arn: str) -> Attachment | None:
+        """The attachment as this decision has it."""
+        return self._attachments[arn] if arn in self._attachments else self.world.attachments.get(arn)
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """All attachments as this decision has them."""
+        return tuple(one for one in {**self.world.attachments, **self._attachments}.values() if one is not None)
+
+    def attach(self, one: Attachment) -> None:
+        """Set or change an attachment."""
+        self._attachments[one.arn] = one
+
+    def detach(self, arn: str) -> None:
+        """Forget an attachment."""
+        self._attachments[arn] = None
+
     def hear(self, arn: TaskArn, container: str) -> None:
         """Note that something about a container is decided or heard now: older listings do not judge it."""
         self._heard.add((arn, container))
@@ -211,6 +229,7 @@ class Draft:
         world = self.world
         tasks = {arn: task for arn, task in self._tasks.items() if task != world.tasks.get(arn)}
         stones = {arn: stone for arn, stone in self._tombstones.items() if stone != world.tombstones.get(arn)}
+        attached = {arn: one for arn, one in self._attachments.items() if one != world.attachments.get(arn)}
         rows = {arn: self._row(task) for arn, task in tasks.items()}
         for arn, row in rows.items():
             if row is None:
@@ -219,6 +238,7 @@ class Draft:
                 world.put(row)
         _lay_over(world.tombstones, stones)
         _lay_over(world.pulls, self._pulls)
+        _lay_over(world.attachments, attached)
         world.step, world.released, world.listed = self.step, self.released, self.listed
         world.held_since, world.lost_at, world.unsure = self.held_since, self.lost_at, self.unsure
         world.rules = self.rules
@@ -237,6 +257,8 @@ class Draft:
             acts=tuple(self.acts),
             moves=tuple(self._moves),
             manifests=tuple(self._manifests),
+            attachments=tuple(one for one in attached.values() if one is not None),
+            detached=tuple(arn for arn, one in attached.items() if one is None),
         )
 
     def _row(self, task: Task | None) -> Row | None:

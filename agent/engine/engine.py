@@ -12,6 +12,7 @@ from typing import assert_never
 
 from agent.engine import (
     admission,
+    attachments,
     broken,
     clock_steps,
     deadlines,
@@ -31,10 +32,13 @@ from agent.engine import (
 from agent.engine.draft import Draft, TaskIsBroken
 from agent.engine.world import Row, Snapshot, World
 from agent.model.acts import ContainerAct, PullImage, ResourceAct
+from agent.model.attachments import Attachment
 from agent.model.decision import Decision
 from agent.model.events import (
     ActBroke,
     ActFailed,
+    AttachmentAnnounced,
+    AttachmentsFound,
     ClockStepped,
     ContainerAnswered,
     ContainerCreated,
@@ -76,9 +80,14 @@ class Engine:
     """Decides what becomes of tasks. Starts from the rows of the journal; every act in them has an unknown outcome."""
 
     def __init__(
-        self, rules: Rules, tasks: Iterable[Task] = (), tombstones: Iterable[Tombstone] = (), manifest: int = 0
+        self,
+        rules: Rules,
+        tasks: Iterable[Task] = (),
+        tombstones: Iterable[Tombstone] = (),
+        manifest: int = 0,
+        attached: Iterable[Attachment] = (),
     ) -> None:
-        self._world = World(rules, manifest=manifest)
+        self._world = World(rules, manifest=manifest, attachments={one.arn: one for one in attached})
         for task in tasks:
             containers = tuple(replace(c, lost=c.doing) for c in task.containers)
             self._world.put(Row.of(replace(resources.after_start(task), containers=containers)))
@@ -94,11 +103,17 @@ class Engine:
         """The rows as they are now; not to be changed."""
         return MappingProxyType(self._world.tasks)
 
+    @property
+    def attachments(self) -> Mapping[str, Attachment]:
+        """What is on its way to the host, or has come, by its ARN; not to be changed."""
+        return MappingProxyType(self._world.attachments)
+
     def snapshot(self) -> Snapshot:
         """What is known now, for comparison with later."""
         world = self._world
         strain = world.strain if world.listed else ""
-        return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest, strain)
+        attached = dict(world.attachments)
+        return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest, strain, attached)
 
     def next_deadline(self) -> datetime | None:
         """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
@@ -186,6 +201,12 @@ class Engine:
                 return set()
             case Reclaim():
                 return pressure.reclaim(draft, event.most)
+            case AttachmentAnnounced():
+                attachments.announce(draft, event)
+                return set()
+            case AttachmentsFound():
+                attachments.find(draft, event)
+                return set()
             case _:
                 assert_never(event)
 

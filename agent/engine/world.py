@@ -9,6 +9,7 @@ from typing import Self
 
 from agent.engine import due, leases
 from agent.engine.amounts import Holding, Port, Standing, Sums
+from agent.model.attachments import Attachment
 from agent.model.names import DockerId, Step, TaskArn
 from agent.model.rules import Rules
 from agent.model.task import ImageSource, Task, Tombstone
@@ -38,6 +39,7 @@ class Snapshot:
     manifest: int = 0
     strain: str = ""
     """Why a task that is unknown is refused; empty while none is, as before the first listing."""
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class World:
     """How many places there have been in the queue."""
     manifest: int = 0
     """The number of the newest list of tasks that was heard from ECS."""
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+    """What is on its way to the host, or has come, until its time is up; by its ARN."""
     verifiable: str = ""
     """The name of that list, as long as ECS has not said which tasks are to stop. A restart forgets it."""
     strain: str = ""

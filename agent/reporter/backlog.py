@@ -28,7 +28,7 @@ class Backlog:
     def add(self, rows: Iterable[OutboxRow], now: float) -> None:
         """Take in rows that were read from the outbox, in order."""
         for row in rows:
-            self._queues.setdefault(row.report.task, []).append(Waiting(row, now))
+            self._queues.setdefault(row.report.subject, []).append(Waiting(row, now))
             self.last_read = row.number
 
     @property
@@ -47,22 +47,22 @@ class Backlog:
         """The calls that leave now; until `end`, they are in flight."""
         held = {task: pause.until for task, pause in self._held.items()}
         plan = next_calls(self._queues, now, self._busy, held, self._pause.until)
-        self._busy.update(call.report.task for call in plan.calls)
+        self._busy.update(call.report.subject for call in plan.calls)
         return plan
 
     def end(self, call: Call) -> None:
         """The call is in flight no more, whatever came of it."""
-        self._busy.discard(call.report.task)
+        self._busy.discard(call.report.subject)
 
     def freeze(self, call: Call) -> None:
         """The outbox has bound the rows of *call* together."""
-        queue = self._queues[call.report.task]
+        queue = self._queues[call.report.subject]
         for place in range(len(call.rows)):
             queue[place] = replace(queue[place], row=replace(queue[place].row, call=call.number))
 
     def settle(self, call: Call) -> None:
         """The outbox has forgotten the rows of *call*."""
-        task = call.report.task
+        task = call.report.subject
         del self._queues[task][: len(call.rows)]
         if not self._queues[task]:
             del self._queues[task]

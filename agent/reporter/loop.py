@@ -45,7 +45,7 @@ async def wait_for(event: asyncio.Event, seconds: float | None) -> None:
 class Reporter:
     """Owns the sending of reports: one job for each call, ten at most, and one that tells the engine."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- time and chance among them
         self,
         outbox: Outbox,
         state_changes: StateChanges,
@@ -56,7 +56,9 @@ class Reporter:
         wait: Wait = wait_for,
         draw: Callable[[], float] = random.random,
         answer_within: float = ANSWER_WITHIN,
+        is_wanted: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        """*is_wanted* says of an attachment whether ECS still asks for it."""
         self._outbox = outbox
         self._state_changes = state_changes
         self._engine = engine
@@ -65,6 +67,7 @@ class Reporter:
         self._wait = wait
         self._draw = draw
         self._answer_within = answer_within
+        self._is_wanted = is_wanted
         self._backlog = Backlog()
         self._reading = Pause()
         self._unread = True
@@ -148,7 +151,10 @@ class Reporter:
     async def _send(self, call: Call) -> None:
         """One call from the outbox to ECS and back."""
         try:
-            if await self._freeze(call):
+            if call.report.attachment and not self._is_wanted(call.report.attachment):
+                log.warning("report_too_late", **_named(call.report))
+                await self._settle(call)
+            elif await self._freeze(call):
                 began = self._monotonic()
                 await self._obey(call, await self._ask(call.report), began)
         finally:
@@ -182,7 +188,7 @@ class Reporter:
 
     async def _obey(self, call: Call, verdict: Verdict, began: float) -> None:
         """Do what ECS's answer asks."""
-        now, task = self._monotonic(), call.report.task
+        now, task = self._monotonic(), call.report.subject
         match verdict:
             case Verdict.SETTLED:
                 log.info("report_settled", **_named(call.report))
@@ -205,12 +211,12 @@ class Reporter:
             self._distrust(call, error)
             return
         self._backlog.settle(call)
-        if call.report.status is Status.STOPPED:
+        if call.report.status is Status.STOPPED or call.report.attachment:  # the end may have been told before it
             self._end(quiet)
 
     def _distrust(self, call: Call, error: OSError) -> None:
         log.error("outbox_not_written", **_named(call.report), error=str(error))
-        self._backlog.hold(call.report.task, self._monotonic(), self._draw())
+        self._backlog.hold(call.report.subject, self._monotonic(), self._draw())
 
     def _end(self, tasks: frozenset[TaskArn]) -> None:
         if tasks:
@@ -228,5 +234,7 @@ class Reporter:
 
 def _named(report: TaskReport) -> dict[str, object]:
     """What a log line says of a report."""
+    if report.attachment:
+        return {"task": task_id(report.task), "attachment": report.attachment}
     containers = [f"{container.name} {container.status.told}" for container in report.containers]
     return {"task": task_id(report.task), "status": report.status.told, "containers": containers}

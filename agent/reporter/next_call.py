@@ -4,7 +4,7 @@ An outbox row is one change of a task. Rows leave in order, one call per task an
 of the task itself (`moved`) leaves at once, in a call of its own that takes along the container-only changes before
 it; so RUNNING and STOPPED never share a call. Container-only changes with nothing to ride with leave after 100 ms. The
 rows of a call that has been sent once are frozen together, and what is sent depends on them alone: however often a
-call is repeated, it says the same.
+call is repeated, it says the same. What is told of an attachment is a call of its own.
 """
 
 import math
@@ -34,7 +34,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One SubmitTaskStateChange. `number` names it for good; `frozen` says that its rows are bound to it already.
+    """One change that is submitted. `number` names it for good; `frozen` says that its rows are bound to it already.
 
     A change of the task itself with nothing before it is bound by the rules alone: no other row ever joins it, so that
     it may leave without a write to the disk.
@@ -76,7 +76,7 @@ def next_calls(
     waiting = (queue for task, queue in queues.items() if queue and task not in busy)
     for queue in sorted(waiting, key=lambda queue: queue[0].row.number):
         head = _head(queue)
-        task = head[0].row.report.task
+        task = head[0].row.report.subject
         due = max(_due(head), held.get(task, now))
         if due > now:
             later.append(due)
@@ -115,6 +115,8 @@ def _head(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     if call:
         return tuple(takewhile(lambda waiting: waiting.row.call == call, queue))
     for place, waiting in enumerate(queue[:ROWS_PER_CALL]):
+        if waiting.row.report.attachment:
+            return queue[: place or 1]
         if waiting.row.report.moved:
             return queue[: place + 1]
     return queue[:ROWS_PER_CALL]

@@ -43,7 +43,7 @@ class Outbox(Protocol):
 
 
 class StateChanges(Protocol):
-    """The ECS action SubmitTaskStateChange."""
+    """The ECS actions SubmitTaskStateChange and SubmitAttachmentStateChanges."""
 
     async def submit(self, report: TaskReport) -> Verdict:
         """Tell ECS. Failures are verdicts; never raises for what the network or ECS did."""

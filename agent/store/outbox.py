@@ -16,7 +16,7 @@ def append(connection: sqlite3.Connection, reports: Iterable[TaskReport]) -> Non
     """Add *reports* behind those that wait."""
     connection.executemany(
         "INSERT INTO outbox (task, report) VALUES (?, ?)",
-        [(report.task, rows.text_of(report)) for report in reports],
+        [(report.subject, rows.text_of(report)) for report in reports],
     )
 
 
@@ -36,7 +36,7 @@ def freeze(connection: sqlite3.Connection, numbers: Iterable[int], call: int) ->
 
 
 def settle(connection: sqlite3.Connection, numbers: Iterable[int]) -> frozenset[TaskArn]:
-    """Delete rows; gives their tasks that have none left."""
+    """Delete rows; gives their tasks that have none left, and likewise attachments that belong to no task."""
     tasks: set[TaskArn] = set()
     for number in numbers:
         found = connection.execute("SELECT task FROM outbox WHERE number = ?", (number,)).fetchone()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from agent.model.attachments import Attachment
 from agent.model.errors import BadInput
 from agent.model.reports import TaskReport
 from agent.model.task import Task, Tombstone
@@ -18,9 +19,10 @@ _encoder = msgspec.json.Encoder()
 _task = msgspec.json.Decoder(Task)
 _tombstone = msgspec.json.Decoder(Tombstone)
 _report = msgspec.json.Decoder(TaskReport)
+_attachment = msgspec.json.Decoder(Attachment)
 
 
-def text_of(value: Task | Tombstone | TaskReport) -> str:
+def text_of(value: Task | Tombstone | TaskReport | Attachment) -> str:
     """The row that stands for *value*."""
     return _encoder.encode(value).decode()
 
@@ -38,6 +40,11 @@ def tombstone_from(row: str | bytes) -> Tombstone:
 def report_from(row: str | bytes) -> TaskReport:
     """The report that *row* stands for. Raises BadInput."""
     return _read(_report, row)
+
+
+def attachment_from(row: str | bytes) -> Attachment:
+    """The attachment that *row* stands for. Raises BadInput."""
+    return _read(_attachment, row)
 
 
 def _read(decoder: "msgspec.json.Decoder[V]", row: str | bytes) -> V:

@@ -51,4 +51,12 @@ STEPS = (
         );
         """
     ),
+    Step(
+        """
+        CREATE TABLE attachments (
+            arn TEXT PRIMARY KEY,
+            row TEXT NOT NULL       -- model.attachments.Attachment
+        );
+        """
+    ),
 )

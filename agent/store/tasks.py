@@ -1,4 +1,4 @@
-"""Tasks and tombstones on disk. Functions run on the database's thread, inside its transaction."""
+"""Tasks, tombstones and attachments on disk. Functions run on the database's thread, inside its transaction."""
 
 import sqlite3
 from collections.abc import Callable
@@ -27,6 +27,11 @@ def write(connection: sqlite3.Connection, decision: Decision) -> None:
         "INSERT INTO tombstones (arn, row) VALUES (?, ?) ON CONFLICT (arn) DO UPDATE SET row = excluded.row",
         [(stone.arn, rows.text_of(stone)) for stone in decision.tombstones],
     )
+    connection.executemany("DELETE FROM attachments WHERE arn = ?", [(arn,) for arn in decision.detached])
+    connection.executemany(
+        "INSERT INTO attachments (arn, row) VALUES (?, ?) ON CONFLICT (arn) DO UPDATE SET row = excluded.row",
+        [(one.arn, rows.text_of(one)) for one in decision.attachments],
+    )
     if decision.manifests:
         connection.execute("DELETE FROM manifest")
         connection.execute("INSERT INTO manifest VALUES (?)", (max(taken.number for taken in decision.manifests),))
@@ -36,11 +41,13 @@ def load(connection: sqlite3.Connection) -> Saved:
     """All rows, in the order in which they were first written. Raises Unreadable for a row that makes no sense."""
     tasks = connection.execute("SELECT arn, row FROM tasks ORDER BY rowid")
     tombstones = connection.execute("SELECT arn, row FROM tombstones ORDER BY rowid")
+    attachments = connection.execute("SELECT arn, row FROM attachments ORDER BY rowid")
     (manifest,) = connection.execute("SELECT max(number) FROM manifest").fetchone()
     return Saved(
         tasks=tuple(decoded(rows.task_from, row, f"tasks, {arn}") for arn, row in tasks),
         tombstones=tuple(decoded(rows.tombstone_from, row, f"tombstones, {arn}") for arn, row in tombstones),
         manifest=manifest or 0,
+        attachments=tuple(decoded(rows.attachment_from, row, f"attachments, {arn}") for arn, row in attachments),
     )
 
 

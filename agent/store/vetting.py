@@ -4,6 +4,7 @@ The whole file is refused only where it is not ours, or not of our form. A singl
 
 * A task's: its containers say the rest. They are found in Docker as those of an unknown task, which is rebuilt.
 * A tombstone's, or one beside the row of a task, good or bad: tombstones have containers removed, so the task counts.
+* An attachment's: ECS has a time-out of its own for it.
 * A report's: nobody knows what ECS was to hear, so the task is told from the beginning; ECS takes a repetition once.
 """
 
@@ -31,6 +32,7 @@ COLUMNS = {
     "images": "id, row",
     "pulled": "image, row",
     "manifest": "number",
+    "attachments": "arn, row",
     "aside": "at, place, row, error",
 }
 MOST_ASIDE = 1000
@@ -60,8 +62,9 @@ def vet(connection: sqlite3.Connection, now: datetime) -> tuple[tuple[str, str],
     """Put aside each row that makes no sense; gives their places and what is wrong with them."""
     tasks = tuple(_bad(connection, "tasks", "arn", rows.task_from, _is_task))
     stones = tuple(_bad(connection, "tombstones", "arn", rows.tombstone_from, lambda stone, arn: stone.arn == arn))
-    reports = tuple(_bad(connection, "outbox", "task", rows.report_from, lambda report, arn: report.task == arn))
-    _put_aside(connection, (*tasks, *stones, *reports), now)
+    reports = tuple(_bad(connection, "outbox", "task", rows.report_from, lambda report, arn: report.subject == arn))
+    attached = tuple(_bad(connection, "attachments", "arn", rows.attachment_from, lambda one, arn: one.arn == arn))
+    _put_aside(connection, (*tasks, *stones, *reports, *attached), now)
     beside = tuple(_beside(connection, {bad.key for bad in tasks}))
     _put_aside(connection, beside, now)
     for arn in dict.fromkeys(bad.key for bad in reports):
@@ -70,7 +73,7 @@ def vet(connection: sqlite3.Connection, now: datetime) -> tuple[tuple[str, str],
     connection.execute("DELETE FROM manifest WHERE typeof(number) <> 'integer'")
     keep = "DELETE FROM aside WHERE rowid <= (SELECT max(rowid) FROM aside) - ?"
     connection.execute(keep, (MOST_ASIDE,))
-    return tuple((f"{bad.table}, {bad.key}", bad.error) for bad in (*tasks, *stones, *reports, *beside))
+    return tuple((f"{bad.table}, {bad.key}", bad.error) for bad in (*tasks, *stones, *reports, *attached, *beside))
 
 
 def _bad(
@@ -115,6 +118,12 @@ def _put_aside(connection: sqlite3.Connection, bad: tuple[_Bad, ...], now: datet
 
 
 def _tell_anew(connection: sqlite3.Connection, arn: TaskArn) -> None:
+    for name, text in connection.execute("SELECT arn, row FROM attachments").fetchall():
+        one = rows.attachment_from(text)
+        if arn in (one.arn, one.task):
+            connection.execute(
+                "UPDATE attachments SET row = ? WHERE arn = ?", (rows.text_of(replace(one, told=False)), name)
+            )
     found = connection.execute("SELECT row FROM tasks WHERE arn = ?", (arn,)).fetchone()
     if found is not None:
         task = _untold(rows.task_from(found[0]))
