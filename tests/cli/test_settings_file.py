@@ -115,6 +115,22 @@ def test_the_json_file_is_where_any_place_says(places: Places, by: str, tmp_path
     assert read_all(environ, None, places=places).settings.cluster == "elsewhere"
 
 
+def test_the_strongest_place_that_names_a_json_file_counts(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text('{"Cluster": "mine"}')
+    places.of_user.write_text(f"ECS_AGENT_CONFIG_FILE_PATH={tmp_path / 'theirs.json'}")
+
+    environ = {"ECS_AGENT_CONFIG_FILE_PATH": str(tmp_path / "mine.json")}
+
+    assert read_all(environ, None, places=places).settings.cluster == "mine"
+
+
+def test_json_that_cannot_be_read_ends_the_start_also_where_all_else_is_fine(places: Places) -> None:
+    places.config.with_name("ecs.config.json").write_text("{")
+
+    with pytest.raises(BadSettings, match=r"it is no JSON: .* line 1, column 2"):
+        read(places)
+
+
 def test_proxies_and_keys_of_ecs_config_are_for_the_whole_process_and_shown_nowhere(places: Places) -> None:
     places.of_instance.write_text("HTTP_PROXY=http://weak:1\nNO_PROXY=mine")
     places.of_user.write_text("HTTP_PROXY=http://strong:1\nAWS_SECRET_ACCESS_KEY=hush\nAWS_DEFAULT_REGION=eu-west-1\n")

@@ -97,14 +97,21 @@ def test_no_user_data_breaks_it(text: str) -> None:
 
 
 def test_user_data_is_beaten_by_everything_but_defaults_and_what_is_found() -> None:
-    found = Source("found on this machine", Form.TEXT, {"ECS_NVIDIA_RUNTIME": "found"})
+    found = Source("found on this machine", Form.TEXT, {"ECS_NVIDIA_RUNTIME": "found", "ECS_LOG_DRIVER": "found"})
     document, _ = file_source('{"Cluster": "file"}', "file")
     settings = settle(Given((found, document))).settings
 
     after, remarks = with_user_data(settings, user_data(Cluster="late", NvidiaRuntime="late", ReservedMemory=7))
 
     assert (after.cluster, after.nvidia_runtime, after.reserved_memory) == ("file", "late", 7)
+    assert after.log_driver == "found"
     assert remarks == ()
+
+
+def test_settings_that_were_made_of_nothing_that_was_read_stay_as_they_are() -> None:
+    settings = Settings(cluster="mine")
+
+    assert with_user_data(settings, user_data(NvidiaRuntime="late")) == (settings, ())
 
 
 def test_user_data_comes_too_late_to_say_where_data_are_kept() -> None:
