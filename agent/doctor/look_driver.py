@@ -193,7 +193,7 @@ def _machine(given: Given, identity: Identity | None) -> dict[str, Any]:
         memory_lack = ""
     except Fatal as error:
         memory_lack = str(error)
-    own = agent_of_host() or (process_of(identity.agent_id) if identity is not None else None)
+    own = (process_of(identity.agent_id) if identity is not None else None) or agent_of_host()
     return {
         "is_root": os.geteuid() == 0,
         "memory_lack": memory_lack,

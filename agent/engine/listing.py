@@ -17,7 +17,7 @@ from agent.engine.world import World
 from agent.model.acts import KillContainer, RemoveContainer
 from agent.model.events import Listed
 from agent.model.names import DockerId, Image, TaskArn
-from agent.model.parts import Volume
+from agent.model.parts import Dependency, Volume
 from agent.model.rules import Rules
 from agent.model.seen import Labels, Phase, Seen, Summary
 from agent.model.status import Doing, Status
@@ -240,7 +240,13 @@ def fill_in(task: Task, spec: TaskSpec, draw: str, rules: Rules) -> Task:
     if task.known is Status.STOPPED:
         return task
     known = {container.name: container for container in task.containers}
-    added = tuple(one for one in task.spec.containers if one.name.startswith(INTERNAL))  # of these no payload tells
-    spec = replace(spec, containers=spec.containers + added)
+    spec = _with_added(spec, tuple(one for one in task.spec.containers if one.name.startswith(INTERNAL)))
     containers = tuple(known.get(one.name) or Container(name=one.name) for one in spec.containers)
     return resources.filled_in(replace(task, spec=spec, containers=containers, draw=draw), rules)
+
+
+def _with_added(spec: TaskSpec, added: tuple[ContainerSpec, ...]) -> TaskSpec:
+    """*spec* with containers that an agent before us has added: no payload tells of them, and all others need them."""
+    needs = tuple(Dependency(one.name) for one in added)
+    theirs = tuple(replace(one, depends_on=one.depends_on + needs) for one in spec.containers)
+    return replace(spec, containers=theirs + added) if added else spec

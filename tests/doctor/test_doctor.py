@@ -4,6 +4,7 @@ import asyncio
 import http.server
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -17,9 +18,20 @@ from typing import Any
 
 import pytest
 
+from agent.config.settings import Settings
+from agent.docker.engine_driver import DEFAULT_HOST
+from agent.doctor.checks import examine
+from agent.doctor.findings import Finding, Given, Level
+from agent.doctor.look_driver import look
 from agent.model.identity import Identity
-from agent.model.names import Image
+from agent.model.names import DockerId, Image, TaskArn
+from agent.model.status import Status
+from agent.model.takeover import TakenContainer, TakenTask, Takeover
+from agent.store.identity_driver import IdentityFile
+from agent.store.lock_driver import only_with_identity
+from agent.store.takeover_driver import TakeoverFile
 from tests.conftest import a_mark
+from tests.docker.making import NOWHERE
 from tests.sample_image import client
 from tests.takeover.other_agent import INSTANCE, OtherAgent
 
@@ -121,39 +133,63 @@ def test_what_nobody_looks_after_is_told_of_and_left_alone(
     assert list(tmp_path.iterdir()) == []
 
 
+def looked(given: Given, agent: str) -> dict[str, Finding]:
+    return {one.check: one for one in examine(asyncio.run(look(given, agent_url=agent)))}
+
+
+def given(data_dir: Path, endpoint: str, docker_host: str = DEFAULT_HOST) -> Given:
+    settings = Settings(
+        data_dir=data_dir, backend_host=endpoint, region="us-east-1", imds_disabled=True, docker_host=docker_host
+    )
+    return Given(settings, environ={"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"})
+
+
 def test_an_agent_beside_a_wrong_clock_and_a_place_that_takes_nothing_are_errors(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_text("no directory")
     with an_endpoint(timedelta(minutes=-20)) as endpoint, OtherAgent.serving() as other:
-        code, told = doctor(place / "data", endpoint, other.url)
+        found = looked(given(place / "data", endpoint), other.url)
 
-    assert code == 1
-    found = levels(told)
-    assert (found["agent"], found["clock"], found["data-dir"]) == ("error", "error", "error")
-    assert INSTANCE in says(told, "agent")
-    assert "1200 s fast" in says(told, "clock").replace("1199", "1200").replace("1201", "1200")
-    assert all(one["suggestion"] for one in told["findings"] if one["level"] != "ok")
+    assert {found[one].level for one in ("agent", "clock", "data-dir")} == {Level.ERROR}
+    assert INSTANCE in found["agent"].says
+    assert re.search("(1199|1200|1201) s fast", found["clock"].says)
+    assert found["docker"].level is Level.OK
 
 
-def test_without_docker_region_and_keys_everything_is_told_at_once(tmp_path: Path) -> None:
-    code, told = doctor(
-        tmp_path,
-        "",
-        "http://127.0.0.1:9",
-        AWS_DEFAULT_REGION="",
-        AWS_ACCESS_KEY_ID="",
-        HOME=str(tmp_path),
-        DOCKER_HOST=f"unix://{tmp_path}/docker.sock",
-    )
+def test_a_host_without_docker_region_keys_and_way_to_ecs_is_told_everything_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = Settings(data_dir=tmp_path, backend_host="http://127.0.0.1:9", imds_disabled=True, docker_host=NOWHERE)
+    found = looked(Given(settings, environ={}), "http://127.0.0.1:9")
 
-    assert code == 1
-    assert {"docker", "region", "credentials"} <= {check for check, level in levels(told).items() if level == "error"}
+    errors = {check for check, one in found.items() if one.level is Level.ERROR}
+    assert {"docker", "region", "credentials", "ecs-endpoint"} <= errors
+    assert "127.0.0.1:9" in found["ecs-endpoint"].says
 
 
-def test_settings_that_cannot_be_used_are_told_beside_all_else(tmp_path: Path) -> None:
+def test_what_was_taken_over_is_no_strangers(
+    tmp_path: Path, owner: Identity, docker_host: str, sample_image: Image
+) -> None:
+    task = TASK + secrets.token_hex(16)
+    one = asyncio.run(a_container(docker_host, owner, task))
+    taken = TakenTask(TaskArn(task), "shop", "7", (TakenContainer(DockerId(one), "web", Image("w"), Status.RUNNING),))
+    takeover = Takeover(owner.agent_id, "tests", owner.instance_arn, "http://there", datetime.now(UTC), (taken,))
+    asyncio.run(TakeoverFile(tmp_path / "takeover.json").write(takeover))
+    asyncio.run(IdentityFile(tmp_path / "identity.json").write(owner))
     with an_endpoint(timedelta()) as endpoint:
-        code, told = doctor(tmp_path, endpoint, "http://127.0.0.1:9", ECS_INSTANCE_ATTRIBUTES="nonsense")
+        sight = asyncio.run(look(given(tmp_path, endpoint), agent_url="http://127.0.0.1:9"))
 
-    assert code == 1
-    assert "ECS_INSTANCE_ATTRIBUTES" in says(told, "settings")
-    assert levels(told)["docker"] == "ok"
+    assert one not in {found.docker_id for found in sight.foreigners}
+    assert sight.identity == owner
+
+
+def test_an_agent_of_ours_that_runs_is_known_by_its_identity(tmp_path: Path, owner: Identity) -> None:
+    asyncio.run(IdentityFile(tmp_path / "identity.json").write(owner))
+    with an_endpoint(timedelta()) as endpoint, only_with_identity(owner.agent_id):
+        sight = asyncio.run(look(given(tmp_path, endpoint), agent_url="http://127.0.0.1:9"))
+
+    assert sight.own_agent == os.getpid()
+    assert any(one.port == int(endpoint.rpartition(":")[2]) and one.process == os.getpid() for one in sight.listeners)

@@ -7,7 +7,16 @@ from datetime import timedelta
 from agent.engine import resources
 from agent.engine.engine import Engine
 from agent.model.acts import PullImage
-from agent.model.events import DeadlinePassed, Fault, Reclaim, Strained, TasksTaken
+from agent.model.attachments import AttachmentKind
+from agent.model.events import (
+    AttachmentAnnounced,
+    AttachmentsFound,
+    DeadlinePassed,
+    Fault,
+    Reclaim,
+    Strained,
+    TasksTaken,
+)
 from agent.model.names import TaskArn
 from agent.model.status import Health, Status
 from tests.engine.plans import JOB, POOL, UNREADABLE, plan, started_again
@@ -17,6 +26,11 @@ from tests.engine.taken import taken_task
 from tests.engine.tape import Tape
 from tests.engine.world import World
 
+THINGS = (
+    ("mac", AttachmentKind.TASK_INTERFACE),
+    ("trunk", AttachmentKind.INSTANCE_INTERFACE),
+    ("vol", AttachmentKind.VOLUME),
+)
 ROUNDS = 150
 ACTS_TO_QUIET = 40
 """More than any task needs once the world is fair: a task that goes on is spinning."""
@@ -25,8 +39,7 @@ ACTS_TO_QUIET = 40
 class History:
     """One history. `meddling` lets a user start, restart and remove containers by hand; `amnesia` loses journals.
 
-    What is `taken` over ran under another agent before.
-    In one that is `restless`, containers fall often, and are started again by policy.
+    In one that is `restless`, containers fall often, and are started again by policy. `taken`: from another agent.
     """
 
     def __init__(
@@ -98,6 +111,8 @@ class History:
             (1, 1, self.lose_a_stop),
             (1, 1, self.operator_stop),
             (1, 4, self.operator_force),
+            (2, 1, self.announce),
+            (2, 1, self.find),
         )
 
     def run(self) -> None:
@@ -185,6 +200,16 @@ class History:
         if not self.world.is_over(arn := self.task()):
             self.world.stopping.add(arn)
 
+    def announce(self) -> None:
+        """ECS attaches something: a link or a disk, under a new name or an old one."""
+        key, kind = self.tape.pick(THINGS)
+        name, wait = f"{key}-{self.tape.below(2)}", self.tape.pick((300_000, 1000, 60_000, 0))
+        self.world.hear(AttachmentAnnounced(name, kind, key, wait, self.world.now, self.task()))
+
+    def find(self) -> None:
+        """A link or a disk shows up, or is seen again."""
+        self.world.hear(AttachmentsFound(frozenset({self.tape.pick(THINGS)[0]}), self.world.now))
+
     def refuse(self) -> None:
         if not self.world.is_over(UNREADABLE):
             self.world.refuse(UNREADABLE)
@@ -252,7 +277,7 @@ class History:
         docker.events.append(container.docker_id)
 
     def lose_the_journal(self) -> None:
-        """The disk is wiped and the agent starts again. What ECS has heard, it still knows."""
+        """The disk is wiped, the agent starts again. What ECS has heard, it still knows."""
         self.forgetful = True
         shown = {one.labels.task for one in self.world.docker.containers.values()}
         self.unfindable |= self.world.specs.keys() - shown

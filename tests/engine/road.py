@@ -25,6 +25,7 @@ from agent.model.acts import (
     StartContainer,
     StopContainer,
 )
+from agent.model.attachments import Attachment
 from agent.model.decision import Decision, ManifestTaken
 from agent.model.errors import TryAgain
 from agent.model.events import (
@@ -92,6 +93,7 @@ class Disk:
     tombstones: dict[TaskArn, Tombstone] = field(default_factory=dict)
     outbox: list[TaskReport] = field(default_factory=list)
     manifest: int = 0
+    attachments: dict[str, Attachment] = field(default_factory=dict)
 
     def commit(self, decision: Decision) -> None:
         self.tasks |= {task.arn: task for task in decision.tasks}
@@ -100,6 +102,9 @@ class Disk:
             self.tasks.pop(arn, None)
         for arn in decision.buried:
             self.tombstones.pop(arn, None)
+        for name in decision.detached:
+            self.attachments.pop(name, None)
+        self.attachments |= {one.arn: one for one in decision.attachments}
         self.outbox += decision.reports
         self.manifest = max([self.manifest, *(taken.number for taken in decision.manifests)])
 
@@ -119,6 +124,9 @@ class Road:
         self.behind = Decision()
         self.held: list[Act] = []
         self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
+        self.attached: set[str] = set()
+        """Attachments that ECS was told of, and may be told of again only once they are announced anew."""
+        self.attached_on_disk: set[str] = set()
         self.flights: list[Flight] = []
         self.looks: list[Seen] = []
         self.listing: Listing | None = None
@@ -170,6 +178,7 @@ class Road:
 
     def commit(self, *, crash_after: bool = False) -> None:
         acts, decision, self.kept = self.kept.acts, self.kept, Decision()
+        self.attached -= set(decision.detached)
         self.behind = self.behind.then(replace(decision, acts=()))
         for report in decision.reports:
             self.note(report)
@@ -187,6 +196,7 @@ class Road:
         """The disk takes what only memory had: from now on a crash cannot undo it."""
         self.disk.commit(self.behind)
         self.behind, self.told_on_disk = Decision(), self.told.copy()
+        self.attached_on_disk = set(self.attached)
         held, self.held = tuple(self.held), []
         self.send(held)
 
@@ -196,6 +206,10 @@ class Road:
 
     def note(self, report: TaskReport) -> None:
         """Each state is told once, and never after a later one."""
+        if report.attachment:
+            assert report.attachment not in self.attached, f"{report.attachment} is told of twice"
+            self.attached.add(report.attachment)
+            return
         keys = [(report.task, "", report.status)] if report.moved else []
         keys += [(report.task, part.name, part.status) for part in report.containers]
         for arn, name, status in keys:
@@ -249,11 +263,15 @@ class Road:
         self.flights, self.looks, self.docker.events = [], [], []
         self.listing, self.kept, self.behind = None, Decision(), Decision()
         self.told, self.held = self.told_on_disk.copy(), []
+        self.attached = set(self.attached_on_disk)
         self.disk_is_full = False
         self.is_up = True
         self.listing_owed = Step(0)
         self.host.crash()
-        self.engine = Engine(self.rules, self.disk.tasks.values(), self.disk.tombstones.values(), self.disk.manifest)
+        disk = self.disk
+        self.engine = Engine(
+            self.rules, disk.tasks.values(), disk.tombstones.values(), disk.manifest, disk.attachments.values()
+        )
 
     def orphan(self, flight: Flight) -> None:
         """The client of a request died: Docker may finish it later, or never."""

@@ -154,6 +154,8 @@ def test_a_payload_fills_it_in_and_forgets_no_container_that_was_added() -> None
     assert not game.task.spec.rebuilt
     assert game.task.asked("app").stop_timeout == 2.0
     assert not started_anything(game)
+    game.stop()
+    assert [act.container for act in game.open if isinstance(act, StopContainer)] == ["app"]
 
 
 def test_a_restart_policy_starts_the_same_container_again_and_no_other() -> None:

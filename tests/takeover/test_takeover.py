@@ -1,18 +1,20 @@
 """A machine changes from another agent to this one: real containers run on, and ECS hears all that becomes of them."""
 
+import asyncio
 import json
 import secrets
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.config.load import load
+from agent.departure import leave
 from tests.stories.house import DOCKWORKER, House, a_house, until
 from tests.stories.test_one_task import sh
 from tests.takeover.other_agent import OtherAgent, a_container, a_task
@@ -40,14 +42,15 @@ class Move:
     house: House
     other: OtherAgent
     mark: str
+    monkeypatch: pytest.MonkeyPatch
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*DOCKWORKER, *words], env=self.house.agent.environ, check=False, capture_output=True, text=True
-        )
+    def takeover(self) -> subprocess.CompletedProcess[str]:
+        words = (*DOCKWORKER, "takeover", "--agent", self.other.url)
+        return subprocess.run(words, env=self.house.agent.environ, check=False, capture_output=True, text=True)
 
-    def takeover(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.command("takeover", "--agent", self.other.url, *words)
+    def written(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.house.agent_data / "takeover.json").read_text())["takeover"]
+        return found
 
     def container(self, task: str, name: str, script: str) -> str:
         """A container as the other agent makes them, running."""
@@ -75,13 +78,13 @@ class Move:
         return task, made
 
 
-@contextmanager
-def a_move(folder: Path) -> Iterator[Move]:
+@pytest.fixture
+def move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Move]:
     mark = f"dockworker.test={secrets.token_hex(8)}"
-    with OtherAgent.serving() as other, a_house(folder, ECS_CONTAINER_STOP_TIMEOUT="3s") as house:
+    with OtherAgent.serving() as other, a_house(tmp_path, ECS_CONTAINER_STOP_TIMEOUT="3s") as house:
         other.instance_arn = house.instance()["containerInstanceArn"]
         try:
-            yield Move(house, other, mark)
+            yield Move(house, other, mark, monkeypatch)
         finally:
             house.agent.close()
             if left := docker("ps", "-aq", "--filter", f"label={mark}").split():
@@ -100,82 +103,58 @@ def end_of(task: Any) -> tuple[str, list[int | None]]:  # noqa: ANN401 -- boto3'
     return task["lastStatus"], [one.get("exitCode") for one in task["containers"]]
 
 
-def test_tasks_of_another_agent_run_on_are_followed_stopped_and_told_of(tmp_path: Path) -> None:
-    with a_move(tmp_path) as move:
-        stays, (kept,) = move.run(SLEEPS)
-        ends, (ended,) = move.run(UNTIL_TOLD.format(5))
-        vanishes, (removed,) = move.run(SLEEPS)
-        later, (soon, beside) = move.run(UNTIL_TOLD.format(6), SLEEPS)
-        pause = move.container(stays, PAUSE, SLEEPS)
-        stranger = move.container(stays[:-4] + "beef", "app", SLEEPS)
-        forget_ours(move)
-        before = {one: inspected(one)["State"]["StartedAt"] for one in (kept, soon, beside, pause)}
+def test_tasks_of_another_agent_run_on_are_followed_stopped_and_told_of(move: Move) -> None:
+    house, agent = move.house, move.house.agent
+    stays, (kept,) = move.run(SLEEPS)
+    ends, (ended,) = move.run(UNTIL_TOLD.format(5))
+    vanishes, (removed,) = move.run(SLEEPS)
+    later, (soon, beside) = move.run(UNTIL_TOLD.format(6), SLEEPS)
+    pause = move.container(stays, PAUSE, SLEEPS)
+    stranger = move.container(stays[:-4] + "beef", "app", SLEEPS)
+    forget_ours(move)
+    before = {one: inspected(one)["State"]["StartedAt"] for one in (kept, soon, beside, pause)}
 
-        told = move.takeover()
-        assert told.returncode == 0, told.stdout
-        assert "tasks 4, containers 6" in told.stdout
-        assert "systemctl disable --now ecs" in told.stdout
-        assert stays[:-4] + "beef" in told.stdout
-        assert move.takeover().returncode == 0  # and once more
-        written = json.loads((move.house.agent_data / "takeover.json").read_text())["takeover"]
-        assert len(written["tasks"]) == 4
-        assert all(inspected(one)["State"]["Running"] for one in (kept, ended, removed, soon, beside, pause))
+    told = move.takeover()
+    assert told.returncode == 0, told.stdout
+    assert "tasks 4, containers 6" in told.stdout
+    assert "systemctl disable --now ecs" in told.stdout
+    assert stays[:-4] + "beef" in told.stdout
+    assert all(inspected(one)["State"]["Running"] for one in (kept, ended, removed, soon, beside, pause))
 
-        move.house.agent.start()
-        process = move.house.agent.process
-        assert process is not None
-        assert process.wait(timeout=20) == 1
-        assert "still answers" in move.house.agent.log.read_text()
+    docker("exec", ended, "touch", "/tmp/end")
+    docker("wait", ended)
+    docker("rm", "-f", removed)
+    move.other.instance_arn = "arn:of:nobody"  # it has gone, and something else has its port
+    agent.start()
+    assert end_of(house.until_stopped(ends)) == ("STOPPED", [5])
+    vanished = house.until_stopped(vanishes)
+    assert "removed outside ECS" in vanished["containers"][0]["reason"]
+    until(lambda: "tasks_taken_over" in agent.log.read_text(), "the tasks to be in the journal")
+    assert move.written()["is_heard"]
 
-        docker("exec", ended, "touch", "/tmp/end")
-        docker("wait", ended)
-        docker("rm", "-f", removed)
-        move.other.instance_arn = "arn:of:nobody"  # it has gone, and something else has its port
-        move.house.agent.start()
-        assert end_of(move.house.until_stopped(ends)) == ("STOPPED", [5])
-        vanished = move.house.until_stopped(vanishes)
-        assert "removed outside ECS" in vanished["containers"][0]["reason"]
-        docker("exec", soon, "touch", "/tmp/end")
-        assert end_of(move.house.until_stopped(later))[1][0] == 6
-        assert not inspected(beside)["State"]["Running"]
+    agent.end(signal.SIGKILL)
+    for file in house.agent_data.glob("agent.db*"):
+        file.unlink()  # and the journal is lost
+    agent.start()
+    assert house.instance()["containerInstanceArn"] == move.written()["instance_arn"]
+    docker("exec", soon, "touch", "/tmp/end")
+    assert end_of(house.until_stopped(later))[1][0] == 6
+    assert not inspected(beside)["State"]["Running"]
+    assert house.task(stays)["lastStatus"] == "RUNNING"
+    for one in (kept, pause):
+        state = inspected(one)
+        assert (state["State"]["StartedAt"], state["RestartCount"]) == (before[one], 0)
+        assert state["State"]["Running"]
+    house.ecs.stop_task(task=stays)
+    assert end_of(house.until_stopped(stays)) == ("STOPPED", [0])
+    until(lambda: not inspected(pause)["State"]["Running"], "the pause container to be stopped")
+    assert inspected(kept)["State"]["FinishedAt"] <= inspected(pause)["State"]["FinishedAt"]
+    assert inspected(stranger)["State"]["Running"]
 
-        assert move.house.instance()["containerInstanceArn"] == written["instance_arn"]
-        assert move.house.task(stays)["lastStatus"] == "RUNNING"
-        for one in (kept, pause):
-            state = inspected(one)
-            assert (state["State"]["StartedAt"], state["RestartCount"]) == (before[one], 0)
-            assert state["State"]["Running"]
-        move.house.ecs.stop_task(task=stays)
-        assert end_of(move.house.until_stopped(stays)) == ("STOPPED", [0])
-        assert inspected(kept)["State"]["FinishedAt"] <= inspected(pause)["State"]["FinishedAt"]
-        assert inspected(stranger)["State"]["Running"]
-
-        assert json.loads((move.house.agent_data / "takeover.json").read_text())["takeover"]["is_heard"]
-        move.house.agent.end(signal.SIGKILL)
-        left = move.command("leave", "--force")
-        assert left.returncode == 0, left.stdout
-        rest = docker("ps", "-aq", "--no-trunc", "--filter", f"label={move.mark}").split()
-        assert rest == [stranger]
-
-
-def test_an_agent_that_is_killed_while_it_adopts_adopts_again_and_so_does_one_whose_journal_is_lost(
-    tmp_path: Path,
-) -> None:
-    with a_move(tmp_path) as move:
-        agent = move.house.agent
-        stays, (kept,) = move.run(SLEEPS)
-        forget_ours(move)
-        assert move.takeover().returncode == 0
-        move.other.instance_arn = "arn:of:nobody"
-        agent.start()
-        until(lambda: "TasksTaken" in agent.log.read_text(), "the tasks to be heard of")
-        agent.end(signal.SIGKILL)
-        agent.start()
-        until(lambda: "tasks_taken_over" in agent.log.read_text(), "the tasks to be in the journal")
-        agent.end(signal.SIGKILL)
-        for file in move.house.agent_data.glob("agent.db*"):
-            file.unlink()
-        agent.start()
-        move.house.instance()
-        docker("kill", kept)
-        assert end_of(move.house.until_stopped(stays)) == ("STOPPED", [137])
+    agent.end(signal.SIGKILL)
+    said = list[str]()
+    settings = load({**agent.environ, "AWS_REGION": "us-east-1"})
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        move.monkeypatch.setenv(name, agent.environ[name])
+    assert asyncio.run(leave(settings, force=True, say=said.append)) == 0, said
+    assert docker("ps", "-aq", "--no-trunc", "--filter", f"label={move.mark}").split() == [stranger]
