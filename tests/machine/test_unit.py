@@ -1,5 +1,6 @@
 """The unit of systemd, as systemd's own tools judge it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,10 +11,15 @@ import pytest
 from agent.cli.run import ENDS_WITHIN, most_seconds
 from agent.config.settings import Settings
 from agent.membership.leave_loop import PATIENCE
+from tests.host.nvml import Nvidia
 
 UNIT = Path(__file__).parents[2] / "systemd" / "dockworker.service"
 MOST_EXPOSURE = 30
 """Tenths of systemd's measure, on which a unit without hardening has 96."""
+
+
+AGAIN = "os.execv(sys.executable, [sys.executable, '-c', {!r}])"
+"""Has a program do something in a new life, under the bounds of its old one."""
 
 
 @pytest.fixture
@@ -54,6 +60,27 @@ def test_it_exposes_little(installed: Path) -> None:
     judged = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", installed)
 
     assert judged.returncode == 0, judged.stdout
+
+
+def test_of_all_devices_it_reaches_those_of_the_gpu_driver_alone_also_one_that_comes_later() -> None:
+    assert values("PrivateDevices") == []  # would hide them
+    assert values("DevicePolicy") == ["closed"]
+    assert values("DeviceAllow") == ["char-nvidia* rw", "char-195 rw"]
+
+
+def test_gpus_can_be_asked_for_where_no_memory_may_be_written_and_run(tmp_path: Path) -> None:
+    nvidia = Nvidia(tmp_path)
+    nvidia.install()
+    nvidia.show("gpu GPU-1")
+    # Linux has known the bound since 6.3; an older one lets it pass, and little is shown then.
+    asks = "from agent.host.gpu_driver import read_nvml; print(*read_nvml().gpus.ids)"
+    bound = f"import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); {AGAIN.format(asks)}"
+
+    command, environ = [sys.executable, "-c", bound], {**os.environ, **nvidia.environ}
+    asked = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    assert values("MemoryDenyWriteExecute") == ["yes"]
+    assert (asked.stdout, asked.stderr) == ("GPU-1\n", "")
 
 
 def test_it_is_started_again_unless_that_would_not_help() -> None:
