@@ -11,7 +11,7 @@ from structlog import get_logger
 
 from agent.aws.chain_client import Places, find_keys
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
-from agent.aws.ec2_client import Ec2Client
+from agent.aws.ec2_client import Ec2Client, Ec2Settings
 from agent.aws.ecs_client import EcsClient, EcsSettings, amazon_endpoint, amazon_suffix
 from agent.aws.endpoints import configured_endpoint
 from agent.aws.retry import attempts_of
@@ -86,14 +86,8 @@ class Access:
         by_itself = self.ecs.region.startswith("us-gov-") and not self.ecs.dualstack
         at = replace(self.ecs, fips=self.ecs.fips and not by_itself)
         url = configured_endpoint("ec2", environ) or amazon_endpoint(at, "ec2")
-        return Ec2Client.open(
-            url,
-            self.ecs.region,
-            self.keys,
-            roads=self.roads,
-            user_agent=self.ecs.user_agent,
-            server_time=self.server_time,
-        )
+        settings = Ec2Settings(url, self.ecs.region, self.ecs.user_agent)
+        return Ec2Client.open(settings, self.keys, roads=self.roads, server_time=self.server_time)
 
     def signer(self) -> UpgradeSigner:
         """Signs what opens WebSockets."""

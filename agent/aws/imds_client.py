@@ -129,7 +129,6 @@ class ImdsClient:
         async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield cls(settings, session)
 
-    @property
     def is_absent(self) -> bool:
         """Is it known that there is no such service, or that it is not to be asked?"""
         return self._is_absent

@@ -4,51 +4,13 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from agent.aws.imds_client import ImdsClient, ImdsSettings, Interface
-from agent.membership.ports import InstanceMetadata
-from tests.aws.peers import run, serving
+from agent.aws.imds_client import ImdsClient, ImdsSettings, Interface, Whereabouts
+from agent.model.errors import GiveUp, TryAgain
+from tests.aws.peers import run
+from tests.fakes.metadata import MAC, Metadata, a_metadata_service
 
-DOCUMENT = '{\n  "region" : "eu-west-1",\n  "instanceId" : "i-0abc"\n}'
-TEXTS = {
-    "dynamic/instance-identity/document": DOCUMENT,
-    "dynamic/instance-identity/signature": "c2ln\nbmF0dXJl",
-    "meta-data/instance-id": "i-0abc\n",
-    "meta-data/placement/availability-zone": "eu-west-1b",
-    "meta-data/mac": "02:29:96:8f:6a:2d",
-    "meta-data/network/interfaces/macs/02:29:96:8f:6a:2d/vpc-id": "vpc-1",
-    "meta-data/network/interfaces/macs/02:29:96:8f:6a:2d/subnet-id": "subnet-1",
-}
-
-
-@dataclass
-class Metadata:
-    """An instance metadata service that counts what it is asked."""
-
-    texts: dict[str, str] = field(default_factory=lambda: dict(TEXTS))
-    token_status: int = 200
-    tokens: int = 0
-    asked: list[str] = field(default_factory=list)
-    failures: int = 0
-    missing: int = 404
-    url: str = ""
-
-    async def token(self, request: web.Request) -> web.Response:
-        assert request.headers["x-aws-ec2-metadata-token-ttl-seconds"] == "300"
-        self.tokens += 1
-        lifetime = {"x-aws-ec2-metadata-token-ttl-seconds": "60"}
-        return web.Response(text=f"token-{self.tokens}", status=self.token_status, headers=lifetime)
-
-    async def get(self, request: web.Request) -> web.Response:
-        self.asked.append(request.match_info["path"])
-        if self.failures > 0:
-            self.failures -= 1
-            return web.Response(status=503)
-        if self.token_status == 200 and request.headers.get("x-aws-ec2-metadata-token") != f"token-{self.tokens}":
-            return web.Response(status=401)
-        text = self.texts.get(request.match_info["path"])
-        return web.Response(status=self.missing) if text is None else web.Response(text=text)
+SUBNET = Interface(MAC, "vpc-1", "subnet-1")
 
 
 @dataclass
@@ -61,17 +23,12 @@ class Story:
 
 @asynccontextmanager
 async def a_story(patience: float = 0.0, *, disabled: bool = False) -> AsyncIterator[Story]:
-    service = Metadata()
-    app = web.Application()
-    app.router.add_put("/latest/api/token", service.token)
-    app.router.add_get("/latest/{path:.+}", service.get)
-
     async def sleep(seconds: float) -> None:
         story.waits.append(seconds)
         story.now += seconds
 
-    async with serving(app) as url, aiohttp.ClientSession() as session:
-        settings = ImdsSettings(url, disabled, patience)
+    async with a_metadata_service() as service, aiohttp.ClientSession() as session:
+        settings = ImdsSettings(service.url, disabled, patience)
         story = Story(ImdsClient(settings, session, monotonic=lambda: story.now, sleep=sleep), service)
         yield story
 
@@ -79,12 +36,10 @@ async def a_story(patience: float = 0.0, *, disabled: bool = False) -> AsyncIter
 def test_an_instance_knows_itself_by_one_token() -> None:
     async def story() -> None:
         async with a_story() as s:
-            metadata: InstanceMetadata = s.imds
-            assert await metadata.identity_document() == (DOCUMENT, "c2ln\nbmF0dXJl")
-            assert await metadata.instance_id() == "i-0abc"
+            assert await s.imds.instance_id() == "i-0abc"
             assert await s.imds.region() == "eu-west-1"
             assert await s.imds.availability_zone() == "eu-west-1b"
-            assert await s.imds.interface() == Interface("02:29:96:8f:6a:2d", "vpc-1", "subnet-1")
+            assert await s.imds.interface() == SUBNET
             assert s.service.tokens == 1
 
     run(story())
@@ -120,7 +75,7 @@ def test_what_is_not_there_or_switched_off_is_empty_at_once(status: int) -> None
         async with a_story(patience=30) as s:
             s.service.texts.clear()
             s.service.missing = status
-            assert await s.imds.identity_document() == ("", "")
+            assert await s.imds.instance_id() == ""
             assert await s.imds.interface() == Interface()
             assert s.waits == []
 
@@ -131,7 +86,7 @@ def test_a_machine_without_metadata_is_asked_once() -> None:
     async def story() -> None:
         async with aiohttp.ClientSession() as session:
             imds = ImdsClient(ImdsSettings("http://127.0.0.1:1"), session)
-            assert await imds.identity_document() == ("", "")
+            assert await imds.region() == ""
             imds._session = None  # type: ignore[assignment]  # whoever is asked again breaks
             assert await imds.instance_id() == ""
 
@@ -167,3 +122,93 @@ def test_the_variables_of_aws_are_read() -> None:
     assert ImdsSettings.read({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}).endpoint == "http://[fd00:ec2::254]"
     chosen = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://h:1/", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}
     assert ImdsSettings.read(chosen, 30.0) == ImdsSettings("http://h:1", disabled=False, patience=30.0)
+
+
+def test_the_region_is_asked_for_once_and_where_the_document_is_to_be_left_alone_by_its_own_name() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            assert await s.imds.region(by_document=False) == "eu-west-1"
+            assert await s.imds.region() == "eu-west-1"
+            assert s.service.asked == ["meta-data/placement/region"]
+
+    run(story())
+
+
+def test_a_document_that_cannot_be_read_leaves_the_region_to_its_own_name() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.texts["dynamic/instance-identity/document"] = "<html>"
+            assert await s.imds.region() == "eu-west-1"
+
+    run(story())
+
+
+def test_a_machine_knows_where_it_stands_as_far_as_it_is_told() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            assert await s.imds.whereabouts() == Whereabouts("euw1-az2", "", SUBNET)
+            s.service.texts["meta-data/outpost-arn"] = "arn:aws:outposts:eu-west-1:1:outpost/op-1"
+            assert (await s.imds.whereabouts()).outpost_arn == "arn:aws:outposts:eu-west-1:1:outpost/op-1"
+            s.service.texts.clear()
+            assert await s.imds.whereabouts() == Whereabouts()
+
+    run(story())
+
+
+def test_a_notice_is_what_is_there_now_and_nothing_while_there_is_none() -> None:
+    async def story() -> None:
+        async with a_story(patience=30) as s:
+            assert await s.imds.notice("spot/instance-action") == ""
+            s.service.texts["meta-data/spot/instance-action"] = "{}\n"
+            assert await s.imds.notice("spot/instance-action") == "{}"
+            assert s.waits == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_notice_that_cannot_be_had_now_may_be_had_later(status: int) -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.failure, s.service.failures = status, 1
+            with pytest.raises(TryAgain, match=str(status)):
+                await s.imds.notice("spot/instance-action")
+            assert await s.imds.notice("spot/instance-action") == ""
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 501])
+def test_a_notice_that_is_refused_will_never_be_had(status: int) -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.failure, s.service.failures = status, 2
+            with pytest.raises(GiveUp, match=str(status)):
+                await s.imds.notice("spot/instance-action")
+
+    run(story())
+
+
+def test_where_there_is_no_service_no_notice_ever_comes() -> None:
+    async def story() -> None:
+        async with aiohttp.ClientSession() as session:
+            imds = ImdsClient(ImdsSettings("http://127.0.0.1:1"), session)
+            for _ in range(2):
+                with pytest.raises(GiveUp, match="no instance metadata at"):
+                    await imds.notice("spot/instance-action")
+            assert imds.is_absent()
+
+    run(story())
+
+
+def test_a_service_that_has_answered_once_is_asked_again_though_it_was_away() -> None:
+    async def story() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with a_metadata_service() as service:
+                imds = ImdsClient(ImdsSettings(service.url), session)
+                assert await imds.instance_id() == "i-0abc"
+            with pytest.raises(TryAgain):
+                await imds.notice("spot/instance-action")
+            assert not imds.is_absent()
+
+    run(story())
