@@ -57,6 +57,8 @@ class Offer:
     document: str = ""
     signature: str = ""
     gpus: Gpus = NO_GPUS
+    tags: Sequence[tuple[str, str]] = ()
+    """Those that the machine itself has; the operator's come over them."""
 
 
 class Reaction(StrEnum):
@@ -132,7 +134,7 @@ def registration(identity: Identity, settings: MembershipSettings, offer: Offer,
         instance_arn=identity.instance_arn,
         resources=tuple(offer.resources),
         attributes=(*(settings.attributes if first else ()), *offer.attributes),
-        tags=settings.tags,
+        tags=tuple((dict(offer.tags) | dict(settings.tags)).items()),
         identity_document=offer.document,
         identity_signature=offer.signature,
         gpus=offer.gpus,

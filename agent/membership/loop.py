@@ -299,12 +299,13 @@ class Membership:
         try:
             gpus = await self._host.gpus()
             resources, attributes = await self._host.resources(), await self._host.attributes()
+            tags = await self._metadata.tags()
         except Fatal:
             raise
         except AgentError as error:
             raise Fatal(f"cannot find out what this machine offers: {error}") from error
         document, signature = await self._metadata.identity_document()
-        return Offer(resources, attributes, document, signature, gpus)
+        return Offer(resources, attributes, document, signature, gpus, tags)
 
     async def _create_cluster(self, identity: Identity) -> None:
         try:

@@ -77,7 +77,7 @@ class HostFacts(Protocol):
 
 
 class InstanceMetadata(Protocol):
-    """What the cloud says of this machine. Answers are empty where there is no cloud; nothing is raised."""
+    """What the cloud says of this machine. Answers are empty where there is no cloud; only `tags` raises."""
 
     async def identity_document(self) -> tuple[str, str]:
         """The signed document that proves which instance this is, and its signature."""
@@ -85,6 +85,26 @@ class InstanceMetadata(Protocol):
 
     async def instance_id(self) -> str:
         """The EC2 instance's id."""
+        ...
+
+    async def tags(self) -> Sequence[tuple[str, str]]:
+        """The machine's own tags, if the operator wants them, without reserved ones. Raises AgentError."""
+        ...
+
+
+class Notices(Protocol):
+    """What the cloud announces. Empty while there is nothing; raises TryAgain, and GiveUp where nothing ever comes."""
+
+    async def spot_action(self) -> str:
+        """How and when a spot instance will be interrupted, as JSON."""
+        ...
+
+    async def rebalance_recommendation(self) -> str:
+        """That the instance is more likely to be interrupted than it was, as JSON."""
+        ...
+
+    async def target_lifecycle_state(self) -> str:
+        """The state that the Auto Scaling group wants the instance to be in, such as InService."""
         ...
 
 

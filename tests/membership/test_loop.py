@@ -37,6 +37,7 @@ class House:
     clusters: list[str] = field(default_factory=list)
     cluster_failure: RegistrationFailure | None = None
     engine_failure: TryAgain | None = None
+    tags_failure: TryAgain | None = None
     ec2: str = ""
     host_gpus: Gpus = NO_GPUS
     waits: list[float] = field(default_factory=list)
@@ -79,6 +80,11 @@ class House:
 
     async def instance_id(self) -> str:
         return self.ec2
+
+    async def tags(self) -> list[tuple[str, str]]:
+        if self.tags_failure:
+            raise self.tags_failure
+        return [("Name", "box"), ("team", "of the machine")]
 
     async def read(self) -> Identity | None:
         return await IdentityFile(self.path).read()
@@ -288,6 +294,39 @@ def test_an_engine_that_does_not_answer_is_worth_a_restart(house: House) -> None
     with pytest.raises(Fatal, match="Docker does not answer") as caught:
         house.join()
     assert caught.value.exit_code == 1
+
+
+def test_the_operators_tags_come_over_those_of_the_machine_at_each_registration(house: House) -> None:
+    house.settings = MembershipSettings(cluster="demo", tags=(("team", "of the operator"), ("stage", "prod")))
+    again(house, house.join())
+
+    assert [dict(call.tags) for call in house.asked] == [
+        {"Name": "box", "team": "of the operator", "stage": "prod"},
+    ] * 2
+
+
+def test_tags_that_cannot_be_had_are_worth_a_restart_and_no_end_of_a_member(house: House) -> None:
+    house.tags_failure = TryAgain("UnauthorizedOperation")
+    with pytest.raises(Fatal, match="UnauthorizedOperation") as caught:
+        house.join()
+    assert caught.value.exit_code == 1
+    assert house.asked == []
+
+    house.tags_failure = None
+    member = house.join()
+    house.tags_failure = TryAgain("UnauthorizedOperation")
+
+    async def story() -> None:
+        async def mended(seconds: float) -> None:
+            house.waits.append(seconds)
+            house.tags_failure = None
+
+        house.sleep = mended  # type: ignore[method-assign]
+        async with asyncio.timeout(10):
+            assert await house.membership().rejoin(member) == member
+
+    asyncio.run(story())
+    assert len(house.waits) == 1
 
 
 def test_two_installations_never_draw_the_same() -> None:
