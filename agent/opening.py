@@ -5,7 +5,7 @@ Nothing is touched before the place is taken: a second agent ends here, and so d
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import structlog
 from agent.aws.access_client import Access
 from agent.aws.endpoints import configured_endpoint, explicit_endpoint, user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
+from agent.aws.instance_client import InstanceClient
 from agent.config.load import BadSettings, with_user_data
 from agent.config.proxies import completed
 from agent.config.settings import Settings
@@ -24,12 +25,13 @@ from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
 from agent.host.capabilities import EngineOffer
 from agent.host.cgroup_driver import CgroupDriver
+from agent.host.cloud_init_driver import found_no_datasource
 from agent.host.gpu_driver import GpuDriver
 from agent.host.routes import ipv6_only
 from agent.host.routes_driver import read_routes
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
-from agent.membership.ports import HostFacts, Registry
+from agent.membership.ports import HostFacts, InstanceMetadata, Registry
 from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
 from agent.model.identity import Attribute, Identity
 from agent.model.saved import Saved
@@ -75,7 +77,7 @@ async def open_self(
     docker: DockerEngine,
     ecs: Registry,
     host: HostFacts,
-    metadata: ImdsClient,
+    metadata: InstanceMetadata,
     taken: Taken,
 ) -> tuple[Membership, Identity, Journal, Saved]:
     """Who we are, and what is written of our tasks. Raises Fatal."""
@@ -123,9 +125,40 @@ async def heed_user_data(settings: Settings, metadata: ImdsClient) -> Settings:
     return heeded
 
 
+async def heed_cloud_init(
+    settings: Settings, metadata: ImdsClient, found_nothing: Callable[[], bool] = found_no_datasource
+) -> None:
+    """Raises Fatal where cloud-init has passed over what the instance's user data asks for: our settings, maybe."""
+    if settings.external or not await asyncio.to_thread(found_nothing):
+        return
+    if await metadata.get("user-data"):
+        text = "cloud-init found no data source, so it has not done what the user data of this instance asks for"
+        raise Fatal(text, NOT_WORTH_A_RESTART)
+
+
+async def instance_of(
+    stack: AsyncExitStack, settings: Settings, metadata: ImdsClient, access: Access
+) -> InstanceClient:
+    """This machine as EC2 knows it, found on the spot. Raises Fatal.
+
+    Its VPC and its subnet are known and not told: ECS is to hear of them only from whoever has tasks of awsvpc.
+    """
+    try:
+        ec2 = await asyncio.to_thread(access.open_ec2) if settings.propagate_tags_from else None
+        proves = not (settings.external or settings.no_identity_document)
+        return await InstanceClient.open(
+            metadata,
+            await stack.enter_async_context(ec2) if ec2 else None,
+            proves=proves,
+            forget=access.keys.forget,
+        )
+    except BadInput as error:
+        raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
+
+
 async def region_of(settings: Settings, metadata: ImdsClient) -> str:
     """The region that every AWS service is asked in. Raises Fatal."""
-    region = settings.region or await metadata.region()
+    region = settings.region or await metadata.region(by_document=not settings.no_identity_document)
     if not region:
         text = "AWS_REGION is not set, and there is no instance metadata that says which region this is"
         raise Fatal(text, NOT_WORTH_A_RESTART)

@@ -23,6 +23,7 @@ promised                                                  when
 ``ecs.capability.docker-plugin.*``                        the engine has the volume driver, or its folder the plugin
 ``ecs.capability.nvidia-driver-version.*``,               the operator wants GPUs, and there are some whose driver says
 ``ecs.capability.gpu-driver-version``                     its version
+``ecs.capability.external``                               ``ECS_EXTERNAL``
 ========================================================  ===========================================================
 
 Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point, start and stop
@@ -77,13 +78,33 @@ WITHHELD = {
     NEW + "secrets.asm.bootstrap.log-driver": "nobody fetches them",
     NEW + "env-files.s3": "nobody fetches them",
     NEW + "task-eni": "no awsvpc network",
+    NEW + "task-eni.ipv6": "no awsvpc network",
+    NEW + "task-eni-trunking": "no awsvpc network",
+    NEW + "task-eni-block-instance-metadata": "no awsvpc network",
+    NEW + "cni-plugin-version": "no awsvpc network",
+    NEW + "branch-cni-plugin-version": "no awsvpc network",
+    NEW + "aws-appmesh": "no awsvpc network",
+    NEW + "service-connect-v1": "no awsvpc network",
+    NEW + "fault-injection": "no endpoint that tasks could ask for faults",
+    NEW + "imds-iam-roles": "no credentials endpoint",
     NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task, though those of the host work",
     NEW + "efs": "never tried with a real file system",
     NEW + "efsAuth": "no credentials endpoint",
     NEW + "execute-command": "no exec sessions",
     NEW + "firelens.fluentd": "no log router",
     NEW + "firelens.fluentbit": "no log router",
-    NEW + "external": "no on-premises registration",
+    NEW + "firelens.non-root-user": "no log router",
+    NEW + "firelens.options.config.file": "no log router",
+    NEW + "firelens.options.config.s3": "no log router",
+    OLD + "logging-driver.awsfirelens.log-driver-buffer-limit": "no log router",
+    NEW + "storage.s3-files": "nobody mounts them",
+    NEW + "storage.ebs-task-volume-attach": "volumes are attached, and nobody mounts them",
+    NEW + "storage.ebsta-non-root-user": "volumes are attached, and nobody mounts them",
+    NEW + "gmsa": "nobody fetches the accounts",
+    NEW + "gmsa-domainless": "nobody fetches the accounts",
+    NEW + "task-eia": "Elastic Inference is no more",
+    NEW + "task-eia.optimized-cpu": "Elastic Inference is no more",
+    NEW + "fsxWindowsFileServer": "for Windows",
     NEW + "ipv6-only": "not tried on such a host",
 }
 """Capabilities that ECS's own agent has and we do not promise, and what is missing."""
@@ -91,6 +112,8 @@ WITHHELD = {
 LIMITS_SINCE, HEALTH_SINCE = (1, 22), (1, 24)
 """The Docker API versions that brought what task limits and health checks need."""
 LATEST = ":latest"
+ARCHITECTURES = {"aarch64": "arm64", "i686": "i386", "i586": "i386"}
+"""What ECS calls what the kernel calls otherwise."""
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 """What ECS takes in the name of an attribute, behind our part of it."""
@@ -120,9 +143,14 @@ class Wishes:
     health_checks: bool = True
     task_limits: bool = False
     """True if tasks have cgroups; a matter of the machine too."""
+    external: bool = False
+    detailed_os: str = ""
+    """What the operator calls the operating system; empty goes by the machine."""
 
 
-def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes, gpus: Gpus = NO_GPUS) -> tuple[Attribute, ...]:
+def attributes(
+    machine: Machine, engine: EngineOffer, wishes: Wishes, gpus: Gpus = NO_GPUS, outpost_arn: str = ""
+) -> tuple[Attribute, ...]:
     """Capabilities and facts of the host, without the operator's own attributes."""
     promised = [OLD + name for name in _old(engine, wishes)]
     promised += [NEW + name for name in _new(machine, engine, wishes)]
@@ -131,7 +159,8 @@ def attributes(machine: Machine, engine: EngineOffer, wishes: Wishes, gpus: Gpus
         *_drivers(gpus),
         Attribute("ecs.os-type", "linux"),
         Attribute("ecs.os-family", "LINUX"),
-        Attribute("ecs.os-type-detailed", _detailed(machine)),
+        Attribute("ecs.os-type-detailed", wishes.detailed_os or _detailed(machine)),
+        *_place(machine, outpost_arn, external=wishes.external),
     )
 
 
@@ -171,6 +200,8 @@ def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]
     yield "docker-plugin.local"
     for driver in sorted(engine.volume_drivers | machine.plugins):
         yield from _plugin(driver)
+    if wishes.external:
+        yield "external"
 
 
 def _drivers(gpus: Gpus) -> Iterator[Attribute]:
@@ -178,6 +209,14 @@ def _drivers(gpus: Gpus) -> Iterator[Attribute]:
     if gpus.ids and PLAIN_NAME.fullmatch(gpus.driver):
         yield Attribute(f"{NEW}nvidia-driver-version.{gpus.driver}")
         yield Attribute(f"{NEW}gpu-driver-version", gpus.driver)
+
+
+def _place(machine: Machine, outpost_arn: str, *, external: bool) -> Iterator[Attribute]:
+    """What ECS learns of an EC2 instance by its identity document, it must be told of any other machine."""
+    if external and machine.architecture:
+        yield Attribute("ecs.cpu-architecture", ARCHITECTURES.get(machine.architecture, machine.architecture))
+    if outpost_arn:
+        yield Attribute("ecs.outpost-arn", outpost_arn)
 
 
 def _plugin(driver: str) -> Iterator[str]:

@@ -21,6 +21,8 @@ USUAL_RANGE = (32768, 60999)
 SOCKETS = Path("/run/docker/plugins")
 SPECIFICATIONS = (Path("/etc/docker/plugins"), Path("/usr/lib/docker/plugins"))
 VENDOR = Path("/sys/class/dmi/id/sys_vendor")
+HYPERVISOR = Path("/sys/hypervisor/uuid")
+"""Xen's; those of EC2 begin with ``ec2``, and such instances have no vendor that says so."""
 
 
 class HostFacts:
@@ -33,12 +35,14 @@ class HostFacts:
         engine: Callable[[], Awaitable[EngineOffer]],
         read: Callable[[], Machine] | None = None,
         gpus: Callable[[], Gpus] = lambda: NO_GPUS,
+        outpost_arn: str = "",
     ) -> None:
         self._reservations = reservations
         self._wishes = wishes
         self._engine = engine
         self._read = read or read_machine
         self._gpus = gpus
+        self._outpost_arn = outpost_arn
 
     async def resources(self) -> Sequence[Resource]:
         """totalResources: CPU, MEMORY, PORTS, PORTS_UDP. Raises Fatal where too much memory is reserved."""
@@ -47,7 +51,7 @@ class HostFacts:
     async def attributes(self) -> Sequence[Attribute]:
         """Capabilities and host attributes, without the operator's own. Raises what asking the engine raises."""
         machine = await asyncio.to_thread(self._read)
-        return attributes(machine, await self._engine(), self._wishes, self._gpus())
+        return attributes(machine, await self._engine(), self._wishes, self._gpus(), self._outpost_arn)
 
     async def gpus(self) -> Gpus:
         """The GPUs that tasks may be given, as the last look found them."""
@@ -62,9 +66,10 @@ def read_machine() -> Machine:
         memory=psutil.virtual_memory().total,
         os_id=os_id,
         os_version=os_version,
+        architecture=platform.machine(),
         addresses=_addresses(),
         port_range=read_port_range(PORT_RANGE),
-        is_ec2=_vendor().startswith("Amazon EC2"),
+        is_ec2=is_ec2(VENDOR, HYPERVISOR),
         plugins=read_plugins(SOCKETS, SPECIFICATIONS),
     )
 
@@ -104,8 +109,13 @@ def _addresses() -> frozenset[str]:
     return frozenset(found | {socket.gethostname()})
 
 
-def _vendor() -> str:
+def is_ec2(vendor: Path, hypervisor: Path) -> bool:
+    """Is this an EC2 instance, by what its firmware or its hypervisor says?"""
+    return _said(vendor).startswith("Amazon EC2") or _said(hypervisor).lower().startswith("ec2")
+
+
+def _said(path: Path) -> str:
     try:
-        return VENDOR.read_text()
+        return path.read_text()
     except OSError:  # containers and virtual machines without firmware tables have none
         return ""

@@ -25,6 +25,8 @@ class Machine:
     """Bytes."""
     os_id: str = ""
     os_version: str = ""
+    architecture: str = ""
+    """As the kernel calls it, such as ``aarch64``."""
     addresses: frozenset[str] = frozenset()
     port_range: tuple[int, int] = (32768, 60999)
     """From which the kernel takes ports for outgoing connections, both ends included."""

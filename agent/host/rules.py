@@ -51,6 +51,11 @@ def rules(
     )
 
 
+def reservations(settings: Settings, endpoint: str) -> Reservations:
+    """What is kept from tasks. *endpoint* is that of the ECS API: it may stand on this machine."""
+    return Reservations(settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, endpoint)
+
+
 def ports_beside(kernels: tuple[int, int]) -> tuple[int, int]:
     """The ports given to tasks that ask for any: above those that the kernel gives to outgoing connections, or below.
 
@@ -99,4 +104,6 @@ def wishes(settings: Settings, *, task_limits: bool) -> Wishes:
         apparmor=settings.apparmor_capable,
         health_checks=not settings.disable_docker_health_check,
         task_limits=task_limits,
+        external=settings.external,
+        detailed_os=settings.detailed_os_family,
     )

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_all_that_is_promised_by_default() -> None:
 
 def test_nothing_is_both_promised_and_withheld() -> None:
     everything = Wishes(("json-file", "syslog", "awslogs", "awsfirelens", "none"), selinux=True, apparmor=True)
-    everything = replace(everything, task_limits=True)
+    everything = replace(everything, task_limits=True, external=True)
     engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}), frozenset({"local"}))
     assert not names(engine, everything) & WITHHELD.keys()
 
@@ -157,3 +157,156 @@ def test_the_driver_is_told_where_there_are_gpus_and_ecs_can_echo_it(gpus: Gpus,
     found = attributes(DEBIAN, ENGINE, Wishes(), gpus)
 
     assert [one for one in found if "driver-version" in one.name] == told
+
+
+NEW, OLD = "ecs.capability.", "com.amazonaws.ecs.capability."
+ALL_DRIVERS = (
+    "json-file",
+    "syslog",
+    "journald",
+    "none",
+    "gelf",
+    "fluentd",
+    "awslogs",
+    "splunk",
+    "logentries",
+    "sumologic",
+)
+FULL_ENGINE = EngineOffer(
+    "1.52", "1.12", frozenset(ALL_DRIVERS), frozenset({"selinux", "apparmor"}), frozenset({"local", "acme:1"})
+)
+FULL_WISHES = Wishes(ALL_DRIVERS, selinux=True, apparmor=True, task_limits=True)
+FULL_GPUS = Gpus(("GPU-1",), "550.1")
+OUTPOST = "arn:aws:outposts:us-west-2:1:outpost/op-1"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host that has everything, but for what a row takes away."""
+
+    engine: EngineOffer = FULL_ENGINE
+    wishes: Wishes = FULL_WISHES
+    gpus: Gpus = FULL_GPUS
+    outpost: str = OUTPOST
+    machine: Machine = DEBIAN
+
+    def told(self) -> dict[str, str]:
+        found = attributes(self.machine, self.engine, self.wishes, self.gpus, self.outpost)
+        return {one.name: one.value for one in found}
+
+    def outside(self) -> "Host":
+        return replace(self, wishes=replace(self.wishes, external=True))
+
+
+def without(**lacks: object) -> Host:
+    return Host(wishes=replace(FULL_WISHES, **lacks))  # type: ignore[arg-type] # fields of Wishes
+
+
+def speaking(newest: str) -> Host:
+    return Host(engine=replace(FULL_ENGINE, api_version=newest))
+
+
+def lacking_driver(name: str) -> Host:
+    return Host(engine=replace(FULL_ENGINE, log_drivers=FULL_ENGINE.log_drivers - {name}))
+
+
+PROMISED: list[tuple[str, str, list[Host]]] = [
+    # name, value, and the hosts that do not have it
+    (NEW + "container-ordering", "", []),
+    (NEW + "full-sync", "", []),
+    (NEW + "network.container-port-range", "", []),
+    (NEW + "container-restart-policy", "", []),
+    (OLD + "privileged-container", "", [without(privileged=False)]),
+    *((f"{OLD}docker-remote-api.1.{minor}", "", [speaking(f"1.{minor - 1}")]) for minor in ALL_VERSIONS),
+    *(
+        (f"{OLD}logging-driver.{name}", "", [without(log_drivers=()), lacking_driver(name)])
+        for name in ALL_DRIVERS
+        if name != "none"
+    ),
+    (OLD + "logging-driver.none", "", [without(log_drivers=()), speaking("1.18")]),
+    (OLD + "logging-driver.json-file", "", [speaking("1.17")]),
+    (OLD + "logging-driver.syslog", "", [speaking("1.17")]),
+    (OLD + "logging-driver.journald", "", [speaking("1.18")]),
+    (OLD + "logging-driver.gelf", "", [speaking("1.19")]),
+    (OLD + "logging-driver.fluentd", "", [speaking("1.19")]),
+    (OLD + "logging-driver.awslogs", "", [speaking("1.20")]),
+    (OLD + "logging-driver.splunk", "", [speaking("1.21")]),
+    (OLD + "logging-driver.logentries", "", [speaking("1.24")]),
+    (OLD + "logging-driver.sumologic", "", [speaking("1.28")]),
+    (
+        OLD + "selinux",
+        "",
+        [without(selinux=False), Host(engine=replace(FULL_ENGINE, security=frozenset({"apparmor"})))],
+    ),
+    (
+        OLD + "apparmor",
+        "",
+        [without(apparmor=False), Host(engine=replace(FULL_ENGINE, security=frozenset({"selinux"})))],
+    ),
+    (NEW + "task-cpu-mem-limit", "", [without(task_limits=False), speaking("1.21")]),
+    (NEW + "increased-task-cpu-limit", "", [without(task_limits=False)]),
+    (NEW + "container-health-check", "", [without(health_checks=False), speaking("1.23")]),
+    (NEW + "docker-plugin.local", "", []),
+    (NEW + "docker-plugin.acme.1", "", [Host(engine=replace(FULL_ENGINE, volume_drivers=frozenset()))]),
+    (NEW + "nvidia-driver-version.550.1", "", [Host(gpus=Gpus())]),
+    (NEW + "gpu-driver-version", "550.1", [Host(gpus=Gpus())]),
+    ("ecs.os-type", "linux", []),
+    ("ecs.os-family", "LINUX", []),
+    ("ecs.os-type-detailed", "debian_12", []),
+    ("ecs.outpost-arn", OUTPOST, [Host(outpost="")]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "lacking"), PROMISED)
+def test_each_attribute_is_told_under_its_condition_and_under_no_other(
+    name: str, value: str, lacking: list[Host]
+) -> None:
+    assert Host().told()[name] == value
+    assert Host().outside().told()[name] == value  # nothing of what is promised is lost outside of AWS
+    for host in lacking:
+        assert name not in host.told()
+
+
+def test_the_table_is_whole() -> None:
+    told = Host().outside().told()
+    assert told.keys() == {name for name, _, _ in PROMISED} | {NEW + "external"}
+    assert not told.keys() & WITHHELD.keys()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told"), [("x86_64", "x86_64"), ("aarch64", "arm64"), ("i686", "i386"), ("riscv64", "riscv64")]
+)
+def test_outside_of_aws_ecs_is_told_the_architecture_in_its_own_words(kernel: str, told: str) -> None:
+    host = Host(machine=replace(DEBIAN, architecture=kernel))
+    assert host.outside().told()["ecs.cpu-architecture"] == told
+    assert "ecs.cpu-architecture" not in host.told()
+    assert (NEW + "external" in host.told(), NEW + "external" in host.outside().told()) == (False, True)
+
+
+def test_the_operator_may_say_what_the_operating_system_is_called() -> None:
+    assert without(detailed_os="amzn_2023").told()["ecs.os-type-detailed"] == "amzn_2023"
+
+
+REFERENCE = """
+    private-registry-authentication.secretsmanager secrets.ssm.environment-variables secrets.ssm.bootstrap.log-driver
+    ecr-endpoint secrets.asm.environment-variables secrets.asm.bootstrap.log-driver env-files.s3
+    task-eni task-eni.ipv6 cni-plugin-version task-eni-block-instance-metadata task-eni-trunking
+    branch-cni-plugin-version execution-role-ecr-pull execution-role-awslogs pid-ipc-namespace-sharing aws-appmesh
+    task-eia task-eia.optimized-cpu firelens.fluentd firelens.fluentbit firelens.non-root-user efs storage.s3-files
+    firelens.options.config.file firelens.options.config.s3 gmsa gmsa-domainless efsAuth execute-command
+    service-connect-v1 storage.ebs-task-volume-attach storage.ebsta-non-root-user fault-injection ipv6-only
+    imds-iam-roles fsxWindowsFileServer
+"""
+REFERENCE_OLD = """
+    task-iam-role task-iam-role-network-host ecr-auth logging-driver.awsfirelens
+    logging-driver.awsfirelens.log-driver-buffer-limit
+"""
+
+
+@pytest.mark.parametrize(
+    "name", [*(NEW + one for one in REFERENCE.split()), *(OLD + one for one in REFERENCE_OLD.split())]
+)
+def test_what_the_reference_agent_promises_and_this_one_does_not_has_a_reason(name: str) -> None:
+    assert WITHHELD[name]
+    assert name not in Host().told()
+    assert name not in Host().outside().told()

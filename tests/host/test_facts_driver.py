@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.host.capabilities import EngineOffer, Wishes
-from agent.host.facts_driver import USUAL_RANGE, HostFacts, read_machine, read_plugins, read_port_range
+from agent.host.facts_driver import USUAL_RANGE, HostFacts, is_ec2, read_machine, read_plugins, read_port_range
 from agent.host.resources import Machine, Reservations
 from agent.membership import ports
 from agent.model.devices import Gpus
@@ -28,6 +28,7 @@ def test_this_machine_is_read_as_the_kernel_tells_it() -> None:
     kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
     assert machine.memory == kilobytes * 1024
     assert machine.cpus == len(os.sched_getaffinity(0))
+    assert machine.architecture == os.uname().machine
     assert {"127.0.0.1", os.uname().nodename} <= machine.addresses
     first, last = machine.port_range
     assert 0 < first < last < 65536
@@ -98,3 +99,29 @@ def test_gpus_are_those_of_the_last_look_and_their_driver_is_an_attribute() -> N
     assert asyncio.run(facts.gpus()).ids == ("GPU-2",)
     told = {one.name: one.value for one in asyncio.run(facts.attributes())}
     assert told["ecs.capability.gpu-driver-version"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "hypervisor", "there"),
+    [
+        ("Amazon EC2\n", None, True),
+        ("Xen\n", "ec2e1916-9099-7caf-fd21-012345abcdef\n", True),
+        ("Xen\n", "EC2E1916-9099-7CAF-FD21-012345ABCDEF\n", True),
+        ("Xen\n", "00000000-0000-0000-0000-000000000000\n", False),
+        ("QEMU\n", None, False),
+        (None, None, False),
+    ],
+)
+def test_an_ec2_instance_is_known_by_its_firmware_or_its_hypervisor(
+    tmp_path: Path, vendor: str | None, hypervisor: str | None, *, there: bool
+) -> None:
+    for name, text in (("vendor", vendor), ("hypervisor", hypervisor)):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    assert is_ec2(tmp_path / "vendor", tmp_path / "hypervisor") is there
+
+
+def test_the_outpost_is_told_with_the_other_attributes() -> None:
+    facts = HostFacts(Reservations(), Wishes(), engine, outpost_arn="arn:aws:outposts:us-west-2:1:outpost/op-1")
+    told = {one.name: one.value for one in asyncio.run(facts.attributes())}
+    assert told["ecs.outpost-arn"] == "arn:aws:outposts:us-west-2:1:outpost/op-1"
