@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from agent import opening
+from agent.acs.attachments_loop import AttachmentsLoop
 from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
@@ -38,14 +39,14 @@ from agent.host.cgroup_driver import CgroupDriver
 from agent.host.disk_driver import DiskDriver, root_of
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.gpu_driver import GpuDriver
+from agent.host.links_driver import LinksDriver
 from agent.host.ports_driver import PortProbe
-from agent.host.resources import Reservations
 from agent.images import rules as image_rules
 from agent.images.held import Held
 from agent.images.loop import Cleaner, ImagesLoop
 from agent.images.pressure_loop import DiskWatch, Making
 from agent.membership.gpus_loop import GpuLoop, Told
-from agent.membership.interruption_loop import Interruptions, Watched
+from agent.membership.interruption_loop import Interruptions
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.membership.warm_pool_loop import in_service
@@ -139,31 +140,20 @@ async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leavi
         access = await opening.access_to_aws(settings, region)
         ecs = await stack.enter_async_context(access.open_ecs(flush))
         facts = await opening.docker_facts(docker)
-        reservations = Reservations(
-            settings.reserved_memory,
-            settings.reserved_ports,
-            settings.reserved_ports_udp,
-            opening.endpoint_of(settings),
-        )
+        reservations = host_rules.reservations(settings, opening.endpoint_of(settings))
         cgroups = CgroupDriver(
             host_rules.cgroup_version(facts), settings.cgroup_path, systemd=opening.by_systemd(facts)
         )
         task_limits = await asyncio.to_thread(opening.limits_tasks, settings, facts, cgroups)
         wishes = host_rules.wishes(settings, task_limits=task_limits)
         gpus, told = await opening.look_at_gpus(settings, facts), Told(ecs)
-        place = await opening.whereabouts_of(settings, metadata)
+        instance = await opening.instance_of(stack, settings, metadata, access)
+        outpost = instance.place.outpost_arn
         host = HostFacts(
-            reservations,
-            wishes,
-            lambda: opening.offer(docker),
-            gpus=lambda: gpus.reading.gpus,
-            outpost_arn=place.outpost_arn,
+            reservations, wishes, lambda: opening.offer(docker), gpus=lambda: gpus.reading.gpus, outpost_arn=outpost
         )
-        proves = not (settings.external or settings.no_identity_document)
-        instance = InstanceClient(metadata, proves=proves, forget=access.keys.forget)
-        tags = await opening.tags_of(stack, settings, metadata, access)
         adoption = await adopt(data_dir)
-        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, instance, tags, adoption.taken)
+        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, instance, adoption.taken)
         membership, identity, journal, saved = opened
         around = Surroundings.of(settings, facts, region, access.suffix, ipv6_only=access.ipv6_only)
         house = House(
@@ -227,7 +217,8 @@ class House:
         """Run every loop, register, and stay."""
         identity = self.identity
         owner = _Owner(identity)
-        engine = Engine(self.rules, self.saved.tasks, self.saved.tombstones, self.saved.manifest)
+        saved = self.saved
+        engine = Engine(self.rules, saved.tasks, saved.tombstones, saved.manifest, saved.attachments)
         vault = Vault(lambda: ids_in_use(engine.tasks.values()))
         progress = PullProgress()
         images = self._images(progress)
@@ -239,6 +230,7 @@ class House:
             vault.follow(decided.tasks)
             cleaner.dropped(held.hear(decided))
             manifests.hear(decided.manifests)
+            attachments.hear(decided.attachments)
 
         chronicle = Chronicle()
 
@@ -248,6 +240,7 @@ class House:
             desk.decided(event)
 
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
+        attachments = AttachmentsLoop(runner, engine.attachments, LinksDriver())
         desk = StopDesk(engine, runner.post)
         containers, events = self._containers(owner)
         watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
@@ -266,7 +259,8 @@ class House:
         health = Health(
             lambda: watcher.is_there, lambda: self.journal.lack or disks.trouble, lambda: self.gpus.reading.trouble
         )
-        reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
+        reports = TaskReports(self.ecs, identity.cluster)
+        reporter = Reporter(self.journal, reports, runner, is_wanted=attachments.is_wanted)
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
         async with asyncio.TaskGroup() as jobs:
@@ -275,29 +269,27 @@ class House:
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
+            jobs.create_task(attachments.run(), name="attachments")
             sources = Sources(engine, chronicle, self.journal, progress, vault)
             self._open_doors(jobs, sources, desk, HealthDesk(health))
             jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
             jobs.create_task(disks.run(), name="disks")
             self._watch_gpus(jobs, owner, runner)
-            await self._in_service()
-            if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
-                jobs.create_task(self._rejoin(owner, leaving), name="registration")
-            else:
-                owner.identity = await self.membership.join(identity)
-                jobs.create_task(self._interruptions(owner).run(), name="interruptions")
+            await self._belong(jobs, owner, leaving)
             acs = self._acs(owner, runner, vault, manifests, ready)
             health.is_connected = lambda: acs.is_connected
             jobs.create_task(acs.run(), name="acs")
 
-    async def _in_service(self) -> None:
-        """Wait in the warm pool of the Auto Scaling group, if there may be one. Raises Fatal."""
-        if self.settings.warm_pools_check and not (self.settings.external or self.settings.imds_disabled):
-            await in_service(self.instance, asyncio.sleep)
+    async def _belong(self, jobs: asyncio.TaskGroup, owner: "_Owner", leaving: Leaving) -> None:
+        await in_service(self.settings, self.instance)
+        if owner.identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
+            jobs.create_task(self._rejoin(owner, leaving), name="registration")
+        else:
+            owner.identity = await self.membership.join(owner.identity)
+            jobs.create_task(self._interruptions(owner), name="interruptions")
 
-    def _interruptions(self, owner: "_Owner") -> Interruptions:
-        watched = Watched(self.settings.spot_instance_draining, self.settings.rebalance_draining)
-        return Interruptions(self.instance, self.ecs, owner, watched)
+    async def _interruptions(self, owner: "_Owner") -> None:
+        await Interruptions(self.settings, self.instance, self.ecs, owner).run()
 
     def _watch_gpus(self, jobs: asyncio.TaskGroup, owner: "_Owner", runner: Runner) -> None:
         if not self.settings.enable_gpu_support:
@@ -319,7 +311,7 @@ class House:
             owner.identity = after
         if leaving is not None:
             await leaving.come_back()
-            await self._interruptions(owner).run()  # after that: nobody takes back what it does
+            await self._interruptions(owner)  # after that: nobody takes back what it does
 
     def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)
