@@ -1,8 +1,8 @@
 """By which road a host is reached: straight or through a proxy, and whose certificate is believed at its end.
 
-Calls go through an HTTP proxy as every client sends them. WebSockets go through a tunnel (CONNECT) even where they are
-not encrypted: few proxies let a request turn into something else. A SOCKS5 proxy is always a tunnel, and it is the
-proxy that looks up names.
+Calls that are not encrypted go through an HTTP proxy as every client sends them, all else through a tunnel (CONNECT):
+also a WebSocket that is not encrypted, for few proxies let a request turn into something else. A SOCKS5 proxy is always
+a tunnel, and it is the proxy that looks up names. (aiohttp makes tunnels too, and tells their password when they fail.)
 """
 
 import os
@@ -40,7 +40,8 @@ class Roads:
     def to_call(self, url: str) -> tuple[aiohttp.TCPConnector, str | None]:
         """A connector for HTTP calls to *url*, and the proxy that each of them has to name. Raises BadInput."""
         proxy = proxy_for(url, self._environ)
-        if proxy is None or self._parts(proxy).scheme in ("http", "https"):
+        is_asked_in_the_open = urlsplit(url).scheme == "http"
+        if proxy is None or (is_asked_in_the_open and self._parts(proxy).scheme in ("http", "https")):
             return aiohttp.TCPConnector(ssl=self._ssl), proxy
         return self._tunnel(proxy), None
 

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 DENIED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
@@ -30,8 +31,12 @@ class Proxy:
             writer.write(DENIED)
             writer.close()
             return
-        assert method == "CONNECT", head
-        await self._join(target.rpartition(":")[0], CONNECTED, reader, writer)
+        if method == "CONNECT":
+            await self._join(target.rpartition(":")[0], CONNECTED, reader, writer)
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self.places[urlsplit(target).hostname or ""])
+        back.write(head.replace(target, urlsplit(target).path).encode())
+        await asyncio.gather(pour(reader, back), pour(there, writer))
 
     async def socks5(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, count = await reader.readexactly(2)
@@ -47,10 +52,10 @@ class Proxy:
     async def _join(self, host: str, hello: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.places[host])
         writer.write(hello)
-        await asyncio.gather(_pour(reader, back), _pour(there, writer))
+        await asyncio.gather(pour(reader, back), pour(there, writer))
 
 
-async def _pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     try:
         while octets := await source.read(65536):
             sink.write(octets)

@@ -9,6 +9,7 @@ import pytest
 
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports
 from agent.aws.failures import EcsError
+from agent.aws.retry import COST_AFTER_SILENCE, QUOTA
 from agent.aws.server_time_driver import ServerTime
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
@@ -291,6 +292,7 @@ def test_an_ecs_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch
             s.peer.hangs = True
             with pytest.raises(RegistrationFailure, match="did not answer CreateCluster in time"):
                 await s.ecs.create_cluster("default")
+            assert s.ecs._quota.left == QUOTA - 2 * COST_AFTER_SILENCE
             assert await s.ecs.submit(REPORT, "demo") is Verdict.LATER
 
     run(story())
