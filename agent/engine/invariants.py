@@ -7,7 +7,7 @@ for tests and for debugging, not for every event of a busy host.
 from collections.abc import Iterable
 from typing import NoReturn
 
-from agent.engine import leases, resource_invariants
+from agent.engine import attachment_invariants, leases, resource_invariants
 from agent.engine.amounts import Port
 from agent.engine.world import Snapshot
 from agent.model.acts import (
@@ -48,10 +48,14 @@ def check(before: Snapshot, after: Snapshot, decision: Decision) -> None:
     _ports_are_leased_once(after)
     for arn, part, rule in resource_invariants.broken(before, after, decision):
         _broken(arn, part, rule)
+    for name, rule in attachment_invariants.broken(before, after, decision):
+        _broken(name, "", rule)
     _order_is_kept(after, decision)
     _lists_are_newer(before, after, decision)
     reports: dict[TaskArn, list[TaskReport]] = {}
     for report in decision.reports:
+        if report.attachment:
+            continue
         reports.setdefault(report.task, []).append(report)
     for row in decision.tasks:
         _nothing_goes_back(before.tasks.get(row.arn), row)

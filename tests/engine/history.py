@@ -371,6 +371,7 @@ class History:
     def check_accounts(self) -> None:
         """Whoever was to stop has stopped, whoever was to run runs, and ECS was told."""
         world = self.world
+        assert not world.engine.attachments, "their time is up"
         for late in list(world.docker.late):
             world.docker.late.remove(late)
             world.docker.take_late(late)

@@ -70,6 +70,8 @@ class Hand(Plane):
     sessions: list[Session] = field(default_factory=list)
     acs_url: str = ""
     """Where the agent is sent for ACS, if elsewhere."""
+    attached: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What was told of attachments: the action, and what it said."""
 
     async def session(self, number: int = 0) -> Session:
         """The newest session that is open, once there have been *number* sessions."""
@@ -95,6 +97,14 @@ class Hand(Plane):
         await session.say("HeartbeatMessage", messageId=name, healthy=True)
         await self.answer(session, "HeartbeatAckRequest", name)
 
+    async def until_attached(self, arn: str) -> tuple[str, dict[str, Any]]:
+        """How ECS was told that the attachment is there."""
+
+        def look() -> tuple[str, dict[str, Any]] | None:
+            return next((one for one in self.attached if one[1]["attachments"][0]["attachmentArn"] == arn), None)
+
+        return await self._until(look, f"attachment {arn}", PATIENCE)
+
     def told(self, task: str, status: str) -> list[Report]:
         """What ECS was told of *task* being *status*."""
         return [report for report in self.reports if (report.task, report.status) == (task, status)]
@@ -102,6 +112,10 @@ class Hand(Plane):
     def _answer(self, action: str, body: dict[str, Any], at: float) -> dict[str, Any]:
         if action == "DiscoverPollEndpoint" and self.acs_url:
             return {"endpoint": self.acs_url, "telemetryEndpoint": self.acs_url}
+        if "attachments" in body:
+            self.attached.append((action, body))
+            self._changed.set()
+            return {"acknowledgment": "ok"}
         return super()._answer(action, body, at)
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:

@@ -76,9 +76,9 @@ class Scene:
 
     async def submit(self, report: TaskReport) -> Verdict:
         """ECS."""
-        assert report.task not in self.in_flight
+        assert report.subject not in self.in_flight
         self.heard.append(report)
-        self.in_flight.append(report.task)
+        self.in_flight.append(report.subject)
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         verdict = self.verdicts.pop(0) if self.verdicts else Verdict.SETTLED
         self.stir()
@@ -89,7 +89,7 @@ class Scene:
             assert verdict is not None
             return verdict
         finally:
-            self.in_flight.remove(report.task)
+            self.in_flight.remove(report.subject)
             self.stir()
 
     def said(self) -> list[tuple[str, str]]:
@@ -151,7 +151,9 @@ class Disk:
 
 
 @asynccontextmanager
-async def a_reporter(journal: Journal, scene: Scene, *, answer_within: float = 60.0) -> AsyncIterator[Reporter]:
+async def a_reporter(
+    journal: Journal, scene: Scene, *, answer_within: float = 60.0, is_wanted: Callable[[str], bool] = lambda _: True
+) -> AsyncIterator[Reporter]:
     """A running reporter. Leaving cuts it off where it stands, as a crash would."""
     reporter = Reporter(
         Disk(journal, scene),
@@ -162,6 +164,7 @@ async def a_reporter(journal: Journal, scene: Scene, *, answer_within: float = 6
         wait=scene.wait,
         draw=lambda: 0.0,
         answer_within=answer_within,
+        is_wanted=is_wanted,
     )
     job = asyncio.create_task(reporter.run())
     try:

@@ -21,7 +21,7 @@ def plan(
 ) -> Plan:
     queues: dict[TaskArn, list[Waiting]] = {}
     for row in rows:
-        queues.setdefault(row.report.task, []).append(Waiting(row, READ_AT))
+        queues.setdefault(row.report.subject, []).append(Waiting(row, READ_AT))
     return next_calls(queues, now, busy, held or {}, paused_until)
 
 

@@ -11,7 +11,7 @@ from agent.model.registration import Registered, Registration
 from agent.model.reports import REASON_LIMIT, ContainerReport, TaskReport
 from agent.model.status import Status
 from agent.model.task import Binding, Transport
-from agent.wire.ecs import RegisterContainerInstanceAnswer, to_register, to_registered, to_state_change
+from agent.wire.ecs import RegisterContainerInstanceAnswer, to_register, to_registered, to_state_change, to_submission
 
 T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
 TASK = TaskArn("arn:aws:ecs:us-west-2:111122223333:task/demo/aaaabbbbccccddddeeeeffff00001111")
@@ -172,3 +172,30 @@ def test_reasons_of_tasks_and_containers_are_cut() -> None:
 
     assert len(body["reason"]) == len(body["containers"][0]["reason"]) == REASON_LIMIT
     assert (body["reason"][0], body["containers"][0]["reason"][0]) == ("x", "y")
+
+
+def test_an_interface_of_a_task_is_told_as_a_change_of_the_task_that_says_nothing_of_its_state() -> None:
+    report = TaskReport(TASK, Status.NONE, moved=True, at=T0, attachment="arn:attachment/1")
+
+    action, request = to_submission(report, "demo")
+
+    state = [{"attachmentArn": "arn:attachment/1", "status": "ATTACHED"}]
+    assert (action, sent(request)) == (
+        "SubmitTaskStateChange",
+        {"cluster": "demo", "task": TASK, "attachments": state},
+    )
+
+
+def test_what_belongs_to_no_task_is_told_by_a_call_of_its_own() -> None:
+    report = TaskReport(TaskArn(""), Status.NONE, moved=True, at=T0, attachment="arn:attachment/1")
+
+    action, request = to_submission(report, "demo")
+
+    state = [{"attachmentArn": "arn:attachment/1", "status": "ATTACHED"}]
+    assert (action, sent(request)) == ("SubmitAttachmentStateChanges", {"cluster": "demo", "attachments": state})
+
+
+def test_a_change_of_a_task_is_told_as_one() -> None:
+    report = TaskReport(TASK, Status.RUNNING, moved=True, at=T0)
+
+    assert to_submission(report, "demo") == ("SubmitTaskStateChange", to_state_change(report, "demo"))
