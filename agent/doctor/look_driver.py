@@ -7,6 +7,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -52,6 +53,7 @@ T = TypeVar("T")
 
 async def look(given: Given, *, agent_url: str = USUAL_ADDRESS) -> Sight:
     """What there is to be seen."""
+    given = await _with_user_data(given)
     settings = given.settings
     identity = await asyncio.to_thread(_identity, settings.data_dir / opening.IDENTITY)
     async with asyncio.TaskGroup() as jobs:
@@ -70,6 +72,17 @@ async def look(given: Given, *, agent_url: str = USUAL_ADDRESS) -> Sight:
         **aws.result(),
         **machine.result(),
     )
+
+
+async def _with_user_data(given: Given) -> Given:
+    """*given*, with what the instance's user data says where nothing stronger does."""
+    async with ImdsClient.open(opening.imds_settings(given.settings)) as metadata:
+        try:
+            return replace(given, settings=await _within(opening.heed_user_data(given.settings, metadata)))
+        except Fatal as error:
+            return replace(given, complaints=(*given.complaints, str(error)))
+        except TimeoutError:
+            return given
 
 
 async def _docker(given: Given, identity: Identity | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from agent.aws.imds_client import ImdsClient
 from agent.config.settings import Settings
 from agent.docker.engine_driver import DockerEngine
 from agent.docker.foreign_driver import ForeignDriver
@@ -20,7 +21,7 @@ from agent.model.clock import utc_now
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, NoAnswer
 from agent.model.identity import Identity
 from agent.model.takeover import Takeover
-from agent.opening import IDENTITY, membership_settings, take_place
+from agent.opening import IDENTITY, heed_user_data, imds_settings, membership_settings, take_place
 from agent.store.identity_driver import IdentityFile
 from agent.store.journal_driver import FILE_NAME
 from agent.store.takeover_driver import TakeoverFile
@@ -65,6 +66,8 @@ async def take_over(settings: Settings, wish: Wish, say: Say) -> int:
 async def _take_over(stack: AsyncExitStack, settings: Settings, wish: Wish, say: Say) -> int:
     other = await stack.enter_async_context(IntrospectionClient.open(wish.agent_url))
     neighbour = await other.metadata()
+    metadata = await stack.enter_async_context(ImdsClient.open(imds_settings(settings)))
+    settings = await heed_user_data(settings, metadata)  # it may name the cluster
     _check(settings, neighbour, wish.agent_url)
     data_dir = await asyncio.to_thread(take_place, stack, settings)
     identity = await _identity(IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME), neighbour, settings)

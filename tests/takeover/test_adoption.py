@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.docker.engine_driver import DockerEngine
 from agent.model.errors import WORTH_A_RESTART, Fatal
 from agent.model.events import Event, TasksTaken
 from agent.model.identity import Identity
@@ -16,6 +17,7 @@ from agent.model.takeover import TakenContainer, TakenTask, Takeover
 from agent.store.identity_driver import IdentityFile
 from agent.store.takeover_driver import TakeoverFile
 from agent.takeover.adoption_driver import Adoption, adopt
+from tests.docker.making import NOWHERE
 from tests.takeover.other_agent import INSTANCE, OtherAgent
 
 TASK = TakenTask(
@@ -83,3 +85,35 @@ def test_nobody_begins_beside_the_agent_whose_tasks_were_taken_over(tmp_path: Pa
         assert refused.value.exit_code == WORTH_A_RESTART
         other.instance_arn = "arn:of:somebody:else"
         assert heard(adopted(tmp_path, replace(TAKEN, agent_url=other.url))) == ["arn:task"]
+
+
+def settled(adoption: Adoption, docker_host: str) -> Takeover | None:
+    async def story() -> Takeover | None:
+        async with DockerEngine.connect(docker_host) as docker:
+            await adoption.settle(saved, docker)
+        return await adoption.file.read()
+
+    async def saved() -> None:
+        return
+
+    return asyncio.run(story())
+
+
+def test_once_the_journal_has_the_tasks_it_is_noted(tmp_path: Path) -> None:
+    assert settled(adopted(tmp_path, TAKEN), NOWHERE) == replace(TAKEN, is_heard=True)
+
+
+@pytest.mark.docker
+def test_when_nothing_of_it_is_left_the_file_goes(tmp_path: Path, docker_host: str) -> None:
+    assert settled(adopted(tmp_path, replace(TAKEN, is_heard=True)), docker_host) is None
+
+
+def test_who_cannot_ask_docker_forgets_nothing(tmp_path: Path) -> None:
+    heard_once = replace(TAKEN, is_heard=True)
+    assert settled(adopted(tmp_path, heard_once), NOWHERE) == heard_once
+
+
+def test_a_disk_that_takes_no_note_ends_nothing(tmp_path: Path) -> None:
+    adoption = adopted(tmp_path, TAKEN)
+    (tmp_path / "takeover.json.new").mkdir()
+    assert settled(adoption, NOWHERE) == TAKEN

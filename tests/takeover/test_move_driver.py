@@ -37,7 +37,11 @@ class Desk:
     @property
     def settings(self) -> Settings:
         return Settings(
-            cluster=self.cluster, data_dir=self.folder / "data", docker_host=self.docker_host, share_host=True
+            cluster=self.cluster,
+            data_dir=self.folder / "data",
+            docker_host=self.docker_host,
+            share_host=True,
+            imds_disabled=True,
         )
 
     def give(self, **wish: bool) -> int:
