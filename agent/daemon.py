@@ -28,39 +28,29 @@ from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
 from agent.docker.event_driver import EventDriver
-from agent.docker.image_driver import ImageDriver
-from agent.docker.pull_progress import PullProgress
-from agent.docker.shelf_driver import ShelfDriver
 from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
 from agent.engine.engine import Engine
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
-from agent.host.disk_driver import DiskDriver, root_of
 from agent.host.facts_driver import HostFacts, read_machine
 from agent.host.gpu_driver import GpuDriver
 from agent.host.links_driver import LinksDriver
 from agent.host.ports_driver import PortProbe
-from agent.images import rules as image_rules
 from agent.images.held import Held
-from agent.images.loop import Cleaner, ImagesLoop
-from agent.images.pressure_loop import DiskWatch, Making
 from agent.membership.gpus_loop import GpuLoop, Told
 from agent.membership.interruption_loop import Interruptions
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
 from agent.membership.loop import Membership
 from agent.membership.warm_pool_loop import in_service
-from agent.model.acts import PullImage
 from agent.model.clock import utc_now
 from agent.model.decision import Decision
-from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal
-from agent.model.events import Event, GpusFound, ImagePulled
+from agent.model.errors import Fatal
+from agent.model.events import Event, GpusFound
 from agent.model.identity import Identity
-from agent.model.names import Image
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
-from agent.model.task import ImageSource
 from agent.operator.chronicle import Chronicle
 from agent.operator.health import Health
 from agent.operator.health_server import HealthDesk, HealthServer
@@ -70,11 +60,11 @@ from agent.reporter.loop import Reporter
 from agent.runner import story
 from agent.runner.loop import Runner
 from agent.runner.perform import Hands, Performer
-from agent.runner.pulling import Pulling
 from agent.runner.strains import Strains
 from agent.runner.values import NoValues
 from agent.runner.vault import Vault, ids_in_use
 from agent.runner.watch_loop import Watcher
+from agent.shelves import Shelves
 from agent.store.journal_driver import Journal
 from agent.takeover.adoption_driver import Adoption, adopt
 from agent.version import AGENT_HASH, AGENT_VERSION
@@ -140,6 +130,7 @@ async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leavi
         access = await opening.access_to_aws(settings, region)
         ecs = await stack.enter_async_context(access.open_ecs(flush))
         facts = await opening.docker_facts(docker)
+        host_rules.check_docker(facts)
         reservations = host_rules.reservations(settings, opening.endpoint_of(settings))
         cgroups = CgroupDriver(
             host_rules.cgroup_version(facts), settings.cgroup_path, systemd=opening.by_systemd(facts)
@@ -220,15 +211,12 @@ class House:
         saved = self.saved
         engine = Engine(self.rules, saved.tasks, saved.tombstones, saved.manifest, saved.attachments)
         vault = Vault(lambda: ids_in_use(engine.tasks.values()))
-        progress = PullProgress()
-        images = self._images(progress)
-        held = Held(self.saved.tasks)
+        shelves = Shelves.of(self.settings, self.docker, self.journal, Held(saved.tasks))
         manifests = Manifests()
-        cleaner = self._cleaner(held, progress)
 
         def committed(decided: Decision) -> None:
             vault.follow(decided.tasks)
-            cleaner.dropped(held.hear(decided))
+            shelves.hear(decided)
             manifests.hear(decided.manifests)
             attachments.hear(decided.attachments)
 
@@ -246,7 +234,7 @@ class House:
         watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
         volumes = VolumeDriver(self.docker, owner, self.around)
         performer = Performer(
-            Hands(containers, images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
+            Hands(containers, shelves.images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
             vault,
             clock=utc_now,
             post=runner.post,
@@ -255,7 +243,7 @@ class House:
         )
         strains = Strains(runner.post, utc_now)
         self.journal.tell(lambda lack: strains.say("journal", lack))
-        disks = self._disks(engine, runner, cleaner, strains)
+        disks = shelves.disks(self.facts, engine, runner, strains)
         health = Health(
             lambda: watcher.is_there, lambda: self.journal.lack or disks.trouble, lambda: self.gpus.reading.trouble
         )
@@ -270,9 +258,9 @@ class House:
             jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
             jobs.create_task(attachments.run(), name="attachments")
-            sources = Sources(engine, chronicle, self.journal, progress, vault)
+            sources = Sources(engine, chronicle, self.journal, shelves.progress, vault)
             self._open_doors(jobs, sources, desk, HealthDesk(health))
-            jobs.create_task(self._images_loop(images, cleaner).run(), name="images")
+            jobs.create_task(shelves.loop().run(), name="images")
             jobs.create_task(disks.run(), name="disks")
             self._watch_gpus(jobs, owner, runner)
             await self._belong(jobs, owner, leaving)
@@ -327,52 +315,6 @@ class House:
         taken = self.adoption.taken
         containers = ContainerDriver.of(self.docker, self.settings, owner, self.around, taken)
         return containers, EventDriver(self.docker, owner, taken)
-
-    def _images(self, progress: PullProgress) -> ImageDriver:
-        try:
-            return ImageDriver.of(self.docker, self.settings, progress)
-        except BadInput as error:
-            raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
-
-    def _cleaner(self, held: Held, progress: PullProgress) -> Cleaner:
-        shelf = ShelfDriver(self.docker)
-        return Cleaner(
-            shelf,
-            self.journal.images,
-            image_rules.rules(self.settings, shelf.listed),
-            clock=utc_now,
-            wanted=held.images,
-            pulling=progress.images,
-        )
-
-    def _disks(self, engine: Engine, runner: Runner, cleaner: Cleaner, strains: Strains) -> DiskWatch:
-        root = root_of(self.settings.docker_host, self.facts.root_dir)
-        return DiskWatch(
-            DiskDriver(self.settings.data_dir, root),
-            image_rules.marks(self.settings),
-            Making(engine, runner.submit, cleaner, utc_now),
-            strain=lambda reason: strains.say("disk", reason),
-            pause=asyncio.sleep,
-        )
-
-    def _images_loop(self, images: ImageDriver, cleaner: Cleaner) -> ImagesLoop:
-        behavior = self.settings.pull_behavior
-        pulling = Pulling(images, self.journal.images, clock=utc_now, tell=lambda _: None)
-
-        async def from_registry(source: ImageSource) -> ImagePulled:
-            digest = await images.pull(source, None, lambda _: None)
-            return ImagePulled(source, utc_now(), digest, "prepull")
-
-        async def fetch(image: Image) -> None:
-            await pulling.pull(PullImage(ImageSource(image), behavior), from_registry)
-
-        return ImagesLoop(
-            fetch,
-            cleaner,
-            prepull=tuple(map(Image, self.settings.prepull_images)),
-            interval=image_rules.interval(self.settings),
-            pause=asyncio.sleep,
-        )
 
     def _acs(
         self, owner: "_Owner", runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "takeover": TRANSLATION | HANDS | {"membership", "opening"},
     "doctor": TRANSLATION | HANDS | {"membership", "opening", "version"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "takeover", "version"},
-    "daemon": TRANSLATION | {"engine", "opening", "takeover", "version"} | HANDS | LOOPS,
+    "shelves": TRANSLATION | {"engine", "docker", "host", "store", "images", "runner"},
+    "daemon": TRANSLATION | {"engine", "opening", "shelves", "takeover", "version"} | HANDS | LOOPS,
     "cli": WORDS
     | {"config", "controlplane", "daemon", "departure", "doctor", "takeover", "version"}
     | {"host/cgroup_driver", "host/notify_driver"},
@@ -60,7 +61,7 @@ WORLDLY = frozenset(
 WORLDLY_NAMES = ("driver", "client", "server", "db", "loop")
 AWAITS_ONLY_PORTS = frozenset({"runner/perform", "runner/vault"})
 PURE_ROOMS = frozenset({"model", "config", "wire", "engine"})
-UNBOUND = frozenset({"cli", "daemon", "departure", "opening", "__main__"})
+UNBOUND = frozenset({"cli", "daemon", "departure", "opening", "shelves", "__main__"})
 """The wiring and the door, which touch the world by their trade."""
 
 

@@ -166,7 +166,7 @@ def attributes(
 
 def api_versions(engine: EngineOffer) -> tuple[tuple[int, int], ...]:
     """The versions to promise: those the engine answers, and all lower ones once it has outgrown the oldest."""
-    lowest, highest = _version(engine.min_api_version), _version(engine.api_version)
+    lowest, highest = api_version(engine.min_api_version), api_version(engine.api_version)
     if lowest >= ALL_IMPLIED_FROM:
         lowest = VERSIONS[0]
     return tuple(version for version in VERSIONS if lowest <= version <= highest)
@@ -180,7 +180,7 @@ def _old(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
     for driver in dict.fromkeys(wishes.log_drivers):
         known_since = DRIVERS.get(driver)
         has_it = driver in engine.log_drivers or driver == IN_EVERY_ENGINE
-        if known_since is not None and has_it and _version(engine.api_version) >= known_since:
+        if known_since is not None and has_it and api_version(engine.api_version) >= known_since:
             yield f"logging-driver.{driver}"
     if wishes.selinux and "selinux" in engine.security:
         yield "selinux"
@@ -189,7 +189,7 @@ def _old(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
 
 
 def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
-    spoken = _version(engine.api_version)
+    spoken = api_version(engine.api_version)
     yield from ("container-ordering", "network.container-port-range", "container-restart-policy", "full-sync")
     if wishes.task_limits:
         if spoken >= LIMITS_SINCE:
@@ -235,6 +235,7 @@ def _detailed(machine: Machine) -> str:
     return text if PLAIN_VALUE.fullmatch(text) else "LINUX"
 
 
-def _version(text: str) -> tuple[int, int]:
+def api_version(text: str) -> tuple[int, int]:
+    """Such as ``1.41``, in numbers that can be compared; (0, 0) for what is no version."""
     major, _, minor = text.partition(".")
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

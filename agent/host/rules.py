@@ -1,7 +1,7 @@
 """What the operator's settings and this machine mean for decisions and promises."""
 
 from agent.config.settings import Settings
-from agent.host.capabilities import Wishes
+from agent.host.capabilities import Wishes, api_version
 from agent.host.resources import Machine, Reservations, cpu_units, memory_mib, reserved_tcp
 from agent.model.devices import NO_GPUS, Gpus
 from agent.model.errors import NOT_WORTH_A_RESTART, Fatal
@@ -12,6 +12,9 @@ from agent.model.seen import EngineFacts
 FIRST_FOR_ALL, LAST_PORT = 1024, 65535
 """Ports below are for privileged programs."""
 ENOUGH_PORTS = 1000
+
+OLDEST_API = (1, 21)
+"""Of Docker; ECS's own agent needs the same."""
 
 
 def rules(
@@ -72,6 +75,13 @@ def ports_beside(kernels: tuple[int, int]) -> tuple[int, int]:
 def cgroup_version(facts: EngineFacts) -> int:
     """The version that Docker uses."""
     return 2 if facts.cgroup_version == "2" else 1
+
+
+def check_docker(facts: EngineFacts) -> None:
+    """Raises Fatal where Docker is older than what the agent asks of it."""
+    if api_version(facts.api_version) < OLDEST_API:
+        text = f"Docker speaks its API only up to version {facts.api_version}, and the agent needs 1.21 at least"
+        raise Fatal(text, NOT_WORTH_A_RESTART)
 
 
 def lack_of_docker(facts: EngineFacts) -> str:

@@ -6,7 +6,16 @@ import pytest
 from agent.config.settings import Settings
 from agent.host.capabilities import Wishes
 from agent.host.resources import Machine, Reservations, total_resources
-from agent.host.rules import cgroup_version, lack_of_docker, lack_of_gpu_runtime, limits_tasks, rules, wishes
+from agent.host.rules import (
+    cgroup_version,
+    check_docker,
+    lack_of_docker,
+    lack_of_gpu_runtime,
+    limits_tasks,
+    reservations,
+    rules,
+    wishes,
+)
 from agent.model.devices import Gpus
 from agent.model.errors import Fatal
 from agent.model.identity import Identity
@@ -172,3 +181,25 @@ def test_wishes_are_what_the_operator_set() -> None:
         health_checks=False,
         task_limits=True,
     )
+
+
+@pytest.mark.parametrize("spoken", ["1.20", "1.9", "", "new"])
+def test_a_docker_that_is_too_old_ends_the_start_for_good(spoken: str) -> None:
+    with pytest.raises(Fatal, match=r"the agent needs 1\.21") as caught:
+        check_docker(replace(FACTS, api_version=spoken))
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("spoken", ["1.21", "1.41", "1.52", "2.0"])
+def test_a_docker_of_today_will_do(spoken: str) -> None:
+    check_docker(replace(FACTS, api_version=spoken))
+
+
+def test_what_is_kept_from_tasks_is_what_the_operator_says_and_the_endpoint() -> None:
+    settings = Settings(reserved_memory=7, reserved_ports=(22,), reserved_ports_udp=(53,))
+    assert reservations(settings, "http://127.0.0.1:5") == Reservations(7, (22,), (53,), "http://127.0.0.1:5")
+
+
+def test_an_external_machine_and_the_name_of_its_system_are_wishes() -> None:
+    found = wishes(Settings(external=True, detailed_os_family="amzn_2023"), task_limits=False)
+    assert (found.external, found.detailed_os) == (True, "amzn_2023")
