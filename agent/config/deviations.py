@@ -141,6 +141,11 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "no limit, without a word",
     ),
     Deviation(
+        "`ECS_ENGINE_AUTH_TYPE`, `ECS_ENGINE_AUTH_DATA`, where one is missing, or an entry makes no sense",
+        "no login, sometimes without a word",
+        "no login at all, with a warning; with a `config.toml`, or `--strict`, an error",
+    ),
+    Deviation(
         "options of the command line",
         "`-license`, `-ecs-attributes`, `-healthcheck`, `-windows-service`",
         "refused, each with a word on what to do instead; the others are taken by `dockworker run`",

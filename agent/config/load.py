@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.config import json_config, names
+from agent.config import json_config, logins, names
 from agent.config.names import shown
 from agent.config.openness import forgive
 from agent.config.reference import SETTINGS
 from agent.config.setting import OWN_PREFIX, Setting
 from agent.config.settings import Settings
 from agent.config.sources import Form, Given, Source
-from agent.model.errors import AgentError
+from agent.model.errors import AgentError, BadInput
 
 EMPTY: tuple[object, ...] = ("", (), [], {})
 TOML = "config.toml"
@@ -82,13 +82,15 @@ def settle(given: Given) -> Loaded:
     settings = Settings(**{name: value for name, (value, _, _) in chosen.items()})
     if settings.imds_mode == "ipv6" and "imds_endpoint" not in chosen:
         settings = replace(settings, imds_endpoint=IMDS_OVER_IPV6)
+    origins = {setting: Origin(source.name, name) for setting, (_, source, name) in chosen.items()}
+    settings = sieve.with_logins(settings, origins)
     sieve.complaints += () if sieve.complaints else _at_odds(settings)
     if sieve.complaints:
         raise BadSettings(sieve.complaints)
     unheeded = sorted(set(names.unheeded(given.sources)))
     return Loaded(
         replace(settings, not_honoured=tuple(unheeded), given=given),
-        {setting: Origin(source.name, name) for setting, (_, source, name) in chosen.items()},
+        origins,
         tuple(sieve.remarks),
     )
 
@@ -143,6 +145,22 @@ class _Sieve:
         for one in names.misnamed(source):
             is_ours = one.name.startswith(OWN_PREFIX) or source.form is Form.TOML
             (self.complaints if self._strict or is_ours else self.remarks).append(source.told(one.text))
+
+    def with_logins(self, settings: Settings, origins: Mapping[str, Origin]) -> Settings:
+        """*settings*, without logins if those make no sense and that is no complaint."""
+        if self.complaints:
+            return settings
+        try:
+            logins.read(settings.engine_auth_type, settings.engine_auth_data)
+        except BadInput as broken:
+            found = origins.get("engine_auth_data") or origins["engine_auth_type"]
+            text = f"{found.source}: {broken}" if found.source else str(broken)
+            if self._strict:
+                self.complaints.append(text)
+                return settings
+            self.remarks.append(f"{text}; no registry is logged in to")
+            return replace(settings, engine_auth_type="", engine_auth_data={})
+        return settings
 
 
 def _loses(setting: Setting, source: Source, value: object, before: tuple[Any, Source, str] | None) -> bool:

@@ -5,17 +5,13 @@ keeps (user name and password as one base64 text), ``docker`` has them as two pl
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agent.config import logins
 from agent.docker.references import HUB, Reference
 from agent.model.credentials import RegistryLogin
-from agent.model.errors import BadInput
-
-TYPE, DATA = "ECS_ENGINE_AUTH_TYPE", "ECS_ENGINE_AUTH_DATA"
-DOCKERCFG, DOCKER = "dockercfg", "docker"
 
 _HUB_NAMES = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
 _HUB_SERVER = "https://index.docker.io/v1/"
@@ -40,15 +36,13 @@ NO_LOGINS = RegistryLogins()
 
 def read(kind: str, given: Mapping[str, object]) -> RegistryLogins:
     """The logins that the two settings make. Raises BadInput with the name of the one that broke its rule."""
-    if not kind:
-        if given:
-            raise BadInput(TYPE, f"must be {DOCKERCFG} or {DOCKER}, because {DATA} is given")
-        return NO_LOGINS
-    if kind not in (DOCKERCFG, DOCKER):
-        raise BadInput(TYPE, f"must be {DOCKERCFG} or {DOCKER}")
-    if not given:
-        raise BadInput(DATA, f"must be given, because {TYPE} is")
-    return RegistryLogins({_place(key): _login(kind, key, entry) for key, entry in given.items()})
+    by_key = logins.read(kind, given)
+    return RegistryLogins(
+        {
+            _place(key): RegistryLogin(user, password, token, _HUB_SERVER if _place(key) == HUB else key)
+            for key, (user, password, token) in by_key.items()
+        }
+    )
 
 
 def header(login: RegistryLogin | None) -> str:
@@ -58,40 +52,6 @@ def header(login: RegistryLogin | None) -> str:
         parts = {"username": login.username, "password": login.password, "identitytoken": login.identity_token}
         shown = {name: part for name, part in (parts | {"serveraddress": login.server}).items() if part}
     return base64.urlsafe_b64encode(json.dumps(shown).encode()).decode()
-
-
-def _login(kind: str, key: str, entry: object) -> RegistryLogin:
-    """One entry. Keys of registries are no secrets; what stands under them is."""
-    where = f'{DATA}["{key}"]'
-    if not isinstance(entry, dict):
-        raise BadInput(where, "must be an object")
-    token = _text(where, entry, "identitytoken")
-    if kind == DOCKERCFG:
-        user, password = _decoded(where, _text(where, entry, "auth"))
-    else:
-        user, password = _text(where, entry, "username"), _text(where, entry, "password")
-    if not token and not (user and password):
-        raise BadInput(where, "must hold auth" if kind == DOCKERCFG else "must hold username and password")
-    return RegistryLogin(user, password, token, _HUB_SERVER if _place(key) == HUB else key)
-
-
-def _text(where: str, entry: Mapping[object, object], name: str) -> str:
-    value = entry.get(name, "")
-    if not isinstance(value, str):
-        raise BadInput(f"{where}.{name}", "must be text")
-    return value
-
-
-def _decoded(where: str, auth: str) -> tuple[str, str]:
-    if not auth:
-        return "", ""
-    try:
-        user, colon, password = base64.b64decode(auth, validate=True).decode().strip("\0").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        colon = ""
-    if not colon:  # outside of the except: what Python says of the bytes would show them
-        raise BadInput(f"{where}.auth", "must be base64 of user:password")
-    return user, password
 
 
 def _place(key: str) -> str:

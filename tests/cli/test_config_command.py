@@ -125,7 +125,8 @@ def test_people_are_shown_the_same_and_what_is_to_be_looked_at(
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_secrets_are_shown_nowhere(places: Places, capsys: pytest.CaptureFixture[str], form: list[str]) -> None:
     places.of_user.write_text(
-        'ECS_ENGINE_AUTH_DATA={"r": {"auth": "hush"}}\nAWS_SECRET_ACCESS_KEY=hush\nHTTPS_PROXY=http://me:hush@p\n'
+        "ECS_ENGINE_AUTH_TYPE=docker\n"
+        'ECS_ENGINE_AUTH_DATA={"r": {"username": "me", "password": "hush"}}\nAWS_SECRET_ACCESS_KEY=hush\nHTTPS_PROXY=http://me:hush@p\n'
     )
 
     assert config_command.main(["show", *form], places) == 0

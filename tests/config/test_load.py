@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.load import BadSettings, load
+from agent.config.load import BadSettings, load, settle
 from agent.config.reference import SETTINGS
 from agent.config.settings import Settings
+from agent.config.sources import Form, Given, Source
 from agent.model.status import PullBehavior
 
 
@@ -47,7 +48,8 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
             "ECS_LOGLEVEL": "DEBUG",
             "DOCKWORKER_LOG_FORMAT": "json",
             "DOCKWORKER_PREPULL_IMAGES": "app:1, web:2,",
-            "ECS_ENGINE_AUTH_DATA": '{"r.example": {"auth": "x"}}',
+            "ECS_ENGINE_AUTH_TYPE": "dockercfg",
+            "ECS_ENGINE_AUTH_DATA": '{"r.example": {"auth": "dTpw"}}',
             "NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE": "0s",
             "NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE": "7",
         }
@@ -70,19 +72,26 @@ def test_every_kind_of_value_is_read_from_a_variable() -> None:
         log_level="debug",
         log_format="json",
         prepull_images=("app:1", "web:2"),
-        engine_auth_data={"r.example": {"auth": "x"}},
+        engine_auth_type="dockercfg",
+        engine_auth_data={"r.example": {"auth": "dTpw"}},
         non_ecs_image_minimum_cleanup_age=timedelta(0),
         nonecs_num_containers_delete_per_cycle=7,
     )
 
 
 def test_settings_of_images_that_are_not_of_ecs_stand_with_the_others() -> None:
-    text = "[ecs]\nnon_ecs_image_minimum_cleanup_age = '2h'\n[ecs.engine_auth_data.'r.example']\nauth = 'x'"
+    text = """
+    [ecs]
+    non_ecs_image_minimum_cleanup_age = "2h"
+    engine_auth_type = "dockercfg"
+    [ecs.engine_auth_data."r.example"]
+    auth = "dTpw"
+    """
 
     settings = load({}, text)
 
     assert settings.non_ecs_image_minimum_cleanup_age == timedelta(hours=2)
-    assert settings.engine_auth_data == {"r.example": {"auth": "x"}}
+    assert settings.engine_auth_data == {"r.example": {"auth": "dTpw"}}
 
 
 @pytest.mark.parametrize("text", ["hush-hush", '["hush-hush"]', '{"r": "hush-hush"}'])
@@ -91,7 +100,36 @@ def test_a_login_is_shown_nowhere(text: str) -> None:
 
     assert found.startswith("ECS_ENGINE_AUTH_DATA: must be a table")
     assert "hush" not in found
-    assert "hush" not in repr(load({"ECS_ENGINE_AUTH_DATA": '{"r": {"auth": "hush"}}'}))
+    login = {"ECS_ENGINE_AUTH_TYPE": "docker", "ECS_ENGINE_AUTH_DATA": '{"r": {"username": "me", "password": "hush"}}'}
+    assert "hush" not in repr(load(login))
+
+
+LOGIN = '{"r": {"password": "hush"}}'
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"ECS_ENGINE_AUTH_TYPE": "docker"}, "ECS_ENGINE_AUTH_DATA: must be given, because ECS_ENGINE_AUTH_TYPE is"),
+        ({"ECS_ENGINE_AUTH_DATA": LOGIN}, "ECS_ENGINE_AUTH_TYPE: must be dockercfg or docker, because ECS_ENGINE_"),
+        (
+            {"ECS_ENGINE_AUTH_TYPE": "docker", "ECS_ENGINE_AUTH_DATA": LOGIN},
+            'ECS_ENGINE_AUTH_DATA["r"]: must hold username and password',
+        ),
+        (
+            {"ECS_ENGINE_AUTH_TYPE": "dockercfg", "ECS_ENGINE_AUTH_DATA": '{"r": {"auth": "hush"}}'},
+            'ECS_ENGINE_AUTH_DATA["r"].auth: must be base64 of user:password',
+        ),
+    ],
+)
+def test_logins_that_make_no_sense_are_a_complaint_or_none_at_all(given: dict[str, str], complaint: str) -> None:
+    (found,) = complaints(given)
+    loaded = settle(Given((Source("here", Form.TEXT, given),), strict=False))
+
+    assert found.startswith(complaint)
+    assert loaded.remarks == (f"here: {found}; no registry is logged in to",)
+    assert (loaded.settings.engine_auth_type, loaded.settings.engine_auth_data) == ("", {})
+    assert "hush" not in found
 
 
 def test_the_settings_of_containers_and_tasks_are_read() -> None:

@@ -86,7 +86,7 @@ def test_logins_that_make_no_sense_end_the_agent_and_are_not_shown(docker_host: 
         "ECS_ENGINE_AUTH_DATA": '{"r.example": {"password": "hush-hush"}}',
     }
     ended = subprocess.run(
-        [*DOCKWORKER, "run"],
+        [*DOCKWORKER, "run", "--strict"],
         check=False,
         capture_output=True,
         text=True,
