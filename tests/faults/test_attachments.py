@@ -6,16 +6,19 @@ Promised: what ECS was told is acknowledged is not forgotten; each interface tha
 import asyncio
 import secrets
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.store.journal_driver import FILE_NAME
 from tests.bench.plane import ACCOUNT, CLUSTER, INSTANCE
-from tests.faults.hand import CLUSTER_ARN, Hand, Session, a_ground, new_arn, payload, stop
+from tests.faults.hand import CLUSTER_ARN, Ground, Hand, Session, a_ground, new_arn, payload, stop
+from tests.stories.house import until
 from tests.wire.matrix import interface
 
 pytestmark = pytest.mark.docker
@@ -45,6 +48,12 @@ def attach(name: str, mac: str, wait_ms: int = 300_000, **more: object) -> dict[
     return {**names, "waitTimeoutMs": wait_ms, "elasticNetworkInterfaces": [found]}
 
 
+def nothing_waits(ground: Ground) -> bool:
+    """Does the agent know that ECS has heard all that there was to tell?"""
+    with closing(sqlite3.connect(f"file:{ground.data / FILE_NAME}?mode=ro", uri=True)) as journal:
+        return bool(journal.execute("SELECT count(*) FROM outbox").fetchone() == (0,))
+
+
 async def told_all(ecs: Hand, session: Session) -> None:
     """All that was said before has been read, decided and told."""
     marker = new_arn()
@@ -72,6 +81,7 @@ def test_an_interface_that_was_acknowledged_is_told_of_once_though_the_agent_is_
                 told = await ecs.until_attached(f"{ACCOUNT}:attachment/one")
                 state = [{"attachmentArn": f"{ACCOUNT}:attachment/one", "status": "ATTACHED"}]
                 assert told == ("SubmitTaskStateChange", {"cluster": CLUSTER, "task": task, "attachments": state})
+                await asyncio.to_thread(until, lambda: nothing_waits(ground), "an empty outbox")
                 await asyncio.to_thread(ground.agent.end, signal.SIGKILL)
                 ground.agent.start()
                 session = await ecs.session(3)
