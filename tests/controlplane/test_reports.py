@@ -217,3 +217,16 @@ def test_a_containers_own_report_moves_the_task_that_cannot_do_without_it(desk: 
         ("web", "STOPPED", 3, "boom"),
         ("log", "PENDING", None, None),
     ]
+
+
+def test_a_task_that_its_agent_cannot_read_is_over_though_its_message_was_never_acknowledged(desk: Desk) -> None:
+    [host] = desk.plane.world.instances
+    arn = desk.run()
+    assert [name for name, _ in desk.owed(host)] == [f"{arn.rpartition('/')[2]}-run"]
+
+    desk.report(arn, "STOPPED", reason="UnrecogniedTaskError: Error loading task - no such mode")
+
+    assert desk.owed(host) == []
+    task = desk.task(arn)
+    assert (task["stopCode"], task["lastStatus"]) == ("TaskFailedToStart", "STOPPED")
+    assert task["stoppedReason"] == "UnrecogniedTaskError: Error loading task - no such mode"
