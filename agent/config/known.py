@@ -66,12 +66,18 @@ UNHEEDED: tuple[Unheeded, ...] = (
     *_some(
         NO_WINDOWS,
         "ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED ECS_ENABLE_CPU_UNBOUNDED_WINDOWS_WORKAROUND"
-        " ECS_ENABLE_MEMORY_UNBOUNDED_WINDOWS_WORKAROUND /PlatformVariables /InstanceENIDNSServerList",
+        " ECS_ENABLE_MEMORY_UNBOUNDED_WINDOWS_WORKAROUND /PlatformVariables /InstanceENIDNSServerList"
+        " /FSxWindowsFileServerCapable",
     ),
     *_some("cannot apply: Amazon's agent does not act on it either", "/IMDSIAMRolesEnabled"),
     *_some(
         "cannot apply: Amazon's agent takes it from a variable alone",
         "/CgroupCPUPeriod /DynamicHostPortRange /InstanceIPCompatibility",
+    ),
+    *_some("cannot apply: Amazon's agent takes it from its option -k alone", "/AcceptInsecureCert"),
+    *_some(
+        "cannot apply: Amazon's agent only writes of it, and reads ECS_POLLING_METRICS_WAIT_DURATION",
+        "ECS_POLL_METRICS_WAIT_DURATION",
     ),
     *_some(
         NO_METRICS,
@@ -83,7 +89,8 @@ UNHEEDED: tuple[Unheeded, ...] = (
         "ECS_AUDIT_LOGFILE/CredentialsAuditLogFile ECS_AUDIT_LOGFILE_DISABLED/CredentialsAuditLogDisabled"
         " ECS_DISABLE_TASK_METADATA_AZ/TaskMetadataAZDisabled ECS_ENABLE_CONTAINER_METADATA/ContainerMetadataEnabled"
         " ECS_HOST_DATA_DIR/DataDirOnHost ECS_ENABLE_TASK_IAM_ROLE/TaskIAMRoleEnabled"
-        " ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST/TaskIAMRoleEnabledForNetworkHost ECS_TASK_METADATA_RPS_LIMIT",
+        " ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST/TaskIAMRoleEnabledForNetworkHost ECS_TASK_METADATA_RPS_LIMIT"
+        " /TaskMetadataSteadyStateRate /TaskMetadataBurstRate",
     ),
     *_some(
         "is not here yet: the logs of a container are sent with the agent's keys",
@@ -99,7 +106,7 @@ UNHEEDED: tuple[Unheeded, ...] = (
     *_some(NO_PAUSE, "ECS_PAUSE_LABELS /PauseContainerTarballPath /PauseContainerImageName /PauseContainerTag"),
     *_some(
         NO_GMSA,
-        "ECS_GMSA_SUPPORTED ECS_DOMAIN_JOINED_LINUX_INSTANCE CREDENTIALS_FETCHER_HOST CREDENTIALS_FETCHER_HOST_DIR"
+        "ECS_GMSA_SUPPORTED/GMSACapable /GMSADomainlessCapable ECS_DOMAIN_JOINED_LINUX_INSTANCE CREDENTIALS_FETCHER_HOST CREDENTIALS_FETCHER_HOST_DIR"
         " CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA",
     ),
     *_some(

@@ -42,6 +42,7 @@ TASKS: tuple[Setting, ...] = (
         "ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2",
         kinds.flag(),
         "On cgroup v2, give containers without a memory limit the one of their task.",
+        json="PropagateTaskMemoryLimitCgroupV2",
     ),
     # the life of a task
     row(

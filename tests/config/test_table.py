@@ -222,7 +222,7 @@ TABLE = (
         json_bad=((-1, NOT_GIVEN), ("7", ENDS_THE_START)),
         zero="0",
     ),
-    flag("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", "propagate_task_memory_limit", has_json=False),
+    flag("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", "propagate_task_memory_limit"),
     flag("ECS_EXCLUDE_IPV6_PORTBINDING", "exclude_ipv6_portbinding", default=True),
     # the life of a task
     span("ECS_CONTAINER_STOP_TIMEOUT", "stop_timeout", S, S, ENDS_THE_START),
