@@ -23,9 +23,10 @@ from agent.docker.labels import Taken
 from agent.docker.surroundings import home_of
 from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
-from agent.host.capabilities import EngineOffer
+from agent.host.capabilities import EngineOffer, detailed_os_of
 from agent.host.cgroup_driver import CgroupDriver
 from agent.host.cloud_init_driver import found_no_datasource
+from agent.host.facts_driver import read_machine
 from agent.host.gpu_driver import GpuDriver
 from agent.host.routes import ipv6_only
 from agent.host.routes_driver import read_routes
@@ -186,13 +187,14 @@ async def access_to_aws(settings: Settings, region: str) -> Access:
     """The way to AWS in *region*. Whoever else in this process reads proxies finds what we find. Raises Fatal."""
     os.environ.update(completed(os.environ, settings.docker_host, settings.imds_endpoint))
     try:
-        routes = await asyncio.to_thread(read_routes)
+        routes, machine = await asyncio.to_thread(read_routes), await asyncio.to_thread(read_machine)
+        detailed_os = settings.detailed_os_family or detailed_os_of(machine)
         access = await asyncio.to_thread(
             Access.of,
             settings,
             region=region,
             endpoint=endpoint_of(settings),
-            user_agent=user_agent(AGENT_VERSION, AGENT_HASH, VERSION, settings.detailed_os_family),
+            user_agent=user_agent(AGENT_VERSION, AGENT_HASH, VERSION, detailed_os),
             ipv6_only=ipv6_only(settings.ip_compatibility, routes),
         )
         access.roads.check()

@@ -74,7 +74,8 @@ def user_agent(agent_version: str, agent_hash: str, own_version: str, detailed_o
     follows at the end, where services look at nothing and people who read access logs can see who called.
     """
     version = f"Amazon ECS Agent - v{agent_version} (*{agent_hash})"
-    system = f"linux; {detailed_os}" if detailed_os else "linux"
+    fits_a_header = detailed_os.isascii() and detailed_os.isprintable()
+    system = f"linux; {detailed_os}" if detailed_os and fits_a_header else "linux"
     return f"{version} ({system}) (+http://aws.amazon.com/ecs/) dockworker/{own_version}"
 
 

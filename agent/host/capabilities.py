@@ -159,7 +159,7 @@ def attributes(
         *_drivers(gpus),
         Attribute("ecs.os-type", "linux"),
         Attribute("ecs.os-family", "LINUX"),
-        Attribute("ecs.os-type-detailed", wishes.detailed_os or _detailed(machine)),
+        Attribute("ecs.os-type-detailed", wishes.detailed_os or detailed_os_of(machine)),
         *_place(machine, outpost_arn, external=wishes.external),
     )
 
@@ -229,7 +229,7 @@ def _plugin(driver: str) -> Iterator[str]:
         yield f"docker-plugin.{driver.removesuffix(LATEST)}"
 
 
-def _detailed(machine: Machine) -> str:
+def detailed_os_of(machine: Machine) -> str:
     """Such as ``debian_12``. ECS must give the value back as it was sent, so an odd one is not sent at all."""
     text = "_".join(part for part in (machine.os_id, machine.os_version) if part)
     return text if PLAIN_VALUE.fullmatch(text) else "LINUX"

@@ -9,6 +9,8 @@ from agent import opening
 from agent.aws.access_client import Access
 from agent.aws.imds_client import IPV4, IPV6
 from agent.config.settings import Settings
+from agent.host.capabilities import detailed_os_of
+from agent.host.facts_driver import read_machine
 from agent.model.errors import Fatal
 from tests.aws.certificates import Authority
 from tests.aws.peers import run
@@ -139,5 +141,6 @@ def test_instance_metadata_is_asked_where_aws_clients_ask_and_never_outside_of_a
 
 
 def test_the_detailed_name_of_the_system_is_said_to_ecs() -> None:
-    assert " (linux) (+http" in access().ecs.user_agent
-    assert " (linux; debian_12) (+http" in access(replace(SETTINGS, detailed_os_family="debian_12")).ecs.user_agent
+    assert f" (linux; {detailed_os_of(read_machine())}) (+http" in access().ecs.user_agent
+    assert " (linux; plan_9) (+http" in access(replace(SETTINGS, detailed_os_family="plan_9")).ecs.user_agent
+    assert " (linux) (+http" in access(replace(SETTINGS, detailed_os_family="a\nb")).ecs.user_agent
