@@ -83,6 +83,8 @@ class Sight:
     listeners: tuple[Listener, ...] = ()
     own_agent: int | None = None
     """The process of an agent of our kind that runs here."""
+    own_troubles: Mapping[str, str] | None = None
+    """What our agent itself says is wrong, by what it is wrong with; None where it does not answer."""
     neighbour: Neighbour | None = None
     """Another ECS agent that answers here."""
     neighbour_url: str = ""

@@ -46,7 +46,7 @@ PATIENCE = 10.0
 ANY_REGION = "us-east-1"
 """Keys are found by the way of a region, whichever it is."""
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
-TAKEOVER = "takeover.json"
+TAKEOVER, SOCKET = "takeover.json", "dockworker.sock"
 
 T = TypeVar("T")
 
@@ -60,11 +60,13 @@ async def look(given: Given, *, agent_url: str = USUAL_ADDRESS) -> Sight:
         docker = jobs.create_task(_docker(given, identity))
         aws = jobs.create_task(_aws(given))
         neighbour = jobs.create_task(_neighbour(agent_url))
+        troubles = jobs.create_task(_troubles(settings.data_dir))
         gpus = jobs.create_task(GpuDriver(within=PATIENCE).look())
         machine = jobs.create_task(asyncio.to_thread(_machine, given, identity))
     return Sight(
         given=given,
         identity=identity,
+        own_troubles=troubles.result(),
         neighbour=neighbour.result(),
         neighbour_url=agent_url,
         gpus=gpus.result(),
@@ -130,6 +132,28 @@ async def _neighbour(url: str) -> Neighbour | None:
     except TryAgain:
         return None
     return None if "dockworker" in found.version.lower() else found
+
+
+async def _troubles(data_dir: Path) -> dict[str, str] | None:
+    """What our agent says is wrong with it; None where none answers. No socket may have a name as long as a directory."""
+    try:
+        handle = await asyncio.to_thread(os.open, data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        connector = aiohttp.UnixConnector(f"/proc/self/fd/{handle}/{SOCKET}")
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.get("http://agent/health/ready") as answer,
+        ):
+            found = msgspec.json.decode(await answer.read())
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return None
+    finally:
+        os.close(handle)
+    parts = found.items() if isinstance(found, dict) else ()
+    return {name: str(one.get("reason", "")) for name, one in parts if isinstance(one, dict) and not one.get("ok")}
 
 
 async def _aws(given: Given) -> dict[str, Any]:

@@ -13,6 +13,9 @@ PORTS = {
 }
 """What the ports are for that every ECS agent has to itself."""
 
+NOT_VITAL = frozenset({"gpus"})
+"""What an agent can do without."""
+
 
 def agents(sight: Sight) -> Iterator[Finding]:
     """Is there exactly one agent?"""
@@ -30,6 +33,19 @@ def agents(sight: Sight) -> Iterator[Finding]:
         yield say(Level.OK, f"the agent runs (process {sight.own_agent})")
     else:
         yield say(Level.OK, "no agent runs")
+
+
+def own_health(sight: Sight) -> Iterator[Finding]:
+    """Can the agent that runs do its work?"""
+    say, troubles = partial(Finding, "agent-health"), sight.own_troubles
+    if troubles is None and sight.own_agent:
+        text = f"the agent (process {sight.own_agent}) does not answer in {sight.settings.data_dir}"
+        yield say(Level.WARNING, text, "see its log (journalctl -u dockworker), and whether it has another ECS_DATADIR")
+    for name, reason in (troubles or {}).items():
+        level = Level.WARNING if name in NOT_VITAL else Level.ERROR
+        yield say(level, f"the agent says of {name}: {reason}", "see its log: journalctl -u dockworker")
+    if not troubles and (troubles is not None or not sight.own_agent):
+        yield say(Level.OK, "the agent says that it can do its work" if sight.own_agent else "no agent is to be asked")
 
 
 def ports(sight: Sight) -> Iterator[Finding]:
@@ -90,4 +106,4 @@ def cluster(sight: Sight) -> Iterator[Finding]:
         )
 
 
-CHECKS = (agents, ports, containers, cluster)
+CHECKS = (agents, own_health, ports, containers, cluster)

@@ -70,6 +70,14 @@ def test_a_host_that_is_well_has_nothing_to_mend() -> None:
         ("clock", "warning", replace(WELL, skew=-45.0), "45 s slow"),
         ("no-proxy", "warning", replace(WELL, given=PROXIED), "169.254.170.2, "),
         ("agent", "error", replace(WELL, neighbour=OTHER), ARN),
+        ("agent-health", "warning", replace(WELL, own_agent=7), "process 7) does not answer in /var/lib/dockworker"),
+        (
+            "agent-health",
+            "error",
+            replace(WELL, own_agent=7, own_troubles={"disk": "DiskFull: full"}),
+            "of disk: DiskF",
+        ),
+        ("agent-health", "warning", replace(WELL, own_agent=7, own_troubles={"gpus": "none"}), "of gpus: none"),
         ("ports", "error", replace(WELL, listeners=(Listener(51679, 42, "nginx"),)), "nginx (process 42)"),
         (
             "foreign-container",
@@ -95,9 +103,12 @@ def test_a_fault_is_found_weighed_and_comes_with_something_to_do(
 
 
 def test_what_the_agent_itself_listens_on_is_no_strangers() -> None:
-    mine = replace(WELL, own_agent=42, listeners=(Listener(51678, 42, "dockworker"), Listener(22, 7, "sshd")))
+    mine = replace(
+        WELL, own_agent=42, listeners=(Listener(51678, 42, "dockworker"), Listener(22, 7, "sshd")), own_troubles={}
+    )
     assert of(mine, "ports").level is Level.OK
     assert of(mine, "agent").says == "the agent runs (process 42)"
+    assert of(mine, "agent-health").says == "the agent says that it can do its work"
     assert of(replace(mine, own_agent=43), "ports").level is Level.ERROR
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from agent.config.settings import Settings
 from agent.docker.engine_driver import DEFAULT_HOST
 from agent.doctor.checks import examine
-from agent.doctor.findings import Finding, Given, Level
+from agent.doctor.findings import Finding, Given, Level, Sight
 from agent.doctor.look_driver import look
 from agent.model.identity import Identity
 from agent.model.names import DockerId, Image, TaskArn
@@ -168,6 +169,7 @@ def test_a_host_without_docker_region_keys_and_way_to_ecs_is_told_everything_at_
     errors = {check for check, one in found.items() if one.level is Level.ERROR}
     assert {"docker", "region", "credentials", "ecs-endpoint"} <= errors
     assert "127.0.0.1:9" in found["ecs-endpoint"].says
+    assert re.search("docker.sock: .+", found["docker"].says)
 
 
 def test_what_was_taken_over_is_no_strangers(
@@ -193,3 +195,29 @@ def test_an_agent_of_ours_that_runs_is_known_by_its_identity(tmp_path: Path, own
 
     assert sight.own_agent == os.getpid()
     assert any(one.port == int(endpoint.rpartition(":")[2]) and one.process == os.getpid() for one in sight.listeners)
+
+
+def test_an_agent_that_runs_is_asked_what_is_wrong_with_it(tmp_path: Path) -> None:
+    place = tmp_path / ("a-name-that-no-socket-may-have-" * 4)
+    place.mkdir()
+
+    async def ready(_request: web.Request) -> web.Response:
+        body = {"ready": False, "docker": {"ok": True}, "acs": {"ok": False, "reason": "there is no connection"}}
+        return web.json_response(body, status=503)
+
+    async def story(endpoint: str) -> Sight:
+        app = web.Application()
+        app.router.add_get("/health/ready", ready)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        folder = os.open(place, os.O_RDONLY)
+        try:
+            await web.UnixSite(runner, f"/proc/self/fd/{folder}/dockworker.sock").start()
+            return await look(given(place, endpoint), agent_url="http://127.0.0.1:9")
+        finally:
+            await runner.cleanup()
+            os.close(folder)
+
+    with an_endpoint(timedelta()) as endpoint:
+        assert asyncio.run(story(endpoint)).own_troubles == {"acs": "there is no connection"}
+        assert asyncio.run(look(given(tmp_path, endpoint), agent_url="http://127.0.0.1:9")).own_troubles is None

@@ -96,6 +96,13 @@ def test_the_data_of_an_agent_with_another_instance_are_in_the_way(desk: Desk) -
     assert not (desk.folder / "data" / "takeover.json").exists()
 
 
+@pytest.mark.docker
+def test_an_agent_that_was_never_registered_stays_who_it_is(desk: Desk) -> None:
+    asyncio.run(IdentityFile(desk.folder / "data" / "identity.json").write(Identity("us", "default")))
+    assert desk.give() == 0
+    assert desk.written()["agent_id"] == "us"
+
+
 def test_an_agent_of_ours_that_runs_is_in_the_way(desk: Desk) -> None:
     (desk.folder / "data").mkdir()
     with only_one(desk.folder / "data"):
@@ -140,6 +147,21 @@ def test_the_same_command_again_writes_the_same_agent_and_what_is_there_now(
     identity = json.loads((desk.folder / "data" / "identity.json").read_text())["identity"]
     assert (identity["agent_id"], identity["instance_arn"]) == (first["agent_id"], INSTANCE)
     assert f"fetch credentials of their task from the agent, and get none from this one yet: {one[:12]}" in desk.text
+
+
+@pytest.mark.docker
+def test_who_went_back_and_comes_again_keeps_what_is_there_of_the_first_time(
+    desk: Desk, other: OtherAgent, owner: Identity, sample_image: str
+) -> None:
+    one = asyncio.run(_a_container(desk.docker_host, owner))
+    gone = TASK[:-4] + "beef"
+    other.tasks = [a_task(TASK, a_container(one, "web")), a_task(gone, known="PENDING")]
+    assert desk.give(stop_pending=True) == 0
+    file = desk.folder / "data" / "takeover.json"
+    file.write_text(file.read_text().replace('"is_heard": false', '"is_heard": true'))
+    other.tasks = []
+    assert desk.give() == 0
+    assert ([task["arn"] for task in desk.written()["tasks"]], desk.written()["is_heard"]) == ([TASK], False)
 
 
 @pytest.mark.docker
