@@ -135,7 +135,7 @@ async def _neighbour(url: str) -> Neighbour | None:
 
 
 async def _troubles(data_dir: Path) -> dict[str, str] | None:
-    """What our agent says is wrong with it; None where none answers. No socket may have a name as long as a directory."""
+    """What our agent says is wrong with it; None where none answers. A socket may have no name as long as a folder."""
     try:
         handle = await asyncio.to_thread(os.open, data_dir, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
