@@ -56,15 +56,22 @@ class AttachmentsLoop:
         one = self._known.get(arn)
         return one is not None and self._clock() < one.expires_at
 
+    def _awaited(self) -> dict[str, str]:
+        return {one.arn: one.key for one in self._known.values() if not one.told and self.is_wanted(one.arn)}
+
     async def run(self) -> None:
         """Run for ever."""
+        awaited: dict[str, str] = {}
         while True:
             self._news.clear()
-            awaited = frozenset(one.key for one in self._known.values() if not one.told and self.is_wanted(one.arn))
+            before, awaited = awaited, self._awaited()
+            for arn in before.keys() - awaited.keys():
+                if arn not in self._known or not self._known[arn].told:
+                    log.warning("attachment_missed", attachment=arn, key=before[arn])
             if not awaited:
                 await self._news.wait()
                 continue
-            found = awaited & await self._devices.keys()
+            found = frozenset(awaited.values()) & await self._devices.keys()
             if found:
                 log.info("attachments_found", keys=sorted(found))
                 await self._engine.submit(AttachmentsFound(found, self._clock()))

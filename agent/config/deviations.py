@@ -146,6 +146,67 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "no login at all, with a warning; with a `config.toml`, or `--strict`, an error",
     ),
     Deviation(
+        "what is told of the host: attributes",
+        "most capabilities always, each log driver that `ECS_AVAILABLE_LOGGING_DRIVERS` names",
+        "only what works here today, and log drivers, SELinux and AppArmor only where Docker has them too",
+    ),
+    Deviation(
+        "`ecs.vpc-id`, `ecs.subnet-id`; instance metadata that does not tell MAC, VPC or subnet",
+        "told where tasks have network interfaces of their own; ends the start with 1 or 5",
+        "found out and written into the log; nothing ends over it, because no task needs it yet",
+    ),
+    Deviation(
+        "instance metadata of a machine that is no EC2 instance",
+        "is asked for up to 30 s at each question, unless `ECS_EXTERNAL` is set",
+        "is asked once, and not again if nobody answers",
+    ),
+    Deviation(
+        "the token that makes a repeated registration the same call",
+        "is drawn at each start",
+        "is on the disk before the first call leaves: a registration whose answer was lost, or whose agent was killed,"
+        " makes no second instance",
+    ),
+    Deviation(
+        "an instance that ECS knows, and an ECS that is away or refuses to register it again",
+        "nothing happens before it has; exit 1 after an hour at most, 5 over a refusal",
+        "its tasks go on and ACS is connected meanwhile; it is tried for as long as it takes, a refusal is in the log",
+    ),
+    Deviation(
+        "another `ECS_CLUSTER` than the one that the instance is registered in",
+        "exit 5; the name and the ARN of one cluster are two clusters",
+        "exit 5 only while tasks live here, else the instance joins the other cluster; a name and its ARN are the same",
+    ),
+    Deviation(
+        "`ECS_CLUSTER` is not set, and the cluster `default` cannot be made",
+        "registering is tried again, for an hour of its own",
+        "registering is tried once more: somebody else may have made it",
+    ),
+    Deviation(
+        "tags of an EC2 instance (`ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM`)",
+        "the first page of them",
+        "all pages; they are asked for until EC2 has answered once",
+    ),
+    Deviation(
+        "a warm pool (`ECS_WARM_POOLS_CHECK`), and instance metadata that fail for a moment",
+        "exit 5, once the group has said nothing so far; the agent looks after nothing until the instance is InService",
+        "asked again a minute later; tasks that are here are looked after meanwhile",
+    ),
+    Deviation(
+        "DRAINING over a spot interruption, and an answer of ECS that lists a failure",
+        "counts as done",
+        "is asked for again each second",
+    ),
+    Deviation(
+        "a recommendation to rebalance",
+        "is not looked for",
+        "sets the instance DRAINING where `DOCKWORKER_REBALANCE_DRAINING` says so",
+    ),
+    Deviation(
+        "a Docker that takes no API version up to 1.44",
+        "the agent cannot start",
+        "is spoken to in the oldest version that it takes",
+    ),
+    Deviation(
         "options of the command line",
         "`-license`, `-ecs-attributes`, `-healthcheck`, `-windows-service`",
         "refused, each with a word on what to do instead; the others are taken by `dockworker run`",
@@ -173,6 +234,57 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "the name in the certificate of ACS",
         "the host with its port, so that a port other than 443 can never be verified",
         "the host",
+    ),
+    Deviation(
+        "names of fields in messages of ACS",
+        "are read in any case",
+        "are those of the protocol, letter by letter; no server sends others",
+    ),
+    Deviation(
+        "acknowledgement of word that something is being attached (`Attach…NetworkInterfacesMessage`,"
+        " `ConfirmAttachmentMessage`)",
+        "leaves while the word is being saved; of a volume nothing is saved before it was told",
+        "leaves once it is saved, so that no crash forgets what was acknowledged",
+    ),
+    Deviation(
+        "a network interface without an `attachmentArn`",
+        "is acknowledged, and can never be told",
+        "its message is not answered",
+    ),
+    Deviation(
+        "a network interface or a volume that is announced under a new ARN, while the old one is still known",
+        "the new ARN is not heeded",
+        "the new ARN takes the place of the old one",
+    ),
+    Deviation(
+        "how links and disks that are attached are noticed",
+        "by events of udev, and by `lsblk` twice a second",
+        "by a look at `/sys` and at udev's files four times a second, while something is on its way",
+    ),
+    Deviation(
+        "`StageUpdateMessage`, `PerformUpdateMessage`",
+        "refused with `Updates are disabled` unless `ECS_UPDATES_ENABLED` is set",
+        "always refused so: this agent is updated by whoever installed it",
+    ),
+    Deviation(
+        "a peer that does not answer the close frame with which an old connection to ACS is ended",
+        "is waited for as long as it is silent, and without an end if it talks on",
+        "is dropped after 30 s",
+    ),
+    Deviation(
+        "silence after which a connection to ACS is dropped",
+        "60 to 120 s",
+        "60 to 80 s",
+    ),
+    Deviation(
+        "a server that ends each connection to ACS at once, but in good order",
+        "is met again without any pause",
+        "is met so once; from then on the pauses are those after a failure",
+    ),
+    Deviation(
+        "the endpoint of ACS that does not answer",
+        "is asked for again after 12 hours",
+        "is asked for again after three failures in a row",
     ),
     Deviation(
         "ciphers of TLS 1.2",

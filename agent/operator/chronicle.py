@@ -53,7 +53,8 @@ def _lines(event: Event, decision: Decision) -> Iterator[tuple[TaskArn, Line]]:
     for move in decision.moves:
         yield move.task, Line(move.at, _moved(move, event), move.container)
     for report in decision.reports:
-        yield report.task, Line(report.at, _told(report))
+        if not report.attachment:  # which may belong to no task, or to one that never comes
+            yield report.task, Line(report.at, _told(report))
     for act in decision.acts:
         yield from _of_act(act, decision.tasks, event.at, _name(act))
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from structlog.testing import capture_logs
+
 from agent.acs.attachments_loop import LOOK_EVERY, AttachmentsLoop
 from agent.engine.engine import Engine
 from agent.model.attachments import AttachmentKind
-from agent.model.events import AttachmentAnnounced, Event
+from agent.model.events import AttachmentAnnounced, AttachmentsFound, Event
 from tests.engine.rows import RULES, T0, after
 
 PATIENCE = 10.0
@@ -86,6 +88,7 @@ def test_what_is_there_already_is_found_at_once() -> None:
         scene.announce("vol1")
         await scene.until(lambda: bool(scene.told))
         assert scene.engine.attachments["vol1"].told
+        assert scene.told == [AttachmentsFound(frozenset({"vol1"}), T0)]
 
     play(story)
 
@@ -133,7 +136,11 @@ def test_nobody_looks_for_what_has_no_time_left_and_ecs_does_not_want_to_hear_of
             await asyncio.sleep(0)
         assert (scene.looks, scene.told) == (1, [])
 
-    play(story)
+    with capture_logs() as lines:
+        play(story)
+
+    missed = [line for line in lines if line["event"] == "attachment_missed"]
+    assert [(line["attachment"], line["log_level"]) for line in missed] == [("vol1", "warning")]
 
 
 def test_time_is_counted_from_the_word_of_ecs() -> None:

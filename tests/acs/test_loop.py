@@ -305,6 +305,26 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(monkeypatch: pytest.Mo
     asyncio.run(story())
 
 
+def test_a_peer_that_talks_on_after_our_close_is_dropped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CLOSE_TIMEOUT", 0.2)
+
+    async def story() -> None:
+        async with a_server(answers_close=False) as acs, an_agent(acs.url) as agent:
+            server = await acs.accepted()
+            await beat(server)
+            await agent.time.wake(LIFE)
+            assert (await server.receive()).type is WSMsgType.CLOSE
+            for number in range(20):
+                server.write(b"\x81\x02{}")
+                await asyncio.sleep(0)
+                assert not agent.job.done(), number
+            await agent.time.wake(FIRST_WAIT)
+
+            await beat(await acs.accepted())
+
+    asyncio.run(story())
+
+
 async def close_with(code: int, server: Accepted, reason: bytes = b"") -> None:
     await server.ws.close(code=code, message=reason)
 
@@ -348,7 +368,13 @@ def test_a_clean_end_is_followed_at_once(end: Callable[[Accepted], Any]) -> None
 
 
 @pytest.mark.parametrize(
-    "end", [closing_with(1002), closing_with(1008), closing_with(4000), close_without_a_code, reset, break_the_protocol]
+    "end",
+    [
+        *map(closing_with, (1002, 1003, 1007, 1008, 1009, 1010, 1012, 1013, 3000, 4000, 4999)),
+        close_without_a_code,
+        reset,
+        break_the_protocol,
+    ],
 )
 def test_any_other_end_is_followed_after_a_wait_that_grows(end: Callable[[Accepted], Any]) -> None:
     async def story() -> None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from agent.model.acts import CreateContainer, FetchValues, ListContainers, PullImage
 from agent.model.decision import Decision, Moved
-from agent.model.events import ActBroke, ActFailed, Fault, ImagePulled, ReportsSettled, TaskBroke
+from agent.model.events import ActBroke, ActFailed, AttachmentsFound, Fault, ImagePulled, ReportsSettled, TaskBroke
 from agent.model.reports import ContainerReport, TaskReport
 from agent.model.status import ResourceKind, Status
 from agent.model.task import Container, ImageSource
@@ -73,3 +73,12 @@ def test_a_story_has_an_end_and_goes_with_its_task() -> None:
     chronicle.note(TaskBroke(OTHER, "x", T0), Decision(forgotten=(ARN,)))
     assert chronicle.of(ARN) == ()
     assert chronicle.of(OTHER) != ()
+
+
+def test_what_is_attached_to_the_host_is_no_story_of_a_task_that_may_never_come() -> None:
+    chronicle = Chronicle()
+    report = TaskReport(ARN, Status.NONE, moved=True, at=T0, attachment="eni-1")
+
+    chronicle.note(AttachmentsFound(frozenset({"0a"}), T0), Decision(reports=(report,)))
+
+    assert chronicle.of(ARN) == ()
