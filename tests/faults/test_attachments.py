@@ -4,12 +4,9 @@ Promised: what ECS was told is acknowledged is not forgotten; each interface tha
 """
 
 import asyncio
-import secrets
 import signal
 import sqlite3
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +15,13 @@ import pytest
 from agent.store.journal_driver import FILE_NAME
 from tests.bench.plane import ACCOUNT, CLUSTER, INSTANCE
 from tests.faults.hand import CLUSTER_ARN, Ground, Hand, Session, a_ground, new_arn, payload, stop
+from tests.host.veth import a_link, a_mac
 from tests.stories.house import until
 from tests.wire.matrix import interface
 
 pytestmark = pytest.mark.docker
 
 TASK_MESSAGE, INSTANCE_MESSAGE = "AttachTaskNetworkInterfacesMessage", "AttachInstanceNetworkInterfacesMessage"
-
-
-@contextmanager
-def a_link(mac: str) -> Iterator[None]:
-    """A pair of virtual links, one of which has this address."""
-    name = f"dw{secrets.token_hex(4)}"
-    peer = ("type", "veth", "peer", "name", f"{name}p")
-    subprocess.run(("ip", "link", "add", name, "address", mac, *peer), check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(("ip", "link", "delete", name), check=True)
-
-
-def a_mac() -> str:
-    return ":".join(["0a", *(secrets.token_hex(1) for _ in range(5))])
 
 
 def attach(name: str, mac: str, wait_ms: int = 300_000, **more: object) -> dict[str, Any]:

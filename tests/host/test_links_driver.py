@@ -1,9 +1,8 @@
 import asyncio
-import secrets
-import subprocess
 from pathlib import Path
 
 from agent.host.links_driver import LinksDriver
+from tests.host.veth import a_link, a_mac
 
 
 def keys(driver: LinksDriver) -> frozenset[str]:
@@ -16,16 +15,10 @@ def write(path: Path, text: str) -> None:
 
 
 def test_a_link_is_known_by_its_address_as_soon_as_it_is_there_and_no_longer_than_it_is() -> None:
-    mac = ":".join(["0a", *(secrets.token_hex(1) for _ in range(5))])
-    name = f"dw{secrets.token_hex(4)}"
+    mac = a_mac()
     assert mac not in keys(LinksDriver())
-    subprocess.run(
-        ("ip", "link", "add", name, "address", mac.upper(), "type", "veth", "peer", "name", f"{name}p"), check=True
-    )
-    try:
+    with a_link(mac.upper()):
         assert mac in keys(LinksDriver())
-    finally:
-        subprocess.run(("ip", "link", "delete", name), check=True)
     assert mac not in keys(LinksDriver())
 
 
