@@ -21,6 +21,7 @@ from agent.model.acts import (
     KillContainer,
     ListContainers,
     PullImage,
+    RemoveContainer,
     ResourceAct,
     StartContainer,
     StopContainer,
@@ -118,6 +119,8 @@ class Road:
         self.kept = Decision()
         self.behind = Decision()
         self.held: list[Act] = []
+        self.not_begun_on_disk: set[TaskArn] = set()
+        """Tasks that have run, or ended, of which the disk says that they are still to begin."""
         self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
         self.flights: list[Flight] = []
         self.looks: list[Seen] = []
@@ -171,6 +174,8 @@ class Road:
     def commit(self, *, crash_after: bool = False) -> None:
         acts, decision, self.kept = self.kept.acts, self.kept, Decision()
         self.behind = self.behind.then(replace(decision, acts=()))
+        of_tasks = (move for move in decision.moves if not move.container)
+        self.not_begun_on_disk |= {move.task for move in of_tasks if move.before < Status.RUNNING <= move.now}
         for report in decision.reports:
             self.note(report)
         if not self.disk_is_full:
@@ -187,6 +192,7 @@ class Road:
         """The disk takes what only memory had: from now on a crash cannot undo it."""
         self.disk.commit(self.behind)
         self.behind, self.told_on_disk = Decision(), self.told.copy()
+        self.not_begun_on_disk.clear()
         held, self.held = tuple(self.held), []
         self.send(held)
 
@@ -210,8 +216,8 @@ class Road:
 
     def send(self, acts: tuple[Act, ...]) -> None:
         for act in acts:
-            if self.disk_is_full and isinstance(act, CreateVolume | CreateCgroup) and self.is_young(act.task):
-                self.held.append(act)  # nothing leads back from these to a task whose row is lost
+            if self.disk_is_full and self.waits_for_the_disk(act):
+                self.held.append(act)
                 continue
             self.history.append(f"-> {act}")
             if isinstance(act, CancelPull):
@@ -226,6 +232,12 @@ class Road:
                 self.host.check_limits(act)
             if isinstance(act, ContainerAct | ResourceAct):
                 self.acts[act.task] += 1
+
+    def waits_for_the_disk(self, act: Act) -> bool:
+        """Would a crash, which takes rows back, leave something that nobody finds again, or have a task run twice?"""
+        if isinstance(act, CreateVolume | CreateCgroup):
+            return self.is_young(act.task)
+        return isinstance(act, RemoveContainer) and act.task in self.not_begun_on_disk
 
     def check_is_alone(self, act: Act) -> None:
         for other in (flight.act for flight in self.flights):
@@ -249,6 +261,7 @@ class Road:
         self.flights, self.looks, self.docker.events = [], [], []
         self.listing, self.kept, self.behind = None, Decision(), Decision()
         self.told, self.held = self.told_on_disk.copy(), []
+        self.not_begun_on_disk.clear()
         self.disk_is_full = False
         self.is_up = True
         self.listing_owed = Step(0)
