@@ -79,9 +79,9 @@ def adopt(container: Container, seen: Seen) -> Container:
     return replace(container, docker_id=seen.docker_id, created_at=seen.created_at, removed=False)
 
 
-def has_run(container: Container, seen: Seen) -> bool:
+def has_run(container: Container, seen: Seen, *, may_be_late: bool = False) -> bool:
     """Has this container run and ended? Then no act that was lost can bring it to life any more."""
-    if not concerns(container, seen) or is_of_an_older_run(container, seen):
+    if not concerns(container, seen) or is_of_an_older_run(container, seen, may_be_late=may_be_late):
         return False
     return seen.status is Status.STOPPED and seen.started_at is not None
 

@@ -131,7 +131,8 @@ def look(draft: Draft, task: Task, seen: Seen, *, may_be_late: bool = False) -> 
     if after.health is not before.health:
         draft.hear(task.arn, before.name)
     is_made = Doing.CREATE in after.lost and facts.concerns(after, seen)
-    if after.lost and (is_made or after.known > before.known or facts.has_run(after, seen)):
+    has_run = facts.has_run(after, seen, may_be_late=may_be_late)
+    if after.lost and (is_made or after.known > before.known or has_run):
         after = replace(after, doing=after.in_flight, lost=())
     return task if after == before else lifecycle.accept(draft, task, after)
 

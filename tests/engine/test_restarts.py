@@ -166,6 +166,18 @@ def test_late_news_of_an_older_run_is_nothing(late: Seen) -> None:
     assert play.hear(Observed(late, after(63))).changes_nothing
 
 
+def test_late_news_of_an_older_run_settles_no_restart_that_was_lost() -> None:
+    play = running()
+    exits(play, 60)
+    starts(play, 61)
+    exits(play, 122, started=61)
+    play.hear(ActFailed(play.take(StartContainer), Fault.UNKNOWN, "", after(123)))
+    exits(play, 60)
+    assert play.app.lost == (Doing.START,)
+    exits(play, 122, started=61)
+    assert play.app.lost == (Doing.START,)
+
+
 def test_a_lost_restart_is_asked_about_and_told_apart_from_the_run_before() -> None:
     play = running()
     exits(play, 60)
