@@ -1,6 +1,6 @@
 """A disk that takes nothing for hours, and a crash that takes every row back to where it was before."""
 
-from agent.model.acts import CreateContainer, RemoveContainer, StartContainer
+from agent.model.acts import RemoveContainer
 from agent.model.names import Image, TaskArn
 from agent.model.status import Status
 from agent.model.task import ContainerSpec, TaskSpec

@@ -324,7 +324,7 @@ class World(Road):
         return bool(self.told[arn, "", Status.STOPPED]) and arn not in now.tasks and arn not in now.tombstones
 
     def settle_reports(self) -> None:
-        """ECS acknowledges everything, also what memory alone has; of tasks whose end it now knows, the engine hears so."""
+        """ECS acknowledges everything, also what memory alone has; of tasks whose end it now knows the engine hears."""
         self.disk.outbox.clear()
         now = self.engine.snapshot()
         ended = {arn for arn, task in now.tasks.items() if task.told is Status.STOPPED and not task.settled}
