@@ -15,6 +15,7 @@ import structlog
 from agent.acs.loop import AcsLoop
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
+from agent.alarm import Alarm, WatchedJobs, first_fatal
 from agent.aws.credentials_client import CredentialsClient, UpgradeSigner
 from agent.aws.ecs_client import EcsClient, EcsSettings, TaskReports, amazon_suffix
 from agent.aws.endpoints import user_agent
@@ -89,78 +90,82 @@ async def serve(
     told_to_stop: asyncio.Event,
     ready: Callable[[str], None],
     draining: Progress = nobody_listens,
+    failed: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Be the agent until told to stop; gives the exit code: 0 as asked, 1 worth a restart, 5 not worth one.
 
     *ready* is called with the ARN of the container instance once it is registered and ECS's control channel stands,
-    *draining* with how many tasks are still to end, again and again, while the end waits for them.
+    *draining* with how many tasks are still to end, again and again, while the end waits for them. *failed* is called
+    with the exit code as soon as something fails that ends the agent, before anything is closed, and once.
     """
-    code, leaving = 0, Leaving(settings, draining)
+    code, leaving, alarm = 0, Leaving(settings, draining), Alarm(failed)
     try:
         async with asyncio.TaskGroup() as jobs:
-            jobs.create_task(_until(told_to_stop, leaving), name="told-to-stop")
-            jobs.create_task(_live(settings, ready, leaving), name="agent")
+            jobs.create_task(_until(told_to_stop, leaving, alarm), name="told-to-stop")
+            jobs.create_task(_live(settings, ready, leaving, alarm), name="agent")
     except* _ToldToStopError:
         log.info("stopped_as_asked", containers="left as they are")
     except* Fatal as failures:
-        fatal = _first(failures)
+        fatal = first_fatal(failures)
         log.error("cannot_go_on", error=str(fatal), exit_code=fatal.exit_code)  # noqa: TRY400 -- an expected end
         code = fatal.exit_code
     return code
 
 
-def _first(failures: BaseExceptionGroup[Fatal]) -> Fatal:
-    one = failures.exceptions[0]
-    return _first(one) if isinstance(one, BaseExceptionGroup) else one
-
-
-async def _until(told_to_stop: asyncio.Event, leaving: Leaving) -> None:
+async def _until(told_to_stop: asyncio.Event, leaving: Leaving, alarm: Alarm) -> None:
     await told_to_stop.wait()
-    await leaving.leave()
+    with alarm.watching():
+        await leaving.leave()
     raise _ToldToStopError
 
 
-async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving) -> None:
+async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving, alarm: Alarm) -> None:
     async with AsyncExitStack() as stack:
-        data_dir = await asyncio.to_thread(take_place, stack, settings)
-        docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
-        machine = await asyncio.to_thread(read_machine)
-        patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
-        imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
-        metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
-        keys, server_time = CredentialsClient(), ServerTime()
-        region = await region_of(settings, metadata)
-        flush = _Flush()
-        ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
-        ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush, server_time=server_time))
-        facts = await docker_facts(docker)
-        reservations = Reservations(
-            settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, endpoint_of(settings)
-        )
-        cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
-        task_limits = await asyncio.to_thread(limits_tasks, settings, facts, cgroups)
-        wishes = host_rules.wishes(settings, task_limits=task_limits)
-        host = HostFacts(reservations, wishes, lambda: offer(docker))
-        membership, identity, journal, saved = await open_self(stack, settings, data_dir, docker, ecs, host, metadata)
-        signer = UpgradeSigner(keys, region, server_time)
-        suffix = await asyncio.to_thread(amazon_suffix, region)
-        around = Surroundings.of(settings, facts, region, suffix)
-        house = House(
-            settings,
-            journal,
-            saved,
-            docker,
-            ecs,
-            signer,
-            membership,
-            identity,
-            facts,
-            host_rules.rules(settings, machine, reservations, facts, identity, task_limits=task_limits),
-            cgroups,
-            flush,
-            around,
-        )
-        await house.live(ready, leaving)
+        with alarm.watching():
+            house = await _opened(stack, settings, alarm)
+            await house.live(ready, leaving)
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings, alarm: Alarm) -> "House":
+    data_dir = await asyncio.to_thread(take_place, stack, settings)
+    docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
+    machine = await asyncio.to_thread(read_machine)
+    patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
+    imds_settings = ImdsSettings(settings.imds_endpoint, settings.imds_disabled, patience)
+    metadata = await stack.enter_async_context(ImdsClient.open(imds_settings))
+    keys, server_time = CredentialsClient(), ServerTime()
+    region = await region_of(settings, metadata)
+    flush = _Flush()
+    ecs_settings = EcsSettings(region, user_agent(AGENT_VERSION, AGENT_HASH, VERSION), endpoint_of(settings))
+    ecs = await stack.enter_async_context(EcsClient.open(ecs_settings, keys, heard=flush, server_time=server_time))
+    facts = await docker_facts(docker)
+    reservations = Reservations(
+        settings.reserved_memory, settings.reserved_ports, settings.reserved_ports_udp, endpoint_of(settings)
+    )
+    cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
+    task_limits = await asyncio.to_thread(limits_tasks, settings, facts, cgroups)
+    wishes = host_rules.wishes(settings, task_limits=task_limits)
+    host = HostFacts(reservations, wishes, lambda: offer(docker))
+    membership, identity, journal, saved = await open_self(stack, settings, data_dir, docker, ecs, host, metadata)
+    signer = UpgradeSigner(keys, region, server_time)
+    suffix = await asyncio.to_thread(amazon_suffix, region)
+    around = Surroundings.of(settings, facts, region, suffix)
+    return House(
+        settings,
+        journal,
+        saved,
+        docker,
+        ecs,
+        signer,
+        membership,
+        identity,
+        facts,
+        host_rules.rules(settings, machine, reservations, facts, identity, task_limits=task_limits),
+        cgroups,
+        flush,
+        around,
+        alarm,
+    )
 
 
 class _Flush:
@@ -191,6 +196,7 @@ class House:
     cgroups: CgroupDriver
     flush: _Flush
     around: Surroundings
+    alarm: Alarm
 
     async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
@@ -237,7 +243,7 @@ class House:
         reporter = Reporter(self.journal, TaskReports(self.ecs, identity.cluster), runner)
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
-        async with asyncio.TaskGroup() as jobs:
+        async with WatchedJobs(self.alarm) as jobs:
             jobs.create_task(runner.run(performer), name="runner")
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(self.journal.run(), name="journal")
@@ -249,7 +255,8 @@ class House:
             if identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
                 jobs.create_task(self._rejoin(owner, leaving), name="registration")
             else:
-                owner.identity = await self.membership.join(identity)
+                with self.alarm.watching():
+                    owner.identity = await self.membership.join(identity)
             health.acs = self._acs(owner, runner, vault, manifests, ready)
             jobs.create_task(health.acs.run(), name="acs")
 

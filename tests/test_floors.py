@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "controlplane": WORDS | {"wire", "store/db"},
     "opening": TRANSLATION | HANDS | {"membership"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "version"},
-    "daemon": TRANSLATION | {"engine", "opening", "version"} | HANDS | LOOPS,
+    "alarm": WORDS,
+    "daemon": TRANSLATION | {"alarm", "engine", "opening", "version"} | HANDS | LOOPS,
     "cli": WORDS
     | {"config", "controlplane", "daemon", "departure", "host/cgroup_driver", "host/notify_driver", "version"},
     "version": frozenset(),
@@ -57,7 +58,7 @@ WORLDLY = frozenset(
 WORLDLY_NAMES = ("driver", "client", "server", "db", "loop")
 AWAITS_ONLY_PORTS = frozenset({"runner/perform", "runner/vault"})
 PURE_ROOMS = frozenset({"model", "config", "wire", "engine"})
-UNBOUND = frozenset({"cli", "daemon", "departure", "opening", "__main__"})
+UNBOUND = frozenset({"alarm", "cli", "daemon", "departure", "opening", "__main__"})
 """The wiring and the door, which touch the world by their trade."""
 
 

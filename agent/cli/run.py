@@ -37,15 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.writelines(f"  {complaint}\n" for complaint in bad.complaints)
         return NOT_WORTH_A_RESTART
     with logs.kept(settings):
-        return asyncio.run(_to_the_end(settings))
-
-
-async def _to_the_end(settings: Settings) -> int:
-    """Serve; who ends without having been told to must not be held by a disk that hangs: it is to start again."""
-    code = await serve(settings, os.environ)
-    if code:
-        end_within(ENDS_WITHIN, code)
-    return code
+        return asyncio.run(serve(settings, os.environ))
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -58,15 +50,21 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     def ready(instance: str) -> None:
         notify.ready(f"connected as {instance}")
 
+    def failed(code: int) -> None:
+        """Closing after a failure has a bound of its own, and nobody vouches for a loop that hangs in it."""
+        end_within(ENDS_WITHIN, code)
+        if not told_to_stop.is_set():
+            watchdog.cancel()
+            last_resort.cancel()
+
     try:
         with stop_on_signals(told_to_stop):
             async with asyncio.TaskGroup() as jobs:
                 watchdog = jobs.create_task(feed_watchdog(notify, told_to_stop), name="watchdog")
                 last_resort = jobs.create_task(end_at_last(told_to_stop, most_seconds(settings)), name="last-resort")
-                code = await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready, draining=notify.draining)
-                if not told_to_stop.is_set():
-                    watchdog.cancel()
-                    last_resort.cancel()
+                code = await daemon.serve(
+                    settings, told_to_stop=told_to_stop, ready=ready, draining=notify.draining, failed=failed
+                )
     except Exception:
         log.exception("daemon_broke")
         return WORTH_A_RESTART
