@@ -29,6 +29,7 @@ from tests.stories.house import Program, remove_cgroups
 
 PATIENCE = 20.0
 CLUSTER_ARN = f"{ACCOUNT}:cluster/{CLUSTER}"
+NEW = INSTANCE[:-8] + "1" * 8
 ROOT = Path(__file__).parents[2]
 
 
@@ -70,15 +71,24 @@ class Hand(Plane):
     sessions: list[Session] = field(default_factory=list)
     acs_url: str = ""
     """Where the agent is sent for ACS, if elsewhere."""
+    not_known: str = ""
+    """The instance of which ECS says that there is none; whoever registers then without an ARN becomes `NEW`."""
 
-    async def session(self, number: int = 0) -> Session:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call, or be the other end of a WebSocket, unless it is of an instance that is not known."""
+        if request.method == "GET" and request.query["containerInstanceArn"] == self.not_known:
+            unknown = {"type": "InvalidInstanceException", "message": {"message": "there is no such instance"}}
+            return web.json_response(unknown, status=400)
+        return await super().serve(request)
+
+    async def session(self, number: int = 0, patience: float = PATIENCE) -> Session:
         """The newest session that is open, once there have been *number* sessions."""
 
         def look() -> Session | None:
             enough = len(self.sessions) >= max(1, number) and not self.sessions[-1].over
             return self.sessions[-1] if enough else None
 
-        return await self._until(look, f"session {number}", PATIENCE)
+        return await self._until(look, f"session {number}", patience)
 
     async def answer(self, session: Session, kind: str, message_id: str, count: int = 1) -> dict[str, Any]:
         """The frame of *kind* that answers *message_id*, when there are *count*."""
@@ -102,7 +112,10 @@ class Hand(Plane):
     def _answer(self, action: str, body: dict[str, Any], at: float) -> dict[str, Any]:
         if action == "DiscoverPollEndpoint" and self.acs_url:
             return {"endpoint": self.acs_url, "telemetryEndpoint": self.acs_url}
-        return super()._answer(action, body, at)
+        answer = super()._answer(action, body, at)
+        if action == "RegisterContainerInstance" and self.not_known and not body.get("containerInstanceArn"):
+            answer["containerInstance"]["containerInstanceArn"] = NEW
+        return answer
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(compress=False, timeout=1)
