@@ -96,6 +96,8 @@ def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> T
         _clear_away(draft, (one for one in seen if not _is_of_row(rows.get(one.labels.container), one)))
     elif task.spec.rebuilt:
         task = _with_found(task, seen)
+    else:
+        task = resources.noticed(task, [one.labels for one in seen])
     for container in task.containers:
         if container.in_flight or draft.world.heard.get((task.arn, container.name), 0) > event.asked:
             continue

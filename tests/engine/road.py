@@ -258,6 +258,7 @@ class Road:
         self.history.append(f"CRASH {where}")
         for flight in self.flights:
             self.orphan(flight)
+        self.forget_runs()
         self.flights, self.looks, self.docker.events = [], [], []
         self.listing, self.kept, self.behind = None, Decision(), Decision()
         self.told, self.held = self.told_on_disk.copy(), []
@@ -275,6 +276,23 @@ class Road:
         if isinstance(flight.act, ResourceAct) and not flight.done and not self.tape.rarely(3):
             with suppress(TryAgain):
                 self.host.effect(flight.act)
+
+    def forget_runs(self) -> None:
+        """A full disk took no note of the last runs of a policy: the next one has the number of the first of them.
+
+        A start of one of them that is under way happens before the new agent looks, or never.
+        """
+        for arn, task in self.engine.tasks.items():
+            saved = self.disk.tasks.get(arn)
+            known = {c.name: c.run for c in saved.containers} if saved is not None else {}
+            for container in task.containers:
+                first = known.get(container.name, container.run) + 1
+                for late in [act for act in self.docker.late if (act.task, act.container) == (arn, container.name)]:
+                    if isinstance(late, StartContainer) and late.run >= first:
+                        self.docker.late.remove(late)
+                        self.docker.take_late(late)
+                for run in range(first, container.run + 1):
+                    self.docker.started.pop((arn, container.name, run), None)
 
     @property
     def is_strained(self) -> bool:
