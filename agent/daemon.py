@@ -71,11 +71,13 @@ from agent.runner.strains import Strains
 from agent.runner.values import NoValues
 from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
+from agent.store.clock_driver import ClockFile
 from agent.store.journal_driver import Journal
 from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
 
 log = structlog.get_logger()
 
+CLOCK = "clock.json"
 IMDS_PATIENCE = 30.0
 """Seconds for which instance metadata may be late on EC2; elsewhere it is asked once."""
 
@@ -222,7 +224,8 @@ class House:
             chronicle.note(event, decided)
             desk.decided(event)
 
-        runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
+        clocks = ClockFile(self.settings.data_dir / CLOCK)
+        runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note, clocks=clocks)
         desk = StopDesk(engine, runner.post)
         containers = ContainerDriver.of(self.docker, self.settings, owner, self.around)
         events = EventDriver(self.docker, owner)
