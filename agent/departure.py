@@ -39,6 +39,9 @@ Say = Callable[[str], None]
 GONE = frozenset({"ClientException", "InvalidParameterException", "ClusterNotFoundException"})
 """How ECS answers where there is nothing to deregister any more."""
 
+TRIES, PAUSE = 10, 0.2
+"""How often a cgroup is tried to be removed, and the seconds between two tries."""
+
 
 class Clears(Protocol):
     """What one agent has in Docker. Methods raise TryAgain, and can be repeated."""
@@ -146,7 +149,7 @@ async def clear(mine: Clears, cgroups: Removes, grace: float) -> int:
     trouble: dict[str, AgentError] = {}
     for path in sorted(set(cgroup_of.values()) - {""}):
         try:
-            await cgroups.remove(RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
+            await _remove_cgroup(cgroups, RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
         except (GiveUp, TryAgain) as error:
             trouble[path] = error
     await asyncio.gather(*(mine.remove(one) for one in ids if cgroup_of[one] not in trouble))
@@ -154,6 +157,16 @@ async def clear(mine: Clears, cgroups: Removes, grace: float) -> int:
         raise OSError("; ".join(map(str, trouble.values())))
     await mine.remove_volumes()
     return len(ids)
+
+
+async def _remove_cgroup(cgroups: Removes, act: RemoveCgroup) -> None:
+    """Remove it; the kernel may still be about to let go of what has just ended. Raises TryAgain, GiveUp."""
+    for _ in range(TRIES - 1):
+        try:
+            return await cgroups.remove(act)
+        except TryAgain:
+            await asyncio.sleep(PAUSE)
+    return await cgroups.remove(act)
 
 
 def _put_away(path: Path) -> None:

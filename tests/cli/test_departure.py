@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from agent import departure
 from agent.departure import clear
 from agent.model.acts import RemoveCgroup
 from agent.model.errors import AgentError, GiveUp, TryAgain
@@ -21,6 +22,8 @@ class Machine:
     volumes: int = 1
     stuck: dict[str, AgentError] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    busy: int = 0
+    """So many tries find the cgroups busy."""
 
     async def containers(self) -> list[str]:
         return list(self.told)
@@ -34,6 +37,9 @@ class Machine:
         if isinstance(container, RemoveCgroup):
             if (error := self.stuck.get(container.path)) is not None:
                 raise error
+            if self.busy:
+                self.busy -= 1
+                raise BUSY
             self.cgroups.discard(container.path)
             return
         assert container in self.stopped
@@ -46,6 +52,17 @@ class Machine:
 
     def clear(self) -> int:
         return asyncio.run(clear(self, self, 3))
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departure, "PAUSE", 0)
+
+
+def test_a_cgroup_that_the_kernel_has_not_let_go_of_yet_is_tried_again() -> None:
+    machine = Machine(busy=9)
+    assert machine.clear() == 4
+    assert machine.cgroups == set()
 
 
 def test_everything_goes() -> None:
