@@ -141,12 +141,11 @@ def _has_stopped(container: Container, seen: Seen) -> Container:
         return container
     if seen.started_at is None and Doing.START in container.in_flight:
         return container  # the start failed; its own answer is on its way and says why
-    started_at = container.started_at if container.known is Status.RUNNING else None
     return replace(
         container,
         known=Status.STOPPED,
         exit_code=seen.exit_code,
-        started_at=started_at or seen.started_at,
+        started_at=seen.started_at or container.started_at,
         first_started_at=container.first_started_at or seen.started_at,
         finished_at=seen.finished_at,
         reason=container.reason or reasons.of_exit(seen),

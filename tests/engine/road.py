@@ -41,8 +41,8 @@ from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
 from agent.model.seen import Seen, Summary
-from agent.model.status import ResourceKind, Status
-from agent.model.task import Task, TaskSpec, Tombstone
+from agent.model.status import Doing, ResourceKind, Status
+from agent.model.task import Container, Task, TaskSpec, Tombstone
 from tests.engine.sim_docker import SimDocker
 from tests.engine.sim_host import SimHost
 from tests.engine.tape import Tape
@@ -121,6 +121,10 @@ class Road:
         self.held: list[Act] = []
         self.not_begun_on_disk: set[TaskArn] = set()
         """Tasks that have run, or ended, of which the disk says that they are still to begin."""
+        self.unwritten: set[TaskArn] = set()
+        """Tasks that began while the disk was full, and of which after a crash only their containers told."""
+        self.unseen: set[TaskArn] = set()
+        """Tasks that were called off while nobody knew them, for no look at their containers had succeeded yet."""
         self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
         self.flights: list[Flight] = []
         self.looks: list[Seen] = []
@@ -280,19 +284,22 @@ class Road:
     def forget_runs(self) -> None:
         """A full disk took no note of the last runs of a policy: the next one has the number of the first of them.
 
-        A start of one of them that is under way happens before the new agent looks, or never.
+        What is under way of them, or of tasks that the disk does not know, happens before the new agent looks, or not.
         """
-        for arn, task in self.engine.tasks.items():
-            saved = self.disk.tasks.get(arn)
-            known = {c.name: c.run for c in saved.containers} if saved is not None else {}
-            for container in task.containers:
-                first = known.get(container.name, container.run) + 1
-                for late in [act for act in self.docker.late if (act.task, act.container) == (arn, container.name)]:
-                    if isinstance(late, StartContainer) and late.run >= first:
-                        self.docker.late.remove(late)
-                        self.docker.take_late(late)
-                for run in range(first, container.run + 1):
-                    self.docker.started.pop((arn, container.name, run), None)
+        known = {(arn, c.name): c for arn, task in self.disk.tasks.items() for c in task.containers}
+        for late in [act for act in self.docker.late if not _is_written(act, known.get((act.task, act.container)))]:
+            self.docker.late.remove(late)
+            self.docker.take_late(late)
+        there = {(TaskArn(one.labels.task), one.labels.container) for one in self.docker.containers.values()}
+        for arn, name, run in list(self.docker.started):
+            row = known.get((TaskArn(arn), name))
+            is_forgotten = row is not None and (
+                run > row.run or (row.known < Status.RUNNING and (arn, name) not in there)
+            )
+            if is_forgotten or row is None:
+                del self.docker.started[arn, name, run]
+        shown = {one.labels.task for one in self.docker.containers.values()}
+        self.unwritten |= {arn for arn in self.engine.tasks if arn not in self.disk.tasks} & shown
 
     @property
     def is_strained(self) -> bool:
@@ -303,6 +310,13 @@ class Road:
     def now(self) -> datetime:
         self.docker.tick(timedelta(milliseconds=1))
         return self.docker.now
+
+
+def _is_written(act: ContainerAct, row: Container | None) -> bool:
+    """Does the disk know that *act* is under way?"""
+    if row is None or act.run > row.run:
+        return False
+    return not isinstance(act, StartContainer) or row.is_doing(Doing.START)
 
 
 def check_only_dates(event: ClockStepped, decision: Decision, before: datetime | None, after: datetime | None) -> None:
