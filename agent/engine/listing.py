@@ -97,7 +97,7 @@ def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> T
     elif task.spec.rebuilt:
         task = _with_found(task, seen)
     else:
-        task = resources.noticed(task, [one.labels for one in seen])
+        task = resources.noticed(task, [one.labels for one in seen], draft.rules)
     for container in task.containers:
         if container.in_flight or draft.world.heard.get((task.arn, container.name), 0) > event.asked:
             continue

@@ -118,21 +118,27 @@ def filled_in(task: Task, rules: Rules) -> Task:
     return replace(task, resources=had + tuple(o for o in _needs(task.spec, rules) if (o.kind, o.name) not in names))
 
 
-def noticed(task: Task, labels: Sequence[Labels]) -> Task:
-    """*task*, which is to end, with all that its containers were made with, so that it is cleared after them.
+def noticed(task: Task, labels: Sequence[Labels], rules: Rules) -> Task:
+    """*task* with all that its containers were made with, so that it is cleared after them.
 
     Its journal was lost, and a payload told of it before a listing did: its row knows of nothing that was prepared.
     """
-    if task.wanted is not Status.STOPPED:
-        return task
     cgroup = {(ResourceKind.CGROUP, "") for one in labels if one.cgroup}
     there = frozenset(cgroup | {(ResourceKind.VOLUME, name) for one in labels for name in one.volumes})
-    return replace(task, resources=tuple(_noticed(one, there) for one in task.resources))
+    if not there:
+        return task
+    is_ending = task.wanted is Status.STOPPED
+    had = task.resources or _needs(task.spec, rules)
+    after = (_noticed(one, is_ending=is_ending) if (one.kind, one.name) in there else one for one in had)
+    return replace(task, resources=tuple(after))
 
 
-def _noticed(one: Resource, there: frozenset[tuple[ResourceKind, str]]) -> Resource:
-    is_news = (one.kind, one.name) in there and one.known is ResourceStatus.NONE and one.doing is None
-    return replace(one, known=ResourceStatus.READY) if is_news else one
+def _noticed(one: Resource, *, is_ending: bool) -> Resource:
+    if one.known is not ResourceStatus.NONE or one.doing is not None:
+        return one
+    if is_ending:
+        return replace(one, known=ResourceStatus.READY)
+    return replace(one, doing=ResourceDoing.PREPARE, lost=True)
 
 
 def advance(draft: Draft, task: Task) -> Task:
