@@ -19,6 +19,7 @@ from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
+from agent.alarm import Alarm, WatchedJobs, first_fatal
 from agent.aws.access_client import Access
 from agent.aws.ecs_client import EcsClient, TaskReports
 from agent.aws.imds_client import ImdsClient
@@ -65,12 +66,14 @@ from agent.runner.values import NoValues
 from agent.runner.vault import Vault, ids_in_use
 from agent.runner.watch_loop import Watcher
 from agent.shelves import Shelves
+from agent.store.clock_driver import ClockFile
 from agent.store.journal_driver import Journal
 from agent.takeover.adoption_driver import Adoption, adopt
 from agent.version import AGENT_HASH, AGENT_VERSION
 
 log = structlog.get_logger()
 
+CLOCK = "clock.json"
 IMDS_PATIENCE = 30.0
 """Seconds for which instance metadata may be late on EC2; elsewhere it is asked once."""
 
@@ -85,90 +88,92 @@ async def serve(
     told_to_stop: asyncio.Event,
     ready: Callable[[str], None],
     draining: Progress = nobody_listens,
+    failed: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Be the agent until told to stop; gives the exit code: 0 as asked, 1 worth a restart, 5 not worth one.
 
     *ready* is called with the ARN of the container instance once it is registered and ECS's control channel stands,
-    *draining* with how many tasks are still to end, again and again, while the end waits for them.
+    *draining* with how many tasks are still to end, again and again, while the end waits for them. *failed* is called
+    with the exit code as soon as something fails that ends the agent, before anything is closed, and once.
     """
-    code, leaving = 0, Leaving(settings, draining)
+    code, leaving, alarm = 0, Leaving(settings, draining), Alarm(failed)
     try:
         async with asyncio.TaskGroup() as jobs:
-            jobs.create_task(_until(told_to_stop, leaving), name="told-to-stop")
-            jobs.create_task(_live(settings, ready, leaving), name="agent")
+            jobs.create_task(_until(told_to_stop, leaving, alarm), name="told-to-stop")
+            jobs.create_task(_live(settings, ready, leaving, alarm), name="agent")
     except* _ToldToStopError:
         log.info("stopped_as_asked", containers="left as they are")
     except* Fatal as failures:
-        fatal = _first(failures)
+        fatal = first_fatal(failures)
         log.error("cannot_go_on", error=str(fatal), exit_code=fatal.exit_code)  # noqa: TRY400 -- an expected end
         code = fatal.exit_code
     return code
 
 
-def _first(failures: BaseExceptionGroup[Fatal]) -> Fatal:
-    one = failures.exceptions[0]
-    return _first(one) if isinstance(one, BaseExceptionGroup) else one
-
-
-async def _until(told_to_stop: asyncio.Event, leaving: Leaving) -> None:
+async def _until(told_to_stop: asyncio.Event, leaving: Leaving, alarm: Alarm) -> None:
     await told_to_stop.wait()
-    await leaving.leave()
+    with alarm.watching():
+        await leaving.leave()
     raise _ToldToStopError
 
 
-async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving) -> None:
+async def _live(settings: Settings, ready: Callable[[str], None], leaving: Leaving, alarm: Alarm) -> None:
     async with AsyncExitStack() as stack:
-        data_dir = await asyncio.to_thread(opening.take_place, stack, settings)
-        docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
-        machine = await asyncio.to_thread(read_machine)
-        patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
-        metadata = await stack.enter_async_context(ImdsClient.open(opening.imds_settings(settings, patience)))
-        await opening.heed_cloud_init(settings, metadata)
-        settings = await opening.heed_user_data(settings, metadata)
-        region = await opening.region_of(settings, metadata)
-        flush = _Flush()
-        access = await opening.access_to_aws(settings, region)
-        ecs = await stack.enter_async_context(access.open_ecs(flush))
-        facts = await opening.docker_facts(docker)
-        host_rules.check_docker(facts)
-        reservations = host_rules.reservations(settings, opening.endpoint_of(settings))
-        cgroups = CgroupDriver(
-            host_rules.cgroup_version(facts), settings.cgroup_path, systemd=opening.by_systemd(facts)
-        )
-        task_limits = await asyncio.to_thread(opening.limits_tasks, settings, facts, cgroups)
-        wishes = host_rules.wishes(settings, task_limits=task_limits)
-        gpus, told = await opening.look_at_gpus(settings, facts), Told(ecs)
-        instance = await opening.instance_of(stack, settings, metadata, access)
-        outpost = instance.place.outpost_arn
-        host = HostFacts(
-            reservations, wishes, lambda: opening.offer(docker), gpus=lambda: gpus.reading.gpus, outpost_arn=outpost
-        )
-        adoption = await adopt(data_dir)
-        opened = await opening.open_self(stack, settings, data_dir, docker, told, host, instance, adoption.taken)
-        membership, identity, journal, saved = opened
-        around = Surroundings.of(settings, facts, region, access.suffix, ipv6_only=access.ipv6_only)
-        house = House(
-            settings,
-            journal,
-            saved,
-            docker,
-            ecs,
-            access,
-            membership,
-            identity,
-            facts,
-            host_rules.rules(
-                settings, machine, reservations, facts, identity, task_limits=task_limits, gpus=gpus.reading.gpus
-            ),
-            cgroups,
-            flush,
-            around,
-            adoption,
-            gpus,
-            told,
-            instance,
-        )
-        await house.live(ready, leaving)
+        with alarm.watching():
+            house = await _opened(stack, settings, alarm)
+            await house.live(ready, leaving)
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings, alarm: Alarm) -> "House":
+    data_dir = await asyncio.to_thread(opening.take_place, stack, settings)
+    docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
+    machine = await asyncio.to_thread(read_machine)
+    patience = IMDS_PATIENCE if machine.is_ec2 else 0.0
+    metadata = await stack.enter_async_context(ImdsClient.open(opening.imds_settings(settings, patience)))
+    await opening.heed_cloud_init(settings, metadata)
+    settings = await opening.heed_user_data(settings, metadata)
+    region = await opening.region_of(settings, metadata)
+    flush = _Flush()
+    access = await opening.access_to_aws(settings, region)
+    ecs = await stack.enter_async_context(access.open_ecs(flush))
+    facts = await opening.docker_facts(docker)
+    host_rules.check_docker(facts)
+    reservations = host_rules.reservations(settings, opening.endpoint_of(settings))
+    cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=opening.by_systemd(facts))
+    task_limits = await asyncio.to_thread(opening.limits_tasks, settings, facts, cgroups)
+    wishes = host_rules.wishes(settings, task_limits=task_limits)
+    gpus, told = await opening.look_at_gpus(settings, facts), Told(ecs)
+    instance = await opening.instance_of(stack, settings, metadata, access)
+    outpost = instance.place.outpost_arn
+    host = HostFacts(
+        reservations, wishes, lambda: opening.offer(docker), gpus=lambda: gpus.reading.gpus, outpost_arn=outpost
+    )
+    adoption = await adopt(data_dir)
+    opened = await opening.open_self(stack, settings, data_dir, docker, told, host, instance, adoption.taken)
+    membership, identity, journal, saved = opened
+    around = Surroundings.of(settings, facts, region, access.suffix, ipv6_only=access.ipv6_only)
+    return House(
+        settings,
+        journal,
+        saved,
+        docker,
+        ecs,
+        access,
+        membership,
+        identity,
+        facts,
+        host_rules.rules(
+            settings, machine, reservations, facts, identity, task_limits=task_limits, gpus=gpus.reading.gpus
+        ),
+        cgroups,
+        flush,
+        around,
+        adoption,
+        gpus,
+        told,
+        instance,
+        alarm,
+    )
 
 
 class _Flush:
@@ -203,6 +208,7 @@ class House:
     gpus: GpuDriver
     told: Told
     instance: InstanceClient
+    alarm: Alarm
 
     async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
@@ -227,7 +233,8 @@ class House:
             chronicle.note(event, decided)
             desk.decided(event)
 
-        runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note)
+        clocks = ClockFile(self.settings.data_dir / CLOCK)
+        runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note, clocks=clocks)
         attachments = AttachmentsLoop(runner, engine.attachments, LinksDriver())
         desk = StopDesk(engine, runner.post)
         containers, events = self._containers(owner)
@@ -251,7 +258,7 @@ class House:
         reporter = Reporter(self.journal, reports, runner, is_wanted=attachments.is_wanted)
         self.flush.reporter = reporter
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
-        async with asyncio.TaskGroup() as jobs:
+        async with WatchedJobs(self.alarm) as jobs:
             self._adopt(jobs, runner)
             jobs.create_task(runner.run(performer), name="runner")
             jobs.create_task(watcher.run(), name="docker")
@@ -273,8 +280,9 @@ class House:
         if owner.identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
             jobs.create_task(self._rejoin(owner, leaving), name="registration")
         else:
-            owner.identity = await self.membership.join(owner.identity)
-            jobs.create_task(self._interruptions(owner), name="interruptions")
+            with self.alarm.watching():
+                owner.identity = await self.membership.join(owner.identity)
+        jobs.create_task(self._interruptions(owner), name="interruptions")
 
     async def _interruptions(self, owner: "_Owner") -> None:
         await Interruptions(self.settings, self.instance, self.ecs, owner).run()

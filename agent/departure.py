@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Protocol
 
 from agent.aws.failures import EcsError
 from agent.aws.imds_client import ImdsClient
@@ -20,7 +21,7 @@ from agent.host.cgroup_driver import CgroupDriver
 from agent.membership.decisions import recovered
 from agent.model.acts import RemoveCgroup
 from agent.model.clock import utc_now
-from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, GiveUp
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, GiveUp, TryAgain
 from agent.model.identity import Identity
 from agent.model.names import TaskArn
 from agent.model.status import ResourceKind
@@ -43,6 +44,37 @@ Say = Callable[[str], None]
 
 GONE = frozenset({"ClientException", "InvalidParameterException", "ClusterNotFoundException"})
 """How ECS answers where there is nothing to deregister any more."""
+
+TRIES, PAUSE = 10, 0.2
+"""How often a cgroup is tried to be removed, and the seconds between two tries."""
+
+
+class Clears(Protocol):
+    """What one agent has in Docker. Methods raise TryAgain, and can be repeated."""
+
+    async def containers(self) -> list[str]:
+        """The ids of all containers."""
+        ...
+
+    async def stop(self, container: str, default_grace: float) -> str:
+        """Stop it. Gives the cgroup of its task, if it has one."""
+        ...
+
+    async def remove(self, container: str) -> None:
+        """Remove it."""
+        ...
+
+    async def remove_volumes(self) -> None:
+        """Remove the volumes of tasks."""
+        ...
+
+
+class Removes(Protocol):
+    """The cgroups of this machine."""
+
+    async def remove(self, act: RemoveCgroup) -> None:
+        """Remove one. Absent is success. Raises TryAgain, GiveUp."""
+        ...
 
 
 async def leave(settings: Settings, *, force: bool, say: Say) -> int:
@@ -106,20 +138,40 @@ async def _deregister(stack: AsyncExitStack, settings: Settings, identity: Ident
 
 
 async def _clear(docker: DockerEngine, settings: Settings, identity: Identity, taken: Taken) -> int:
-    """End the containers of all tasks side by side; then what they shared."""
-    mine = ClearingDriver(docker, identity.agent_id, taken)
-    grace = settings.stop_timeout.total_seconds()
-    ids = await mine.containers()
-    cgroups = set(await asyncio.gather(*(mine.end(one, grace) for one in ids))) - {""}
     facts = await docker_facts(docker)
-    driver = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
-    for path in sorted(cgroups):
+    cgroups = CgroupDriver(host_rules.cgroup_version(facts), settings.cgroup_path, systemd=by_systemd(facts))
+    return await clear(ClearingDriver(docker, identity.agent_id, taken), cgroups, settings.stop_timeout.total_seconds())
+
+
+async def clear(mine: Clears, cgroups: Removes, grace: float) -> int:
+    """End the containers of all tasks side by side; then what they shared. Gives how many there were.
+
+    What leads to something goes after it: cgroups have no labels, and only containers tell of them. So a container is
+    removed once its cgroup is gone, and another try finds the others. Raises AgentError, OSError.
+    """
+    ids = await mine.containers()
+    cgroup_of = dict(zip(ids, await asyncio.gather(*(mine.stop(one, grace) for one in ids)), strict=True))
+    trouble: dict[str, AgentError] = {}
+    for path in sorted(set(cgroup_of.values()) - {""}):
         try:
-            await driver.remove(RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
-        except GiveUp as error:
-            raise OSError(str(error)) from error
-    await mine.remove_volumes()  # last: another try finds volumes by their labels, and cgroups have none
+            await _remove_cgroup(cgroups, RemoveCgroup(TaskArn(""), ResourceKind.CGROUP, path=path))
+        except (GiveUp, TryAgain) as error:
+            trouble[path] = error
+    await asyncio.gather(*(mine.remove(one) for one in ids if cgroup_of[one] not in trouble))
+    if trouble:
+        raise OSError("; ".join(map(str, trouble.values())))
+    await mine.remove_volumes()
     return len(ids)
+
+
+async def _remove_cgroup(cgroups: Removes, act: RemoveCgroup) -> None:
+    """Remove it; the kernel may still be about to let go of what has just ended. Raises TryAgain, GiveUp."""
+    for _ in range(TRIES - 1):
+        try:
+            return await cgroups.remove(act)
+        except TryAgain:
+            await asyncio.sleep(PAUSE)
+    return await cgroups.remove(act)
 
 
 def _put_away(path: Path) -> None:

@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "doctor": TRANSLATION | HANDS | {"membership", "opening", "version"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "takeover", "version"},
     "shelves": TRANSLATION | {"engine", "docker", "host", "store", "images", "runner"},
-    "daemon": TRANSLATION | {"engine", "opening", "shelves", "takeover", "version"} | HANDS | LOOPS,
+    "alarm": WORDS,
+    "daemon": TRANSLATION | {"alarm", "engine", "opening", "shelves", "takeover", "version"} | HANDS | LOOPS,
     "cli": WORDS
     | {"config", "controlplane", "daemon", "departure", "doctor", "takeover", "version"}
     | {"host/cgroup_driver", "host/notify_driver"},
@@ -61,7 +62,7 @@ WORLDLY = frozenset(
 WORLDLY_NAMES = ("driver", "client", "server", "db", "loop")
 AWAITS_ONLY_PORTS = frozenset({"runner/perform", "runner/vault"})
 PURE_ROOMS = frozenset({"model", "config", "wire", "engine"})
-UNBOUND = frozenset({"cli", "daemon", "departure", "opening", "shelves", "__main__"})
+UNBOUND = frozenset({"alarm", "cli", "daemon", "departure", "opening", "shelves", "__main__"})
 """The wiring and the door, which touch the world by their trade."""
 
 

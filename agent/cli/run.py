@@ -15,7 +15,7 @@ from agent.cli import logs
 from agent.cli.run_options import parse, variables
 from agent.cli.settings_file import read_all
 from agent.cli.signals import end_at_last, end_within, stop_on_signals
-from agent.config.load import BadSettings, Loaded
+from agent.config.load import BadSettings
 from agent.config.names import why
 from agent.config.settings import Settings
 from agent.host.notify_driver import Notify, feed_watchdog
@@ -42,17 +42,9 @@ def main(arguments: Sequence[str]) -> int:
         return NOT_WORTH_A_RESTART
     os.environ.update(loaded.environ)
     with logs.kept(loaded.settings):
-        return asyncio.run(_to_the_end(loaded))
-
-
-async def _to_the_end(loaded: Loaded) -> int:
-    """Serve; who ends without having been told to must not be held by a disk that hangs: it is to start again."""
-    for remark in loaded.remarks:
-        log.warning("setting_doubted", remark=remark)
-    code = await serve(loaded.settings, os.environ)
-    if code:
-        end_within(ENDS_WITHIN, code)
-    return code
+        for remark in loaded.remarks:
+            log.warning("setting_doubted", remark=remark)
+        return asyncio.run(serve(loaded.settings, os.environ))
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -65,15 +57,21 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     def ready(instance: str) -> None:
         notify.ready(f"connected as {instance}")
 
+    def failed(code: int) -> None:
+        """Closing after a failure has a bound of its own, and nobody vouches for a loop that hangs in it."""
+        end_within(ENDS_WITHIN, code)
+        if not told_to_stop.is_set():
+            watchdog.cancel()
+            last_resort.cancel()
+
     try:
         with stop_on_signals(told_to_stop):
             async with asyncio.TaskGroup() as jobs:
                 watchdog = jobs.create_task(feed_watchdog(notify, told_to_stop), name="watchdog")
                 last_resort = jobs.create_task(end_at_last(told_to_stop, most_seconds(settings)), name="last-resort")
-                code = await daemon.serve(settings, told_to_stop=told_to_stop, ready=ready, draining=notify.draining)
-                if not told_to_stop.is_set():
-                    watchdog.cancel()
-                    last_resort.cancel()
+                code = await daemon.serve(
+                    settings, told_to_stop=told_to_stop, ready=ready, draining=notify.draining, failed=failed
+                )
     except Exception:
         log.exception("daemon_broke")
         return WORTH_A_RESTART

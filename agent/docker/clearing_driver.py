@@ -36,8 +36,8 @@ class ClearingDriver:
             found += [one.id for one in await client.containers.list(all="true", filters=filters)]
         return found + [one for one in self._taken if one not in found]
 
-    async def end(self, container: str, default_grace: float) -> str:
-        """Stop *container* with its own grace, and remove it. Gives the cgroup of its task, if it has one."""
+    async def stop(self, container: str, default_grace: float) -> str:
+        """Stop *container* with its own grace. Gives the cgroup of its task, if it has one."""
         grace, cgroup = default_grace, ""
         async with self._asking(_BOUND, "inspect a container") as client:
             shown = await client.containers.container(container).show()
@@ -46,9 +46,12 @@ class ClearingDriver:
             cgroup = str(shown["HostConfig"].get("CgroupParent") or "")
         async with self._asking(grace + _STOP_BUFFER, "stop a container") as client:
             await client.containers.container(container).stop(t=math.ceil(grace))
+        return cgroup
+
+    async def remove(self, container: str) -> None:
+        """Remove *container*, and with it what tells of its task's cgroup."""
         async with self._asking(_BOUND, "remove a container") as client:
             await client.containers.container(container).delete(v=True, force=True)
-        return cgroup
 
     async def remove_volumes(self) -> None:
         """Remove the volumes of tasks."""

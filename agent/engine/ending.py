@@ -33,7 +33,8 @@ def wind_down(draft: Draft, task: Task, spec: ContainerSpec, container: Containe
     if not container.in_flight:
         return _wind_down_unsure(draft, task, spec, container)
     is_up = container.known is not Status.STOPPED
-    if is_up and (task.forced or Doing.KILL in container.lost):
+    may_run = container.known is Status.RUNNING or container.is_doing(Doing.CREATE, Doing.START, Doing.INSPECT)
+    if is_up and may_run and (task.forced or Doing.KILL in container.lost):
         return _kill_over(draft, task, container)
     if is_up and Doing.START in container.in_flight and not container.is_doing(Doing.STOP, Doing.KILL):
         return _stop_in_turn(draft, task, spec, container)

@@ -79,9 +79,9 @@ def adopt(container: Container, seen: Seen) -> Container:
     return replace(container, docker_id=seen.docker_id, created_at=seen.created_at, removed=False)
 
 
-def has_run(container: Container, seen: Seen) -> bool:
+def has_run(container: Container, seen: Seen, *, may_be_late: bool = False) -> bool:
     """Has this container run and ended? Then no act that was lost can bring it to life any more."""
-    if not concerns(container, seen) or is_of_an_older_run(container, seen):
+    if not concerns(container, seen) or is_of_an_older_run(container, seen, may_be_late=may_be_late):
         return False
     return seen.status is Status.STOPPED and seen.started_at is not None
 
@@ -141,12 +141,11 @@ def _has_stopped(container: Container, seen: Seen) -> Container:
         return container
     if seen.started_at is None and Doing.START in container.in_flight:
         return container  # the start failed; its own answer is on its way and says why
-    started_at = container.started_at if container.known is Status.RUNNING else None
     return replace(
         container,
         known=Status.STOPPED,
         exit_code=seen.exit_code,
-        started_at=started_at or seen.started_at,
+        started_at=seen.started_at or container.started_at,
         first_started_at=container.first_started_at or seen.started_at,
         finished_at=seen.finished_at,
         reason=container.reason or reasons.of_exit(seen),

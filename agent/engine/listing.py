@@ -97,6 +97,8 @@ def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> T
         _clear_away(draft, (one for one in seen if not _is_of_row(rows.get(one.labels.container), one)))
     elif task.spec.rebuilt:
         task = _with_found(task, seen)
+    else:
+        task = resources.noticed(task, [one.labels for one in seen], draft.rules)
     for container in task.containers:
         if container.in_flight or draft.world.heard.get((task.arn, container.name), 0) > event.asked:
             continue
@@ -132,7 +134,8 @@ def look(draft: Draft, task: Task, seen: Seen, *, may_be_late: bool = False) -> 
     if after.health is not before.health:
         draft.hear(task.arn, before.name)
     is_made = Doing.CREATE in after.lost and facts.concerns(after, seen)
-    if after.lost and (is_made or after.known > before.known or facts.has_run(after, seen)):
+    has_run = facts.has_run(after, seen, may_be_late=may_be_late)
+    if after.lost and (is_made or after.known > before.known or has_run):
         after = replace(after, doing=after.in_flight, lost=())
     return task if after == before else lifecycle.accept(draft, task, after)
 

@@ -5,6 +5,7 @@ act on them is repeated by doing it again, so one whose answer was lost is simpl
 be prepared stops the task, and is the task's reason.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.engine import due, reasons
@@ -24,6 +25,7 @@ from agent.model.events import ActFailed, Fault, ResourceCleared, ResourceReady
 from agent.model.names import TaskArn
 from agent.model.parts import Registry, Volume
 from agent.model.rules import Rules
+from agent.model.seen import Labels
 from agent.model.status import ResourceDoing, ResourceKind, ResourceStatus, Status
 from agent.model.task import Container, ContainerSpec, Resource, Task, TaskSpec
 
@@ -114,6 +116,29 @@ def filled_in(task: Task, rules: Rules) -> Task:
     )
     names = {(one.kind, one.name) for one in had}
     return replace(task, resources=had + tuple(o for o in _needs(task.spec, rules) if (o.kind, o.name) not in names))
+
+
+def noticed(task: Task, labels: Sequence[Labels], rules: Rules) -> Task:
+    """*task* with all that its containers were made with, so that it is cleared after them.
+
+    Its journal was lost, and a payload told of it before a listing did: its row knows of nothing that was prepared.
+    """
+    cgroup = {(ResourceKind.CGROUP, "") for one in labels if one.cgroup}
+    there = frozenset(cgroup | {(ResourceKind.VOLUME, name) for one in labels for name in one.volumes})
+    if not there:
+        return task
+    is_ending = task.wanted is Status.STOPPED
+    had = task.resources or _needs(task.spec, rules)
+    after = (_noticed(one, is_ending=is_ending) if (one.kind, one.name) in there else one for one in had)
+    return replace(task, resources=tuple(after))
+
+
+def _noticed(one: Resource, *, is_ending: bool) -> Resource:
+    if one.known is not ResourceStatus.NONE or one.doing is not None:
+        return one
+    if is_ending:
+        return replace(one, known=ResourceStatus.READY)
+    return replace(one, doing=ResourceDoing.PREPARE, lost=True)
 
 
 def advance(draft: Draft, task: Task) -> Task:

@@ -27,8 +27,12 @@ LOOK_EVERY = 0.5
 TRY_AGAIN_EVERY = 5.0
 """Seconds until something may have become removable where nothing was."""
 TASKS_AT_ONCE, IMAGES_AT_ONCE = 10, 20
-CLEARED_WITHIN = 60.0
-"""Seconds for Docker to remove the containers and volumes of a round's tasks; after that the next things go."""
+CLEARED_WITHIN, STILL_FOR = 60.0, 5.0
+"""Seconds for Docker to remove the containers and volumes of a round's tasks; after that the next things go.
+
+They go earlier where for a while not one task has gone: what is left of some waits for a disk that takes nothing, and
+that disk waits for room.
+"""
 
 ROOM_WITHIN = 120.0
 """Seconds for one round of images. A call of Docker's that hangs must not keep stopped tasks from going first again."""
@@ -168,13 +172,24 @@ class DiskWatch:
         try:
             async with asyncio.timeout(CLEARED_WITHIN):
                 await self._making.submit(Reclaim(len(chosen), self._making.clock()))
-                while self._are_going(chosen):
-                    await self._pause(LOOK_EVERY)
+                left = await self._wait_while_they_go(chosen)
         except TimeoutError:
-            log.warning("stopped_tasks_not_cleared", waited=CLEARED_WITHIN, tasks=len(chosen))
+            left = self._going(chosen)
+        if left:
+            log.warning("stopped_tasks_not_cleared", tasks=left, hint="Docker is slow, or the disk takes no rows")
         return sum(arn not in self._making.rows.tasks for arn in chosen)
 
-    def _are_going(self, chosen: tuple[TaskArn, ...]) -> bool:
-        """Is any of them about to go? While Docker is lost nothing does."""
+    async def _wait_while_they_go(self, chosen: tuple[TaskArn, ...]) -> int:
+        """Return when all have gone, or none has for a while; gives how many are left."""
+        left, still = self._going(chosen), 0.0
+        while left and still < STILL_FOR:
+            await self._pause(LOOK_EVERY)
+            still += LOOK_EVERY
+            if (now := self._going(chosen)) < left:
+                left, still = now, 0.0
+        return left
+
+    def _going(self, chosen: tuple[TaskArn, ...]) -> int:
+        """How many of them are about to go? While Docker is lost none is."""
         rows = self._making.rows.tasks
-        return any(arn in rows and rows[arn].remove_at is None for arn in chosen)
+        return sum(arn in rows and rows[arn].remove_at is None for arn in chosen)

@@ -81,6 +81,10 @@ class Membership:
         self._renewals = 0
         self._poked = asyncio.Event()
         self._edge = edge or Edge()
+        self._latest: Identity | None = None
+        self._drained: bool | None = None
+        """What was marked last, by whoever drains; all else of the identity is what registrations say."""
+        self._writing = asyncio.Lock()
 
     async def recall(self) -> Identity:
         """Who we are, on the disk before this returns. Registers nothing. Raises Fatal.
@@ -158,8 +162,7 @@ class Membership:
         log.info(
             "instance_registered", instance=now.instance_arn, cluster=now.cluster, again=bool(identity.instance_arn)
         )
-        await self._remember(now, identity)
-        return now
+        return await self._remember(now, identity)
 
     async def rejoin(self, identity: Identity) -> Identity:
         """Register again under the ARN that we have, however long ECS is away; gives the identity as it is then.
@@ -199,8 +202,7 @@ class Membership:
             log.error("registration_refused", instance=identity.instance_arn, error=str(error), stays=STAYS)  # noqa: TRY400
         now = registered(identity, answer)
         log.info("instance_registered", instance=now.instance_arn, cluster=now.cluster, again=True)
-        await self._remember(now, identity)
-        return now
+        return await self._remember(now, identity)
 
     async def renew(self, identity: Identity) -> Identity:
         """Register as a new instance: ECS has let go of ours. The agent stays who it is, and so do its tasks.
@@ -230,8 +232,7 @@ class Membership:
                 backoff = await self._try_later(backoff, began, error)
                 continue
             log.warning("instance_registered_anew", instance=now.instance_arn, was=identity.instance_arn)
-            await self._remember(now, kept)
-            return now
+            return await self._remember(now, kept)
 
     def _with_a_token(self, identity: Identity) -> Identity:
         return replace(identity, client_token=self._edge.draw_identity().client_token)
@@ -263,11 +264,13 @@ class Membership:
         return (await self._registry.register(asked)).status
 
     async def mark(self, identity: Identity, *, drained: bool) -> None:
-        """Remember whether the instance is DRAINING because this agent said so. A disk that refuses ends nothing."""
-        try:
-            await self._file.write(replace(identity, drained=drained))
-        except OSError as error:
-            log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))
+        """Remember whether the instance is DRAINING because this agent said so. A disk that refuses ends nothing.
+
+        A renewal may be under way: its token stays beside the mark, and the mark beside what it comes to.
+        """
+        self._drained = drained
+        self._latest = self._latest or identity
+        await self._write_latest()
 
     async def _register(self, identity: Identity) -> tuple[Registration, Registered]:
         backoff, may_create = Backoff(), True
@@ -321,11 +324,22 @@ class Membership:
         if not identity.instance_arn:
             await self._remember(replace(identity, client_token=""), identity)
 
-    async def _remember(self, now: Identity, before: Identity) -> None:
-        """Save *now*. A disk that refuses ends nothing: the token that is saved leads to the same instance again."""
-        if now == before:
-            return
-        try:
-            await self._file.write(now)
-        except OSError as error:
-            log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))
+    async def _remember(self, now: Identity, before: Identity) -> Identity:
+        """Save *now*, with the mark of a drain; gives both.
+
+        A disk that refuses ends nothing: the token that is saved leads to the same instance again.
+        """
+        self._latest = now
+        if now != before:
+            await self._write_latest()
+        return now if self._drained is None else replace(now, drained=self._drained)
+
+    async def _write_latest(self) -> None:
+        """Save what is known when it comes to be written: several may want to, each for a part of it."""
+        async with self._writing:
+            assert self._latest is not None, "there is something to write"
+            latest = self._latest if self._drained is None else replace(self._latest, drained=self._drained)
+            try:
+                await self._file.write(latest)
+            except OSError as error:
+                log.warning("identity_not_saved", path=self._settings.identity_path, error=str(error))

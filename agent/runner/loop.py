@@ -17,7 +17,7 @@ import structlog
 from agent.engine.draft import TaskIsBroken
 from agent.engine.engine import Engine
 from agent.model.acts import Act, CreateCgroup, CreateVolume, RemoveContainer
-from agent.model.clock import Clock, Steps, stamped_anew
+from agent.model.clock import Clock, Reading, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.errors import place_of
 from agent.model.events import ActBroke, ClockStepped, DeadlinePassed, Event, TaskBroke
@@ -32,8 +32,22 @@ LONGEST_TURN = 0.01
 """Seconds of deciding after which others go first."""
 MOST_BREAKS = 2
 """The engine promises that one event breaks no task more often; if it does, only a new process can help."""
+KEEP_CLOCK_EVERY = 60.0
+"""Seconds after which the last look at the clocks is kept anew: a clock that is corrected bit by bit is no step."""
 LOOK_AT_CLOCK = 2.0
 """Seconds for which a wall clock that was set may go unnoticed while something is due."""
+
+
+class KeepsClock(Protocol):
+    """Keeps the last look at the clocks for the next process. May block; raises nothing."""
+
+    def read(self) -> Reading | None:
+        """What was kept since the machine was started, if anything."""
+        ...
+
+    def write(self, reading: Reading) -> None:
+        """Keep it."""
+        ...
 
 
 class Performs(Protocol):
@@ -63,11 +77,16 @@ class Runner:
         monotonic: Callable[[], float] = time.monotonic,
         after_commit: Callable[[Decision], None],
         note: Callable[[Event, Decision], None] = story.tell,
+        clocks: KeepsClock | None = None,
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._clock = clock
         self._steps = Steps(clock, monotonic)
+        self._monotonic = monotonic
+        self._clocks = clocks
+        self._keep_clock_at = 0.0
+        self._keeping: asyncio.Task[None] | None = None
         self._after_commit = after_commit
         self._note = note
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
@@ -93,13 +112,36 @@ class Runner:
 
     async def run(self, performer: Performs) -> None:
         """Run for ever. A bug that belongs to no task ends it."""
+        await self._go_on_with_clock()
         async with asyncio.TaskGroup() as jobs:
             while True:
                 await self._hear(await self._drain())
                 decided, self._kept = self._kept, Decision()
                 await self._commit(decided)
+                self._keep_clock(jobs)
                 for act in decided.acts:
                     jobs.create_task(self._do(performer, act), name=type(act).__name__)
+
+    async def _go_on_with_clock(self) -> None:
+        """Notice a step that was made while no agent ran. A disk that does not say so in time is not waited for."""
+        if self._clocks is None:
+            return
+        try:
+            async with asyncio.timeout(LOOK_AT_CLOCK):
+                last = await asyncio.to_thread(self._clocks.read)
+        except TimeoutError:
+            return
+        if last is not None and last.seconds <= self._monotonic():
+            self._steps.last = last
+
+    def _keep_clock(self, jobs: asyncio.TaskGroup) -> None:
+        """Keep the last look, once the disk has what it came to: rows and look stay of one and the same clock."""
+        if self._clocks is None or not self._journal.is_durable or self._monotonic() < self._keep_clock_at:
+            return
+        if self._keeping is not None and not self._keeping.done():
+            return  # a disk that hangs
+        self._keep_clock_at = self._monotonic() + KEEP_CLOCK_EVERY
+        self._keeping = jobs.create_task(asyncio.to_thread(self._clocks.write, self._steps.last), name="clock")
 
     async def _drain(self) -> list[_Waiting]:
         deadline = self._engine.next_deadline()
@@ -122,6 +164,7 @@ class Runner:
         now, step = self._steps.look()
         if step:
             log.warning("clock_stepped", seconds=round(step.total_seconds(), 3))
+            self._keep_clock_at = 0.0
             self._keep(ClockStepped(step, now))
         began = time.monotonic()
         for waiting in batch:

@@ -33,6 +33,8 @@ PATIENCE = 2.0
 """Seconds for which a change waits for the disk."""
 TRY_AGAIN = 1.0
 """Seconds between attempts to catch up."""
+MOST_UNDER_WAY = 10_000
+"""Changes that may wait for the disk while it catches up; it is given up for this time when there are more."""
 
 Check = Callable[[sqlite3.Connection], None]
 """Raises Unreadable for rows that are not to be used."""
@@ -238,6 +240,8 @@ class Mirror:
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Make *change*, all of it or none if it raises: in memory, and on the disk where that takes it in time."""
         attempt = self._attempt
+        if self._follows and self._under_way >= MOST_UNDER_WAY:
+            self._lose(f"DiskSlow: cannot write {self.path}: {self._under_way} changes wait for it", attempt)
         writing = self._file.submit(self._disk.write, change) if self._follows else None
         result = asyncio.wrap_future(self._memory.submit(self._write, change))
         on_disk = self._note(writing, attempt) if writing is not None else None
@@ -272,6 +276,8 @@ class Mirror:
         if lack:
             self._lose(lack, attempt)
         elif attempt == self._attempt:
+            if not self._follows:  # it was given up meanwhile, and lacks what has been changed since
+                return False
             if self.lack:
                 log.info("journal_on_disk_again", path=str(self.path))
             self._say("")

@@ -98,7 +98,8 @@ def test_what_was_taken_over_tells_who_we_are_and_goes_with_us(owner: Identity, 
         assert not [trace for trace in await TraceDriver(engine).traces() if trace.task == TASK]
         clearing = ClearingDriver(engine, owner.agent_id, taken)
         assert await clearing.containers() == [one]
-        await clearing.end(one, 30.0)  # its own grace is a second
+        await clearing.stop(one, 30.0)  # its own grace is a second
+        await clearing.remove(one)
         assert await ContainerDriver(engine, lambda: owner, taken=taken).inspect(one) is None
 
     run(owner, docker_host, story)

@@ -269,6 +269,9 @@ class History:
             case 0:
                 del docker.containers[container.docker_id]
                 docker.created.pop((container.labels.task, container.labels.container, container.labels.run), None)
+                mine = (container.labels.task, container.labels.container)
+                for pair in [key for key in docker.started if key[:2] == mine]:
+                    del docker.started[pair]  # a crash may find the disk behind, and then it begins from nothing
             case 1 if not container.runs:
                 docker.start(container, by_hand=True)
             case _ if container.runs:
@@ -315,10 +318,13 @@ class History:
                 continue
             if arn in world.stopping:
                 world.stop(arn)
-            elif (arn in world.asked and arn not in world.disk.tasks and arn not in world.disk.tombstones) or (
-                arn in world.asked and self.forgetful
-            ):
+            elif arn in world.asked and (self.forgetful or self.is_unknown(arn)):
                 world.assign(arn)
+
+    def is_unknown(self, arn: TaskArn) -> bool:
+        """Has ECS had no acknowledgement?"""
+        world = self.world
+        return (arn not in world.disk.tasks and arn not in world.disk.tombstones) or arn in world.unwritten
 
     def become_quiet(self, patience: timedelta) -> None:
         """Everything goes well until nothing is left to do."""
@@ -397,7 +403,8 @@ class History:
     def is_undisturbed(self, arn: TaskArn) -> bool:
         exited = arn in self.world.docker.exited
         exited |= any(spec.start_timeout for spec in self.world.specs[arn].containers)
-        return not (exited or self.world.faults[arn] > 4 or arn in self.spoiled_by_hand or self.forgetful)
+        spoiled = self.spoiled_by_hand | self.world.unwritten
+        return not (exited or self.world.faults[arn] > 4 or arn in spoiled or self.forgetful)
 
     def check_is_alive(self, arn: TaskArn) -> None:
         """A task that ECS believes to live has its essential containers running, and something running at all."""
@@ -421,7 +428,7 @@ class History:
             assert arn not in world.engine.tasks, f"the row of {arn} is left"
             assert arn not in world.disk.tasks, f"the row of {arn} is left on disk"
             assert arn not in world.engine.snapshot().tombstones, f"the tombstone of {arn} is left"
-            if arn not in self.unfindable | world.broken:
+            if arn not in self.unfindable | world.broken | world.unseen:
                 things = world.host.left_of(arn, frozenset({POOL.name}))
                 assert not things, f"{things} is left of {arn}"
         restarted = Engine(self.rules, world.disk.tasks.values(), world.disk.tombstones.values(), world.disk.manifest)

@@ -21,6 +21,7 @@ from agent.model.acts import (
     KillContainer,
     ListContainers,
     PullImage,
+    RemoveContainer,
     ResourceAct,
     StartContainer,
     StopContainer,
@@ -41,8 +42,8 @@ from agent.model.names import DockerId, Step, TaskArn
 from agent.model.reports import TaskReport
 from agent.model.rules import Rules
 from agent.model.seen import Seen, Summary
-from agent.model.status import ResourceKind, Status
-from agent.model.task import Task, TaskSpec, Tombstone
+from agent.model.status import Doing, ResourceKind, Status
+from agent.model.task import Container, Task, TaskSpec, Tombstone
 from tests.engine.sim_docker import SimDocker
 from tests.engine.sim_host import SimHost
 from tests.engine.tape import Tape
@@ -123,6 +124,12 @@ class Road:
         self.kept = Decision()
         self.behind = Decision()
         self.held: list[Act] = []
+        self.not_begun_on_disk: set[TaskArn] = set()
+        """Tasks that have run, or ended, of which the disk says that they are still to begin."""
+        self.unwritten: set[TaskArn] = set()
+        """Tasks that began while the disk was full, and of which after a crash only their containers told."""
+        self.unseen: set[TaskArn] = set()
+        """Tasks that were called off while nobody knew them, for no look at their containers had succeeded yet."""
         self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
         self.attached: set[str] = set()
         """Attachments that ECS was told of, and may be told of again only once they are announced anew."""
@@ -180,6 +187,8 @@ class Road:
         acts, decision, self.kept = self.kept.acts, self.kept, Decision()
         self.attached -= set(decision.detached)
         self.behind = self.behind.then(replace(decision, acts=()))
+        of_tasks = (move for move in decision.moves if not move.container)
+        self.not_begun_on_disk |= {move.task for move in of_tasks if move.before < Status.RUNNING <= move.now}
         for report in decision.reports:
             self.note(report)
         if not self.disk_is_full:
@@ -197,6 +206,7 @@ class Road:
         self.disk.commit(self.behind)
         self.behind, self.told_on_disk = Decision(), self.told.copy()
         self.attached_on_disk = set(self.attached)
+        self.not_begun_on_disk.clear()
         held, self.held = tuple(self.held), []
         self.send(held)
 
@@ -224,8 +234,8 @@ class Road:
 
     def send(self, acts: tuple[Act, ...]) -> None:
         for act in acts:
-            if self.disk_is_full and isinstance(act, CreateVolume | CreateCgroup) and self.is_young(act.task):
-                self.held.append(act)  # nothing leads back from these to a task whose row is lost
+            if self.disk_is_full and self.waits_for_the_disk(act):
+                self.held.append(act)
                 continue
             self.history.append(f"-> {act}")
             if isinstance(act, CancelPull):
@@ -240,6 +250,12 @@ class Road:
                 self.host.check_limits(act)
             if isinstance(act, ContainerAct | ResourceAct):
                 self.acts[act.task] += 1
+
+    def waits_for_the_disk(self, act: Act) -> bool:
+        """Would a crash, which takes rows back, leave something that nobody finds again, or have a task run twice?"""
+        if isinstance(act, CreateVolume | CreateCgroup):
+            return self.is_young(act.task)
+        return isinstance(act, RemoveContainer) and act.task in self.not_begun_on_disk
 
     def check_is_alone(self, act: Act) -> None:
         for other in (flight.act for flight in self.flights):
@@ -260,10 +276,12 @@ class Road:
         self.history.append(f"CRASH {where}")
         for flight in self.flights:
             self.orphan(flight)
+        self.forget_runs()
         self.flights, self.looks, self.docker.events = [], [], []
         self.listing, self.kept, self.behind = None, Decision(), Decision()
         self.told, self.held = self.told_on_disk.copy(), []
         self.attached = set(self.attached_on_disk)
+        self.not_begun_on_disk.clear()
         self.disk_is_full = False
         self.is_up = True
         self.listing_owed = Step(0)
@@ -281,6 +299,26 @@ class Road:
             with suppress(TryAgain):
                 self.host.effect(flight.act)
 
+    def forget_runs(self) -> None:
+        """A full disk took no note of the last runs of a policy: the next one has the number of the first of them.
+
+        What is under way of them, or of tasks that the disk does not know, happens before the new agent looks, or not.
+        """
+        known = {(arn, c.name): c for arn, task in self.disk.tasks.items() for c in task.containers}
+        for late in [act for act in self.docker.late if not _is_written(act, known.get((act.task, act.container)))]:
+            self.docker.late.remove(late)
+            self.docker.take_late(late)
+        there = {(TaskArn(one.labels.task), one.labels.container) for one in self.docker.containers.values()}
+        for arn, name, run in list(self.docker.started):
+            row = known.get((TaskArn(arn), name))
+            is_forgotten = row is not None and (
+                run > row.run or (row.known < Status.RUNNING and (arn, name) not in there)
+            )
+            if is_forgotten or row is None:
+                del self.docker.started[arn, name, run]
+        shown = {one.labels.task for one in self.docker.containers.values()}
+        self.unwritten |= {arn for arn in self.engine.tasks if arn not in self.disk.tasks} & shown
+
     @property
     def is_strained(self) -> bool:
         """Are new tasks refused, or will they be once a listing has been heard?"""
@@ -290,6 +328,13 @@ class Road:
     def now(self) -> datetime:
         self.docker.tick(timedelta(milliseconds=1))
         return self.docker.now
+
+
+def _is_written(act: ContainerAct, row: Container | None) -> bool:
+    """Does the disk know that *act* is under way?"""
+    if row is None or act.run > row.run:
+        return False
+    return not isinstance(act, StartContainer) or row.is_doing(Doing.START)
 
 
 def check_only_dates(event: ClockStepped, decision: Decision, before: datetime | None, after: datetime | None) -> None:

@@ -99,6 +99,15 @@ def test_a_start_on_its_way_is_overtaken_and_one_that_came_too_soon_is_tried_aga
     assert kills(play.wake()) == ["app"]
 
 
+def test_what_has_not_run_and_is_being_stopped_is_not_killed_again_and_again() -> None:
+    play = Play().starting()
+    play.stop()
+    play.fail(StartContainer, Fault.TRY_AGAIN)
+    assert operator(play, force=True).acts == ()
+    answer = play.answer(StopContainer, seen(Phase.CREATED))
+    assert (answer.acts, play.app.known) == ((), Status.STOPPED)
+
+
 def test_a_creation_on_its_way_ends_unstarted() -> None:
     play = Play()
     play.assign()

@@ -237,6 +237,25 @@ def test_a_cgroup_that_was_there_before_a_restart_is_removed_though_it_was_not_m
     assert kinds(over(again)) == [RemoveCgroup]
 
 
+def test_a_cgroup_is_removed_though_its_journal_is_lost_and_its_task_was_to_stop_before_a_listing() -> None:
+    play = Play(rules=LIMITED, heard=False)
+    play.stop()
+    play.assign(having(asking()))
+    alive = seen()
+    play.hear(listed(replace(alive, labels=replace(alive.labels, cgroup=True))))
+    assert [(one.kind, one.known) for one in play.task.resources] == [(ResourceKind.CGROUP, ResourceStatus.READY)]
+
+
+def test_a_cgroup_is_removed_though_its_journal_is_lost_and_its_task_is_found_ended() -> None:
+    play = Play(rules=LIMITED, heard=False)
+    play.assign(having(asking()))
+    ended = seen(Phase.EXITED, exit_code=0, finished_at=after(1))
+    play.hear(listed(replace(ended, labels=replace(ended.labels, cgroup=True))))
+    assert play.task.known is Status.STOPPED
+    play.settle()
+    assert kinds(over(play)) == [RemoveCgroup]
+
+
 def test_an_answer_that_nobody_waits_for_any_more_says_nothing() -> None:
     play = Play()
     play.assign(mounting())

@@ -84,6 +84,15 @@ def test_a_container_that_is_to_stop_is_not_started_again() -> None:
     assert not any(isinstance(act, StartContainer) for act in play.open)
 
 
+def test_a_run_that_only_docker_knows_of_is_the_last_one_when_the_next_is_asked_for() -> None:
+    play = running()
+    again = Play(play.task, heard=False)  # a restart after the exit was never written: the disk was full
+    ended = seen(Phase.EXITED, exit_code=1, started_at=after(61), finished_at=after(130))
+    (act,) = again.hear(replace(listed(ended), at=after(140))).acts
+    assert isinstance(act, StartContainer)
+    assert act.last_start == after(61)
+
+
 def test_a_container_without_a_policy_is_not_started_again() -> None:
     play = running(replace(APP, restart=None))
     exits(play, 100)
@@ -164,6 +173,18 @@ def test_late_news_of_an_older_run_is_nothing(late: Seen) -> None:
     assert play.hear(Observed(late, after(61))).changes_nothing
     starts(play, 62)
     assert play.hear(Observed(late, after(63))).changes_nothing
+
+
+def test_late_news_of_an_older_run_settles_no_restart_that_was_lost() -> None:
+    play = running()
+    exits(play, 60)
+    starts(play, 61)
+    exits(play, 122, started=61)
+    play.hear(ActFailed(play.take(StartContainer), Fault.UNKNOWN, "", after(123)))
+    exits(play, 60)
+    assert play.app.lost == (Doing.START,)
+    exits(play, 122, started=61)
+    assert play.app.lost == (Doing.START,)
 
 
 def test_a_lost_restart_is_asked_about_and_told_apart_from_the_run_before() -> None:

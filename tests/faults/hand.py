@@ -29,6 +29,7 @@ from tests.stories.house import Program, remove_cgroups
 
 PATIENCE = 20.0
 CLUSTER_ARN = f"{ACCOUNT}:cluster/{CLUSTER}"
+NEW = INSTANCE[:-8] + "1" * 8
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,15 +73,24 @@ class Hand(Plane):
     """Where the agent is sent for ACS, if elsewhere."""
     attached: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What was told of attachments: the action, and what it said."""
+    not_known: str = ""
+    """The instance of which ECS says that there is none; whoever registers then without an ARN becomes `NEW`."""
 
-    async def session(self, number: int = 0) -> Session:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call, or be the other end of a WebSocket, unless it is of an instance that is not known."""
+        if request.method == "GET" and request.query["containerInstanceArn"] == self.not_known:
+            unknown = {"type": "InvalidInstanceException", "message": {"message": "there is no such instance"}}
+            return web.json_response(unknown, status=400)
+        return await super().serve(request)
+
+    async def session(self, number: int = 0, patience: float = PATIENCE) -> Session:
         """The newest session that is open, once there have been *number* sessions."""
 
         def look() -> Session | None:
             enough = len(self.sessions) >= max(1, number) and not self.sessions[-1].over
             return self.sessions[-1] if enough else None
 
-        return await self._until(look, f"session {number}", PATIENCE)
+        return await self._until(look, f"session {number}", patience)
 
     async def answer(self, session: Session, kind: str, message_id: str, count: int = 1) -> dict[str, Any]:
         """The frame of *kind* that answers *message_id*, when there are *count*."""
@@ -116,7 +126,10 @@ class Hand(Plane):
             self.attached.append((action, body))
             self._changed.set()
             return {"acknowledgment": "ok"}
-        return super()._answer(action, body, at)
+        answer = super()._answer(action, body, at)
+        if action == "RegisterContainerInstance" and self.not_known and not body.get("containerInstanceArn"):
+            answer["containerInstance"]["containerInstanceArn"] = NEW
+        return answer
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(compress=False, timeout=1)

@@ -21,10 +21,10 @@ ENDS = {"answered": DockerFront.let_go, "dropped": DockerFront.drop, "never answ
 
 
 @contextmanager
-def a_house_behind(folder: Path, docker_host: str) -> Iterator[tuple[House, DockerFront]]:
+def a_house_behind(folder: Path, docker_host: str, **settings: str) -> Iterator[tuple[House, DockerFront]]:
     """A house whose agent speaks with Docker through a front."""
     with docker_front(docker_host, folder) as front:
-        house = House(folder, {"DOCKER_HOST": front.host, "ECS_CONTAINER_STOP_TIMEOUT": "3s"})
+        house = House(folder, {"DOCKER_HOST": front.host, "ECS_CONTAINER_STOP_TIMEOUT": "3s", **settings})
         with standing(house):
             yield house, front
 
@@ -32,6 +32,11 @@ def a_house_behind(folder: Path, docker_host: str) -> Iterator[tuple[House, Dock
 def running(house: House, task: str) -> str:
     """The id of the task's one container, once it runs."""
     return house.until_status(task, "RUNNING")["containers"][0]["runtimeId"]
+
+
+def exists(container: str) -> bool:
+    """Does Docker have the container, in any state?"""
+    return subprocess.run(["docker", "inspect", container], capture_output=True, check=False).returncode == 0
 
 
 def all_calls_hang(folder: Path, docker_host: str, end: str, seconds: float) -> SimpleNamespace:

@@ -1,4 +1,7 @@
-"""``python -m tests.faults.hasty 20 run``: the agent, which gives a silent ACS up in a twentieth of the time."""
+"""``python -m tests.faults.hasty 20 run``: the agent, with a twentieth of its patience.
+
+That is how long it bears a silent ACS, and how long it waits before it becomes a new instance.
+"""
 
 import sys
 
@@ -9,4 +12,5 @@ if __name__ == "__main__":
     factor = float(sys.argv.pop(1))
     loop.INACTIVITY /= factor
     loop.INACTIVITY_JITTER /= factor
+    loop.RENEW_AFTER /= factor
     main()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.hand import Ground, Session, a_ground, new_arn, payload, sleeper, stop
+from tests.bench.plane import INSTANCE
+from tests.faults.hand import NEW, Ground, Session, a_ground, new_arn, payload, sleeper, stop
 
 pytestmark = pytest.mark.docker
 
@@ -81,7 +82,7 @@ def test_a_wire_that_swallows_everything_is_noticed_and_what_was_said_into_it_is
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     async def story() -> None:
-        async with a_ground(tmp_path, faster=FASTER) as ground:
+        async with a_ground(tmp_path, faster=FASTER, DOCKWORKER_REREGISTER_WHEN_INACTIVE="true") as ground:
             runs, lost, session = new_arn(), new_arn(), await ground.ecs.session()
             await session.say("PayloadMessage", **payload("run", sleeper(runs)))
             await ground.ecs.until_told(runs, "RUNNING")
@@ -104,8 +105,23 @@ def test_a_wire_that_swallows_everything_is_noticed_and_what_was_said_into_it_is
             await ground.ecs.answer(fresh, "AckRequest", "lost")
             await ground.ecs.until_told(lost, "RUNNING")
             assert await ground.containers(runs) == before
+            await becomes_a_new_instance(ground, fresh)
+            assert await ground.containers(runs) == before
 
     asyncio.run(story())
+
+
+async def becomes_a_new_instance(ground: Ground, session: Session) -> None:
+    """ECS knows nothing of the instance, as after it has forgotten one; with leave to it the agent is a new one."""
+    agent, sessions = ground.owner, len(ground.ecs.sessions)
+    ground.ecs.not_known = INSTANCE
+    session.reset()
+    let_go = await ground.until_line("instance_let_go", lambda _: True)
+    assert "InvalidInstanceException" in let_go["why"]
+    fresh = await ground.ecs.session(sessions + 1, patience=LIMIT + 10)
+    assert fresh.request.query["containerInstanceArn"] == NEW
+    assert ground.owner == agent
+    await ground.ecs.beat(fresh)
 
 
 async def settled(ground: Ground, session: Session, seq: int) -> None:

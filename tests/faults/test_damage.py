@@ -168,7 +168,7 @@ def another_program(folder: Path) -> None:
 
 
 STRANGER = "replace(arn, substr(arn, -32), '00000000000000000000000000000000')"
-SMALL = ("agent.db-shm", "lock", "dockworker.sock")
+SMALL = ("agent.db-shm", "lock", "dockworker.sock", "clock.json")
 """Files that hold nothing which could be lost."""
 FILES = ("agent.db", "agent.db-wal", "identity.json", *SMALL)
 CASES: dict[str, Case] = {

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.model.names import Image
-from tests.faults.docker_front import CREATE, EVENTS, INSPECT, KILL, LIST, PULL, START, STOP
-from tests.faults.hangs import AT_ONCE, STAYS, a_house_behind, all_calls_hang, running
+from tests.faults.docker_front import CREATE, EVENTS, INSPECT, KILL, LIST, PULL, REMOVE, START, STOP
+from tests.faults.hangs import AT_ONCE, STAYS, a_house_behind, all_calls_hang, exists, running
 from tests.stories.house import DOCKWORKER, clean_environment, free_port, until
 from tests.stories.test_one_task import sh
 
@@ -25,12 +25,18 @@ FOUND_WITHIN = 30.0
 def test_one_call_of_each_kind_that_hangs_harms_no_other_task(
     tmp_path: Path, docker_host: str, sample_image: Image, record_property: Record
 ) -> None:
-    with a_house_behind(tmp_path, docker_host) as (house, front):
+    cleanup = {"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "1s"}
+    with a_house_behind(tmp_path, docker_host, **cleanup) as (house, front):
         bystander = house.define("other", sh("app", STAYS))
         stopped, forced, dies, deaf = (house.run(house.define(f"runs{n}", sh("app", STAYS))) for n in range(4))
         ids = {one: running(house, one) for one in (stopped, forced, dies, deaf)}
+        hung_removal = front.hang(REMOVE, 1)
+        left = house.until_stopped(house.run(house.define("left", sh("app", "exec true"))))["containers"][0][
+            "runtimeId"
+        ]
+        until(lambda: hung_removal.held, "the removal to hang")
         began = time.monotonic()
-        hangs = {kind: front.hang(kind, 1) for kind in (CREATE, STOP, KILL, PULL, LIST)}
+        hangs = {REMOVE: hung_removal, **{kind: front.hang(kind, 1) for kind in (CREATE, STOP, KILL, PULL, LIST)}}
         created = house.run(house.define("create", sh("app", STAYS)))
         until(lambda: hangs[CREATE].held, "the create to hang")
         hangs[START] = front.hang(START, 1)
@@ -56,6 +62,8 @@ def test_one_call_of_each_kind_that_hangs_harms_no_other_task(
             for task in (dies, deaf):
                 assert house.until_stopped(task)["containers"][0]["exitCode"] == 137
             found = time.monotonic() - asked
+            until(lambda: not exists(ids[dies]), "what is left of another task to be removed")
+            assert exists(left)
             until(lambda: time.monotonic() - began > ONE_HANGS, "the calls to hang for long enough")
             for task in (created, started, pulled):
                 assert house.task(task)["lastStatus"] in ("PROVISIONING", "PENDING"), house.task(task)
@@ -68,6 +76,7 @@ def test_one_call_of_each_kind_that_hangs_harms_no_other_task(
                 running(house, task)
             for task in (stopped, forced):
                 assert house.until_stopped(task)["containers"][0]["exitCode"] in (137, 143)
+            until(lambda: not exists(left), "the removal to be done")
             took = time.monotonic() - over
             assert forcing.wait(10) in (0, 75)  # 75: the kill took longer than it waits
         record_property("found_seconds", round(found, 2))

@@ -6,6 +6,7 @@ its containers and asks again after an hour; only with `reregister_when_inactive
 """
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -53,8 +54,18 @@ def registrations(front: Front) -> int:
     return sum(action == REGISTER for _, action, _ in front.calls)
 
 
-def memory(instance: "ContainerInstanceTypeDef") -> int:
-    return next(one["integerValue"] for one in instance["registeredResources"] if one["name"] == "MEMORY")
+def registered(instance: "ContainerInstanceTypeDef", name: str) -> int:
+    return next(one["integerValue"] for one in instance["registeredResources"] if one["name"] == name)
+
+
+def start_on_one_processor(house: House) -> None:
+    """Start the agent on a host that has one processor left."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_of_them)})
+    try:
+        house.agent.start()
+    finally:
+        os.sched_setaffinity(0, all_of_them)
 
 
 def test_lost_answers_make_one_instance(behind: tuple[House, Front], record_property: Record) -> None:
@@ -129,16 +140,18 @@ def test_what_has_changed_on_the_host_is_told_under_the_same_arn(
     house.agent.end(signal.SIGTERM)
     house.agent.environ |= {"ECS_RESERVED_MEMORY": "100", "ECS_DISABLE_PRIVILEGED": "true"}
     began = time.monotonic()
-    house.agent.start()
+    start_on_one_processor(house)
 
     def told() -> "ContainerInstanceTypeDef | None":
         (now,) = house.ecs.describe_container_instances(containerInstances=[before["containerInstanceArn"]])[
             "containerInstances"
         ]
-        return now if memory(now) == memory(before) - 100 else None
+        return now if registered(now, "MEMORY") == registered(before, "MEMORY") - 100 else None
 
     now = until(told, "the change to be told", TOLD_WITHIN)
     record_property("told_after", time.monotonic() - began)
+    assert registered(now, "CPU") == 1024
+    assert registered(before, "CPU") == 1024 * len(os.sched_getaffinity(0))
     names = {one["name"] for one in now["attributes"]}
     assert "com.amazonaws.ecs.capability.privileged-container" not in names
     assert "com.amazonaws.ecs.capability.privileged-container" in {one["name"] for one in before["attributes"]}
@@ -154,7 +167,7 @@ def test_what_has_changed_on_the_host_is_told_under_the_same_arn(
     house.until_status(arn, "RUNNING")
     house.ecs.stop_task(task=arn)
     house.until_stopped(arn)
-    assert memory(house.instance()) == memory(before) - 100
+    assert registered(house.instance(), "MEMORY") == registered(before, "MEMORY") - 100
 
 
 def test_an_instance_that_ecs_has_let_go_of_keeps_its_containers_and_asks_again_in_an_hour(

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from agent.images import pressure_loop
 from agent.images.ports import Fullness, Look
-from agent.images.pressure_loop import LOOK_EVERY, TRY_AGAIN_EVERY, DiskWatch, Making
+from agent.images.pressure_loop import LOOK_EVERY, STILL_FOR, TRY_AGAIN_EVERY, DiskWatch, Making
 from agent.images.watermarks import Marks
 from agent.model.events import Event, Reclaim
 from agent.model.names import Image, TaskArn
@@ -214,3 +214,36 @@ def test_a_docker_that_hangs_holds_a_round_up_for_a_bounded_time(monkeypatch: py
     assert [line["error"] for line in lines if line["event"] == "disk_room_not_made"] == [
         "Docker was not done within 0.01 s"
     ]
+
+
+class HeldPlace(Place):
+    """What is left of stopped tasks waits for the disk, but for one task with every look."""
+
+    goes = 0
+
+    async def submit(self, event: Event) -> None:
+        assert isinstance(event, Reclaim)
+        for arn in sorted(self.rows)[: event.most]:
+            self.rows[arn] = replace(self.rows[arn], remove_at=None)
+
+    async def pause(self, seconds: float) -> None:
+        if self.goes:
+            self.goes -= 1
+            del self.rows[min(self.rows)]
+        await super().pause(seconds)
+
+
+def test_what_waits_for_a_full_disk_does_not_keep_images_from_making_room_there() -> None:
+    place = HeldPlace(other=60, images=25, tasks=3)
+    place.goes = 1
+
+    with capture_logs() as lines:
+        assert asyncio.run(asyncio.wait_for(place.watch._round(), 5))
+
+    assert sum(place.pauses) == LOOK_EVERY + STILL_FOR
+    assert [line["tasks"] for line in lines if line["event"] == "stopped_tasks_not_cleared"] == [2]
+    place.pauses.clear()
+
+    assert asyncio.run(asyncio.wait_for(place.watch._round(), 5)), "images go, and nobody waits for the tasks again"
+
+    assert (place.host.removed != [], place.pauses) == (True, [])

@@ -49,10 +49,16 @@ class House:
     docker_away: int = 0
     sleeps_for_ever: bool = False
     claimed: list[str] = field(default_factory=list)
+    asked_once: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event | None = None
+    """What an answer waits for, if anything."""
 
     async def register(self, registration: Registration) -> Registered:
         self.asked.append(registration)
         self.on_disk.append(await IdentityFile(self.path).read())
+        if self.gate is not None:
+            self.asked_once.set()
+            await self.gate.wait()
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, RegistrationFailure):
             raise answer
@@ -493,3 +499,53 @@ def test_an_instance_that_was_registered_anew_can_be_registered_again(house: Hou
 
     assert asyncio.run(renew_and_rejoin()).instance_arn == ARN
     assert [asked.instance_arn for asked in house.asked] == ["", "", ARN]
+
+
+def test_a_drain_in_the_middle_of_a_renewal_costs_neither_the_token_nor_the_mark(house: House) -> None:
+    member = house.join()
+    house.answers = deque([Registered("arn:new", (OS, ZONE))])
+    membership = house.membership()
+
+    async def story() -> Identity:
+        house.gate = asyncio.Event()
+        async with asyncio.timeout(10):
+            renewing = asyncio.ensure_future(membership.renew(member))
+            await house.asked_once.wait()
+            await membership.mark(member, drained=True)
+            both = await house.read()
+            assert both is not None
+            assert (both.client_token, both.drained) == (house.asked[-1].client_token, True)
+            house.gate.set()
+            return await renewing
+
+    new = asyncio.run(story())
+    assert (new.instance_arn, new.client_token, new.drained) == ("arn:new", "", True)
+    assert house.saved() == new
+
+
+def test_a_mark_that_is_taken_back_stays_so(house: House) -> None:
+    member = house.join()
+    membership = house.membership()
+
+    async def story() -> None:
+        await membership.mark(member, drained=True)
+        await membership.mark(replace(member, drained=True), drained=False)
+        assert await membership.rejoin(replace(member, availability_zone="")) == member
+
+    asyncio.run(story())
+    assert house.saved() == member
+
+
+def test_two_who_write_at_the_same_time_leave_what_both_know(house: House) -> None:
+    member = house.join()
+    membership = house.membership()
+    house.answers = deque([Registered("arn:new", (OS, ZONE))])
+
+    async def story() -> None:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as jobs:
+            jobs.create_task(membership.renew(member))
+            for drained in (True, False, True):
+                jobs.create_task(membership.mark(member, drained=drained))
+
+    asyncio.run(story())
+    assert house.saved() == replace(member, instance_arn="arn:new", drained=True)

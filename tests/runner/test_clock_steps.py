@@ -1,13 +1,14 @@
 """The runner notices that the wall clock was set, and nothing is due earlier or later for it."""
 
 import asyncio
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agent.engine.engine import Engine
-from agent.model.clock import Steps, stamped_anew
+from agent.model.clock import Reading, Steps, stamped_anew
 from agent.model.decision import Decision
 from agent.model.events import ClockStepped, DeadlinePassed, Event
 from agent.model.names import TaskArn
@@ -98,6 +99,91 @@ def test_a_step_is_decided_before_what_comes_after_it_and_nothing_is_due_for_it(
         assert isinstance(decided[-1], DeadlinePassed)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+@dataclass
+class Kept:
+    """What one process keeps for the next."""
+
+    reading: Reading | None = None
+    writes: int = 0
+    is_written: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> Reading | None:
+        return self.reading
+
+    def write(self, reading: Reading) -> None:
+        self.reading, self.writes = reading, self.writes + 1
+        self.is_written.set()
+
+    async def until_written(self) -> None:
+        assert await asyncio.to_thread(self.is_written.wait, 5)
+        self.is_written.clear()
+
+
+@BOTH
+def test_a_step_while_no_agent_runs_is_noticed_by_the_next_one(by: timedelta) -> None:
+    """Ten minutes of a tombstone's time: some pass in one process, some while none runs."""
+    clocks, kept = Clocks(seconds=1000.0), Kept()
+    stone = Tombstone(
+        TaskArn("arn:aws:ecs:us-east-1:123456789012:task/default/00"), T0, clocks.wall() + timedelta(minutes=10)
+    )
+
+    async def one_life(stones: tuple[Tombstone, ...], journal: GatedJournal) -> Engine:
+        engine = Engine(Rules(), (), stones)
+        runner = Runner(
+            engine,
+            journal,
+            clock=clocks.wall,
+            monotonic=clocks.monotonic,
+            after_commit=lambda _: None,
+            clocks=kept,
+        )
+        running = asyncio.create_task(runner.run(Script(obliging)))
+        await runner.submit(LISTED)
+        await kept.until_written()
+        clocks.seconds += 180.0
+        await runner.submit(LISTED)
+        await kept.until_written()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return engine
+
+    first = asyncio.run(one_life((stone,), GatedJournal()))
+    assert kept.writes == 2
+    clocks.seconds += 200.0
+    clocks.offset = by
+    second = asyncio.run(one_life(tuple(first.snapshot().tombstones.values()), GatedJournal()))
+    left = second.snapshot().tombstones[stone.arn].until
+    assert left == T0 + timedelta(seconds=1600) + by, "it is ten minutes after the beginning, as time has passed"
+    assert kept.reading == Reading(clocks.wall(), clocks.seconds)
+
+
+def test_while_the_disk_is_behind_the_look_stays_that_of_the_rows_there() -> None:
+    clocks, kept, journal = Clocks(), Kept(), GatedJournal()
+
+    async def whole() -> None:
+        runner = Runner(
+            Engine(Rules()),
+            journal,
+            clock=clocks.wall,
+            monotonic=clocks.monotonic,
+            after_commit=lambda _: None,
+            clocks=kept,
+        )
+        running = asyncio.create_task(runner.run(Script(obliging)))
+        journal.disk.clear()
+        await runner.submit(LISTED)
+        assert kept.writes == 0
+        journal.disk.set()
+        await runner.submit(LISTED)
+        await kept.until_written()
+        await runner.submit(LISTED)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert kept.writes == 1
 
     asyncio.run(whole())
 

@@ -3,9 +3,8 @@ from datetime import UTC, datetime
 from agent.model.credentials import RoleCredentials
 from agent.model.names import TaskArn
 from agent.model.status import Status
-from agent.model.task import Container, Task, TaskSpec
+from agent.model.task import Task, TaskSpec
 from agent.runner.vault import Vault, ids_in_use
-
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

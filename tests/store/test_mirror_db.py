@@ -9,6 +9,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
@@ -215,6 +216,49 @@ def test_behind_a_disk_that_hangs_no_changes_line_up(tmp_path: Path, monkeypatch
     live(tmp_path, use)
 
     assert on_disk(tmp_path) == (49, [str(number) for number in range(1, 50)])
+
+
+def test_behind_a_disk_that_hangs_while_it_catches_up_only_so_many_changes_line_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_db, "MOST_UNDER_WAY", 10)
+    monkeypatch.setattr(mirror_db, "TRY_AGAIN", 0.01)
+    hanging, arrived = threading.Event(), threading.Event()
+    catch_up = mirror_db._Disk.catch_up
+
+    def hangs(disk: mirror_db._Disk, rows: Future[sqlite3.Connection]) -> str:
+        arrived.set()
+        hanging.wait()
+        return catch_up(disk, rows)
+
+    monkeypatch.setattr(mirror_db._Disk, "catch_up", hangs)
+    said: list[str] = []
+
+    async def use(journal: Journal) -> None:
+        mirror = journal._rows
+        journal.tell(said.append)
+        mirror._lose("DiskFull: no room", mirror._attempt)
+        await asyncio.to_thread(arrived.wait)
+        try:
+            for number in range(1, 50):
+                await journal.commit(numbered(number))
+            assert mirror._under_way == 10
+            assert journal.lack.startswith("DiskSlow: ")
+            assert "10 changes wait" in journal.lack
+            saved = asyncio.ensure_future(journal.saved())
+            await asyncio.sleep(0)
+            assert not saved.done()
+        finally:
+            hanging.set()
+        async with asyncio.timeout(5):
+            await saved
+        assert journal.is_durable
+        assert on_disk(tmp_path) == (49, [str(number) for number in range(1, 50)])
+
+    live(tmp_path, use)
+
+    assert said[-1] == ""
+    assert said.count("") == 1, "it is not called whole before it has everything"
 
 
 def test_the_first_file_that_was_set_aside_and_the_latest_ones_are_kept(tmp_path: Path) -> None:
