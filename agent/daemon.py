@@ -277,14 +277,23 @@ class House:
 
     async def _belong(self, jobs: asyncio.TaskGroup, owner: "_Owner", leaving: Leaving) -> None:
         await in_service(self.settings, self.instance)
+        back = asyncio.Event()
         if owner.identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
-            jobs.create_task(self._rejoin(owner, leaving), name="registration")
+            jobs.create_task(self._come_back(owner, leaving, back), name="registration")
         else:
             with self.alarm.watching():
                 owner.identity = await self.membership.join(owner.identity)
-        jobs.create_task(self._interruptions(owner), name="interruptions")
+            back.set()
+        jobs.create_task(self._interruptions(owner, back), name="interruptions")
 
-    async def _interruptions(self, owner: "_Owner") -> None:
+    async def _come_back(self, owner: "_Owner", leaving: Leaving, back: asyncio.Event) -> None:
+        await self._rejoin(owner)
+        await leaving.come_back()
+        back.set()
+
+    async def _interruptions(self, owner: "_Owner", back: asyncio.Event) -> None:
+        if owner.identity.drained:  # what is taken back now must not be what is done here
+            await back.wait()
         await Interruptions(self.settings, self.instance, self.ecs, owner).run()
 
     def _watch_gpus(self, jobs: asyncio.TaskGroup, owner: "_Owner", runner: Runner) -> None:
@@ -300,14 +309,11 @@ class House:
 
         jobs.create_task(GpuLoop(self.gpus, self.told, found=found, register=register).run(), name="gpus")
 
-    async def _rejoin(self, owner: "_Owner", leaving: Leaving | None = None) -> None:
+    async def _rejoin(self, owner: "_Owner") -> None:
         before = owner.identity
         after = await self.membership.rejoin(before)
         if owner.identity is before:  # else ECS has let go of that instance meanwhile
             owner.identity = after
-        if leaving is not None:
-            await leaving.come_back()
-            await self._interruptions(owner)  # after that: nobody takes back what it does
 
     def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
         operator = OperatorServer(self.settings.data_dir, sources, desk, health)

@@ -28,7 +28,7 @@ TOKEN_SECONDS = "300"  # noqa: S105  how long a token lives, not a token
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a header's name
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
-OK, UNAUTHORIZED, MISSING = 200, 401, 404
+OK, UNAUTHORIZED, MISSING, BROKEN = 200, 401, 404, 500
 NEVER = frozenset({403, 404})
 """There is no such thing, or the operator has switched the service off: another try will not help."""
 NO_TOKENS_HERE = frozenset({403, 404, 405})
@@ -119,6 +119,7 @@ class ImdsClient:
         self._token = ""
         self._token_until = 0.0
         self._has_answered = False
+        self._first_asked_at: float | None = None
         self._is_absent = settings.disabled
         self._region = ""
 
@@ -173,7 +174,7 @@ class ImdsClient:
 
     async def get(self, path: str) -> str:
         """The text at *path* under ``/latest/``, verbatim; ``""`` if there is none, or no service."""
-        give_up_at, wait = self._monotonic() + self._settings.patience, FIRST_WAIT
+        give_up_at, wait = self._give_up_at(), FIRST_WAIT
         while not self._is_absent:
             try:
                 return await self.ask(path)
@@ -184,6 +185,13 @@ class ImdsClient:
             await self._sleep(wait)
             wait = min(LONGEST_WAIT, wait * 2)
         return ""
+
+    def _give_up_at(self) -> float:
+        """A service that has never answered is waited for once, and not once a question."""
+        now = self._monotonic()
+        if self._first_asked_at is None or self._has_answered:
+            self._first_asked_at = now
+        return self._first_asked_at + self._settings.patience
 
     async def notice(self, path: str) -> str:
         """What is at *path* below ``meta-data`` now, asked once; ``""`` while there is nothing.
@@ -243,7 +251,7 @@ class ImdsClient:
         try:
             async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
                 text = await response.text()
-                self._has_answered = True
+                self._has_answered = self._has_answered or response.status < BROKEN
                 return response.status, text, response.headers.get(TTL_HEADER, "")
         except aiohttp.ClientConnectorError as error:
             raise Unanswered(f"nobody at {self._settings.endpoint}: {error!r}", reached=False) from error

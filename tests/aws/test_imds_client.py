@@ -106,6 +106,21 @@ def test_an_ec2_instance_whose_metadata_is_late_is_waited_for() -> None:
     run(story())
 
 
+def test_a_service_that_never_answers_is_waited_for_once_however_much_is_asked() -> None:
+    async def story() -> None:
+        async with a_story(patience=30) as s:
+            s.service.token_status = 503
+            assert await s.imds.whereabouts() == Whereabouts()
+            assert await s.imds.instance_id() == ""
+            assert 20 < s.now <= 30
+            s.service.token_status, s.service.failures = 200, 2
+            assert await s.imds.instance_id() == ""  # no more waits, but one more question
+            assert await s.imds.instance_id() == "i-0abc"  # there it is: from now on it is worth a wait
+            assert s.waits[-1] == 0.1
+
+    run(story())
+
+
 def test_disabled_metadata_is_never_asked() -> None:
     async def story() -> None:
         async with a_story(disabled=True) as s:
@@ -203,10 +218,12 @@ def test_where_there_is_no_service_no_notice_ever_comes() -> None:
 
 def test_a_service_that_has_answered_once_is_asked_again_though_it_was_away() -> None:
     async def story() -> None:
+        now = [0.0]
         async with aiohttp.ClientSession() as session:
             async with a_metadata_service() as service:
-                imds = ImdsClient(ImdsSettings(service.url), session)
+                imds = ImdsClient(ImdsSettings(service.url), session, monotonic=lambda: now[0])
                 assert await imds.instance_id() == "i-0abc"
+            now[0] = 60.0  # the token is over, so another is asked for
             with pytest.raises(TryAgain):
                 await imds.notice("spot/instance-action")
             assert not imds.is_absent()

@@ -22,7 +22,7 @@ def asked(settings: Settings, *, found_nothing: bool, user_data: str | None) -> 
         async with a_metadata_service() as service:
             if user_data is not None:
                 service.texts[USER_DATA] = user_data
-            here = Settings(imds_endpoint=service.url, external=settings.external)
+            here = Settings(imds_endpoint=service.url)
             async with ImdsClient.open(imds_settings(here)) as imds:
                 await heed_cloud_init(settings, imds, lambda: found_nothing)
             return service.asked

@@ -20,6 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.fakes.metadata import Metadata, a_metadata_service
+from tests.faults.front import Weather, a_house_behind_a_front
 from tests.stories.house import REGION, House, standing, until
 
 pytestmark = pytest.mark.docker
@@ -28,6 +29,7 @@ Record = Callable[[str, object], None]
 DRAINED_WITHIN = 2.0
 SPOT = "meta-data/spot/instance-action"
 LIFECYCLE = "meta-data/autoscaling/target-lifecycle-state"
+LAST = "stopped_as_asked"
 NOTICE = json.dumps({"action": "terminate", "time": "2026-01-15T12:02:00Z"})
 HASTY = """
 from agent.membership import warm_pool_loop
@@ -65,11 +67,18 @@ def ec2() -> Iterator[Ec2]:
     made.close()
 
 
+def on_ec2(ec2: Ec2) -> dict[str, str]:
+    return {
+        "AWS_EC2_METADATA_DISABLED": "false",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": ec2.service.url,
+        "AWS_REGION": REGION,
+    }
+
+
 @contextmanager
 def a_house(folder: Path, ec2: Ec2, *program: str, **settings: str) -> Iterator[House]:
     """A house whose agent is on EC2."""
-    on_ec2 = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": ec2.service.url}
-    house = House(folder, {**on_ec2, "AWS_REGION": REGION, **settings})
+    house = House(folder, {**on_ec2(ec2), **settings})
     house.agent.command = program or house.agent.command
     with standing(house):
         yield house
@@ -83,22 +92,58 @@ def status(house: House) -> str:
     return house.instance()["status"]
 
 
-def test_a_spot_instance_is_drained_when_ec2_wants_it_back_and_stays_so(
-    tmp_path: Path, ec2: Ec2, record_property: Record
+@pytest.fixture
+def tagged(ec2: Ec2) -> Iterator[str]:
+    """The URL of an EC2 that knows tags of the instance."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    try:
+        url = "http://{}:{}".format(*moto.get_host_and_port())
+        theirs = boto3.client("ec2", REGION, endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
+        (machine,) = theirs.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"]
+        ec2.service.texts["meta-data/instance-id"] = machine["InstanceId"]
+        tags = [{"Key": "Name", "Value": "box"}, {"Key": "team", "Value": "of the machine"}]
+        theirs.create_tags(Resources=[machine["InstanceId"]], Tags=tags)
+        yield url
+    finally:
+        moto.stop()
+
+
+def tags_of(house: House) -> dict[str, str]:
+    arn = house.instance()["containerInstanceArn"]
+    (one,) = house.ecs.describe_container_instances(containerInstances=[arn], include=["TAGS"])["containerInstances"]
+    return {tag["key"]: tag["value"] for tag in one["tags"]}
+
+
+def lines(house: House) -> list[str]:
+    """The events of the agent's log, of its latest life."""
+    events = [json.loads(line)["event"] for line in house.agent.log.read_text().splitlines() if line.startswith("{")]
+    return events[max((n for n, event in enumerate(events) if event == LAST), default=-1) + 1 :]
+
+
+def set_active(house: House) -> None:
+    arn = house.instance()["containerInstanceArn"]
+    house.ecs.update_container_instances_state(containerInstances=[arn], status="ACTIVE")
+
+
+def test_a_spot_instance_is_drained_when_ec2_wants_it_back_and_nobody_takes_that_back(
+    tmp_path: Path, ec2: Ec2, tagged: str, record_property: Record
 ) -> None:
-    document = {
-        "instanceId": "i-0abc",
-        "instanceType": "m7g.large",
-        "imageId": "ami-1",
-        "availabilityZone": "us-east-1b",
-    }
+    document = {"instanceId": "i-0abc", "instanceType": "m7g.large", "imageId": "ami-1"}
     ec2.service.texts["dynamic/instance-identity/document"] = json.dumps(document)
     ec2.service.texts["meta-data/outpost-arn"] = "arn:aws:outposts:us-east-1:1:outpost/op-1"
-    with a_house(tmp_path, ec2, ECS_ENABLE_SPOT_INSTANCE_DRAINING="true", DOCKWORKER_DRAIN_ON_STOP="services") as house:
+    wishes = {"ECS_ENABLE_SPOT_INSTANCE_DRAINING": "true", "DOCKWORKER_DRAIN_ON_STOP": "services"}
+    tags = {
+        "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM": "ec2_instance",
+        "ECS_CONTAINER_INSTANCE_TAGS": '{"team": "of the operator"}',
+        "AWS_ENDPOINT_URL_EC2": tagged,
+    }
+    with a_house_behind_a_front(tmp_path, **on_ec2(ec2), **wishes, **tags) as (house, front):
         assert house.instance()["ec2InstanceId"] == "i-0abc"
         told = attributes(house)
         assert told["ecs.instance-type"] == "m7g.large"
         assert told["ecs.outpost-arn"] == "arn:aws:outposts:us-east-1:1:outpost/op-1"
+        assert tags_of(house) == {"Name": "box", "team": "of the operator"}
         looks = ec2.service.asked.count(SPOT)
         until(lambda: ec2.service.asked.count(SPOT) >= looks + 2, "the agent to look for notices")
         assert status(house) == "ACTIVE"
@@ -110,11 +155,20 @@ def test_a_spot_instance_is_drained_when_ec2_wants_it_back_and_stays_so(
         record_property("drained_after_s", round(took, 2))
         assert took <= DRAINED_WITHIN
 
+        # Drained by the agent, which was told to stop: that it takes back at its next start, and drains for good.
+        set_active(house)
         assert house.agent.end(signal.SIGTERM) == 0
-        del ec2.service.texts[SPOT]  # a stopped instance that is started again
         house.agent.start()
-        until(lambda: b'"instance_registered"' in house.agent.log.read_bytes().split(b"stopped_as_asked")[1], "a start")
+        until(lambda: {"instance_active_again", "instance_draining"} <= set(lines(house)), "the agent to be back")
+        assert lines(house).index("instance_active_again") < lines(house).index("instance_draining")
         assert status(house) == "DRAINING"
+
+        # ECS takes no registration for minutes, which are all that a spot instance has left.
+        set_active(house)
+        house.agent.end(signal.SIGKILL)
+        front.weather_of["RegisterContainerInstance"] = Weather.THROTTLES
+        house.agent.start()
+        until(lambda: status(house) == "DRAINING", "the instance to be DRAINING", patience=10)
 
 
 def test_an_instance_in_a_warm_pool_is_not_registered_before_it_is_in_service(tmp_path: Path, ec2: Ec2) -> None:
@@ -134,27 +188,3 @@ def test_an_instance_in_a_warm_pool_is_not_registered_before_it_is_in_service(tm
         group.join(timeout=30)
         assert ec2.service.texts[LIFECYCLE] == "InService"
         assert status(house) == "ACTIVE"
-
-
-def test_the_tags_of_the_ec2_instance_come_along_below_those_of_the_operator(tmp_path: Path, ec2: Ec2) -> None:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    try:
-        url = "http://{}:{}".format(*moto.get_host_and_port())
-        theirs = boto3.client("ec2", REGION, endpoint_url=url, aws_access_key_id="k", aws_secret_access_key="s")
-        (machine,) = theirs.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"]
-        ec2.service.texts["meta-data/instance-id"] = machine["InstanceId"]
-        tags = [{"Key": "Name", "Value": "box"}, {"Key": "team", "Value": "of the machine"}]
-        theirs.create_tags(Resources=[machine["InstanceId"]], Tags=tags)
-        settings = {
-            "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM": "ec2_instance",
-            "ECS_CONTAINER_INSTANCE_TAGS": '{"team": "of the operator"}',
-            "AWS_ENDPOINT_URL_EC2": url,
-        }
-        with a_house(tmp_path, ec2, **settings) as house:
-            arn = house.instance()["containerInstanceArn"]
-            told = house.ecs.describe_container_instances(containerInstances=[arn], include=["TAGS"])
-            (instance,) = told["containerInstances"]
-            assert {tag["key"]: tag["value"] for tag in instance["tags"]} == {"Name": "box", "team": "of the operator"}
-    finally:
-        moto.stop()
