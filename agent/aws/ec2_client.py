@@ -29,6 +29,8 @@ ATTEMPTS = 5
 PAGE = 50
 RESERVED = "aws:"
 TIMEOUT = aiohttp.ClientTimeout(total=42, sock_connect=30)
+PATIENCE = 126.0
+"""Seconds for one question, its pages and repeats included."""
 LARGEST = 1024 * 1024
 """Bytes of an answer; an instance has some fifty tags."""
 OK = 200
@@ -90,14 +92,22 @@ class Ec2Client:
             "Filter.2.Value.1": "instance",
             "MaxResults": str(PAGE),
         }
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await self._all_pages(asked)
+        except TimeoutError as error:
+            raise TryAgain("EC2 does not tell the tags of this instance in time") from error
+        return tuple((key, value) for key, value in found.items() if not is_reserved(key, value))
+
+    async def _all_pages(self, asked: Mapping[str, str]) -> dict[str, str]:
         found: dict[str, str] = {}
         seen: set[str] = set()
         page = ""
         while True:
-            tags, page = read_tags(await self._call(asked | ({"NextToken": page} if page else {})))
+            tags, page = read_tags(await self._call({**asked, **({"NextToken": page} if page else {})}))
             found.update(tags)
             if not page or page in seen:
-                return tuple((key, value) for key, value in found.items() if not is_reserved(key, value))
+                return found
             seen.add(page)
 
     async def _call(self, asked: Mapping[str, str]) -> bytes:

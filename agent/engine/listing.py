@@ -137,7 +137,15 @@ def look(draft: Draft, task: Task, seen: Seen, *, may_be_late: bool = False) -> 
     has_run = facts.has_run(after, seen, may_be_late=may_be_late)
     if after.lost and (is_made or after.known > before.known or has_run):
         after = replace(after, doing=after.in_flight, lost=())
+    if _is_find(before, after):
+        after = replace(after, doing=(Doing.START,), lost=(Doing.START,))
     return task if after == before else lifecycle.accept(draft, task, after)
+
+
+def _is_find(before: Container, after: Container) -> bool:
+    """Did its row not even hear of its creation, for the disk was behind? Then its start may be on its way as well."""
+    is_new = bool(after.docker_id) and not before.docker_id and not before.is_doing(Doing.CREATE)
+    return is_new and after.known is Status.CREATED and not after.in_flight
 
 
 def _kill_abandoned(draft: Draft, seen: Iterable[Seen]) -> None:

@@ -5,7 +5,7 @@ from agent.model.events import ActFailed, ContainerRemoved, DockerLost, Fault, O
 from agent.model.names import DockerId, Image
 from agent.model.seen import Phase, Summary
 from agent.model.status import Doing, Status
-from agent.model.task import ContainerSpec
+from agent.model.task import Container, ContainerSpec, Task
 from tests.engine.rows import ARN, OTHER, T0, Play, after, listed, seen, spec
 
 GONE = frozenset({DockerId("id-app")})
@@ -202,3 +202,14 @@ def test_labels_say_how_a_found_container_is_stopped() -> None:
     (act,) = play.stop().acts
     assert isinstance(act, StopContainer)
     assert act.kill_at == after(4)
+
+
+def test_of_a_container_whose_creation_the_disk_did_not_take_the_start_may_be_on_its_way() -> None:
+    behind = Container("app", known=Status.NONE, doing=(Doing.PULL,))  # all that the disk had before a crash
+    play = Play(Task(spec(), (behind,), T0, "0" * 40, admitted=T0), heard=False)
+    assert play.stop().reports == ()
+    decision = play.list(seen(Phase.CREATED))
+    assert decision.reports == ()
+    assert [type(act) for act in decision.acts] == [StopContainer]
+    (report,) = play.answer(StopContainer, seen(Phase.EXITED, exit_code=143)).reports
+    assert report.status is Status.STOPPED

@@ -105,7 +105,28 @@ ODD = (
     Odd("no message", frame('{"type":"HeartbeatMessage"}'), "message: is missing"),
     Odd("a message that is a text", frame('{"type":"HeartbeatMessage","message":"x"}'), "message: expected `object`"),
     Odd("a message that is a list", frame('{"type":"PayloadMessage","message":[]}'), "message: expected `object`"),
-    Odd("a type that is served by nobody", frame(message("StageUpdateMessage")), "", "acs_message_not_supported"),
+    Odd("an update without a name", frame(message("StageUpdateMessage")), "messageId: must", "acs_message_dropped"),
+    Odd(
+        "interfaces that are a text",
+        frame(message("AttachTaskNetworkInterfacesMessage", elasticNetworkInterfaces="all")),
+        "message.elasticNetworkInterfaces: expected `array | null`",
+    ),
+    Odd(
+        "an interface that is null",
+        frame(message("AttachInstanceNetworkInterfacesMessage", elasticNetworkInterfaces=[None])),
+        "message.elasticNetworkInterfaces[0]: expected `object`",
+    ),
+    Odd(
+        "a time that is a text",
+        frame(message("ConfirmAttachmentMessage", waitTimeoutMs="long")),
+        "message.waitTimeoutMs: expected `int | null`",
+    ),
+    Odd(
+        "a volume of nothing",
+        frame(message("ConfirmAttachmentMessage", messageId="m")),
+        "clusterArn: must be an ARN",
+        "acs_message_dropped",
+    ),
     # -- the fields
     Odd(
         "a heartbeat whose name is a number",

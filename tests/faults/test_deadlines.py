@@ -18,8 +18,9 @@ import pytest
 
 from agent.acs import client as acs_client
 from agent.acs.settings import AcsSettings
-from agent.aws import credentials_client, ecs_client, imds_client, poll_client
+from agent.aws import credentials_client, ec2_client, ecs_client, imds_client, poll_client
 from agent.aws.credentials_client import CredentialsClient
+from agent.aws.ec2_client import Ec2Client, Ec2Settings
 from agent.aws.ecs_client import EcsClient, EcsSettings
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.poll_client import PollEndpointsClient
@@ -68,6 +69,7 @@ LONG_BOUNDS = (
     (engine_driver, ("_ASKING", "_PING")),
     (credentials_client, ("PATIENCE",)),
     (poll_client, ("PATIENCE",)),
+    (ec2_client, ("PATIENCE",)),
     (acs_client, ("DIAL_TIMEOUT",)),
     (cgroup_driver, ("SYSTEMD_PATIENCE",)),
 )
@@ -159,6 +161,16 @@ async def discover(silent: Silent) -> object:
         return await PollEndpointsClient(ecs, "demo").acs_endpoint("arn")
 
 
+async def tags(silent: Silent) -> object:
+    async with Ec2Client.open(Ec2Settings(silent.url, "us-east-1"), FixedKeys()) as ec2:
+        return await ec2.tags("i-1")
+
+
+async def notices(silent: Silent) -> object:
+    async with ImdsClient.open(ImdsSettings(silent.url)) as imds:
+        return await imds.notice("spot/instance-action")
+
+
 async def metadata(silent: Silent) -> None:
     async with ImdsClient.open(ImdsSettings(silent.url)) as imds:
         assert await imds.region() == ""
@@ -182,6 +194,8 @@ CALLS: dict[str, Call] = {
     "ask ECS where ACS is": discover,
     "dial ACS": dial,
     "ask for instance metadata": metadata,
+    "look for a notice of EC2": notices,
+    "ask EC2 for tags": tags,
     "ask systemd for a slice": systemd,
     "ping Docker": on_docker(lambda engine: engine.ping()),
     "ask Docker's version": on_docker(lambda engine: engine.version()),

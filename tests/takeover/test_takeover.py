@@ -15,7 +15,7 @@ import pytest
 
 from agent.config.load import load
 from agent.departure import leave
-from tests.stories.house import DOCKWORKER, House, a_house, until
+from tests.stories.house import DOCKWORKER, House, a_house, remove_cgroups, until
 from tests.stories.test_one_task import sh
 from tests.takeover.other_agent import OtherAgent, a_container, a_task
 
@@ -96,6 +96,7 @@ def forget_ours(move: Move) -> None:
     move.house.agent.end(signal.SIGKILL)
     agent = json.loads((move.house.agent_data / "identity.json").read_text())["identity"]["agent_id"]
     docker("rm", "-fv", *docker("ps", "-aq", "--filter", f"label=dockworker.agent={agent}").split())
+    asyncio.run(remove_cgroups(move.house.agent_data))
     shutil.rmtree(move.house.agent_data)
 
 
@@ -152,6 +153,7 @@ def test_tasks_of_another_agent_run_on_are_followed_stopped_and_told_of(move: Mo
     assert inspected(stranger)["State"]["Running"]
 
     agent.end(signal.SIGKILL)
+    asyncio.run(remove_cgroups(house.agent_data))
     said = list[str]()
     settings = load({**agent.environ, "AWS_REGION": "us-east-1"})
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
