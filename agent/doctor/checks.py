@@ -5,9 +5,8 @@ from functools import partial
 
 from agent.doctor import of_ecs, of_neighbours
 from agent.doctor.findings import Disk, Finding, Level, Sight
+from agent.host.rules import OLDEST_API
 
-OLDEST_API = (1, 25)
-"""Of Docker 1.13: what asks for volumes, health and stops as ECS means them."""
 NEWEST_API = (1, 44)
 """The newest version that was tried; an engine that speaks only later ones may answer otherwise."""
 

@@ -27,7 +27,9 @@ class IntrospectionClient:
     @asynccontextmanager
     async def open(cls, url: str = USUAL_ADDRESS) -> AsyncIterator[Self]:
         """A client with connections of its own."""
-        async with aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(trust_env=False, cookie_jar=jar, timeout=timeout) as session:
             yield cls(url, session)
 
     async def metadata(self) -> introspection.Neighbour:
