@@ -51,7 +51,7 @@ def test_a_host_that_is_well_has_nothing_to_mend() -> None:
         ("settings", "warning", replace(WELL, given=Given(Settings(), (), ("ECS_CLUSTR: no such",))), "ECS_CLUSTR"),
         ("root", "warning", replace(WELL, is_root=False), "not root"),
         ("docker", "error", replace(WELL, docker=None, docker_lack="refused"), "unix:///var/run/docker.sock: refused"),
-        ("docker", "error", replace(WELL, docker=replace(DOCKER, api_version="1.24")), "1.24, and 1.25 is the least"),
+        ("docker", "error", replace(WELL, docker=replace(DOCKER, api_version="1.20")), "1.20, and 1.21 is the least"),
         ("docker", "warning", replace(WELL, docker=replace(DOCKER, oldest_api_version="1.50")), "1.50"),
         ("memory-cgroup", "error", replace(WELL, has_memory_cgroup=False), "memory cgroup"),
         ("task-limits", "warning", replace(WELL, cgroup_lack="no cpu controller"), "no cpu controller"),
