@@ -44,6 +44,8 @@ class Kind:
     number_in_json: bool = False
     zero_counts: bool = False
     """True if false or 0 is an answer there, and not the same as nothing."""
+    is_url: bool = False
+    """True if a value that breaks the rule may hold a user and a password."""
 
     def read_text(self, written: object) -> object:
         """The value that a variable's text stands for."""
@@ -292,7 +294,7 @@ def http_url() -> Kind:
             raise ValueError(rule)
         return url.rstrip("/")
 
-    return Kind(str.strip, check, rule)
+    return Kind(str.strip, check, rule, is_url=True)
 
 
 def docker_url() -> Kind:
@@ -305,7 +307,7 @@ def docker_url() -> Kind:
             raise ValueError(rule)
         return written
 
-    return Kind(str.strip, check, rule)
+    return Kind(str.strip, check, rule, is_url=True)
 
 
 def _a(kind: type[T], value: object, rule: str) -> T:

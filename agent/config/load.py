@@ -132,7 +132,7 @@ class _Sieve:
         try:
             return source.read(setting.kind, written)
         except ValueError as broken:
-            given_as = name if setting.secret else f"{name} = {shown(written)}"
+            given_as = name if setting.secret else f"{name} = {shown(written, is_url=setting.kind.is_url)}"
             forgiven = None if self._strict else forgive(setting, source, name, written)
             if forgiven is None:
                 self.complaints.append(source.told(f"{given_as}: must be {broken}"))

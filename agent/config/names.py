@@ -10,6 +10,7 @@ from agent.config.known import BY_JSON, BY_KEY, BY_VARIABLE, TOLD_TO_TASKS, Unhe
 from agent.config.reference import SETTINGS
 from agent.config.setting import OWN_PREFIX
 from agent.config.sources import Form, Source
+from agent.config.written import hidden
 
 PREFIXES = (OWN_PREFIX, "ECS_", "NON_ECS_", "NONECS_")
 KEYS_OF_AWS = frozenset({"aws.access_key_id", "aws.secret_access_key", "aws.session_token"})
@@ -62,10 +63,18 @@ def why(name: str) -> str:
     return one.because
 
 
-def shown(value: object) -> str:
-    """*value* as the operator wrote it, without the user and password of a URL."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
+def shown(value: object, *, is_url: bool = False) -> str:
+    """*value* as the operator wrote it, without the user and password of a URL.
+
+    What was meant as a URL may be a broken one: then whatever stands before its last ``@`` or behind its ``?`` is left
+    out.
+    """
+    if is_url and isinstance(value, str):
+        scheme = re.match(r"[a-zA-Z]+://|", value)
+        before, is_there, host = value.rpartition("@")
+        begins = (scheme[0] if scheme else "") + "***@" if is_there else before
+        value = begins + re.sub(r"([?#]).*", r"\1***", host, flags=re.DOTALL)
+    return hidden(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _asks(written: object, one: Unheeded) -> bool:

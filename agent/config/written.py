@@ -52,8 +52,8 @@ def duration(span: timedelta) -> str:
 
 
 def hidden(text: str) -> str:
-    """*text* without the user and password of a URL."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
+    """*text* without the user and password of a URL, even where they hold a ``/`` or an ``@``."""
+    return re.sub(r"//[^\s\"]*@", "//***@", text)
 
 
 def _key(name: str) -> str:

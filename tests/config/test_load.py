@@ -351,6 +351,32 @@ def test_secrets_are_in_no_complaint() -> None:
     assert "keys do not belong in this file" in str(found)
 
 
+@pytest.mark.parametrize("name", ["ECS_BACKEND_HOST", "DOCKER_HOST", "DOCKWORKER_AGENT_ENDPOINT"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:{}@host",
+        "me:{}@host",
+        "http://me:{}/{}@host",
+        "http://me:{}@{}@host",
+        "me:{}://{}@host",
+        "ftp://host/?token={}",
+    ],
+)
+def test_keys_in_a_url_are_in_no_complaint_however_odd_it_is(name: str, url: str) -> None:
+    (complaint,) = complaints({name: url.format("hush", "hush")})
+
+    assert "hush" not in complaint
+    assert "host" in complaint
+
+
+def test_keys_in_a_url_of_a_toml_list_are_in_no_complaint() -> None:
+    (complaint,) = complaints({}, "[ecs]\nreserved_ports = ['tcp://me:hu/sh@host']")
+
+    assert "hu/sh" not in complaint
+    assert "sh@" not in complaint
+
+
 def test_what_only_the_reference_agent_knows_is_named_and_harms_nothing() -> None:
     settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_container_metadata = true")
 
