@@ -7,6 +7,7 @@ notices, which come and go, and of which it must be known whether they were look
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ import aiohttp
 import msgspec
 from structlog import get_logger
 
+from agent.aws.endpoints import REGION
 from agent.model.errors import GiveUp, TryAgain
 
 log = get_logger()
@@ -24,6 +26,8 @@ log = get_logger()
 IPV4 = "http://169.254.169.254"
 IPV6 = "http://[fd00:ec2::254]"
 TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=0.25, sock_read=0.5)
+TOKEN = re.compile(r"[!-~]+")
+"""What a token looks like. A page that asks somebody to log in, which some networks give to everyone, does not."""
 TOKEN_SECONDS = "300"  # noqa: S105  how long a token lives, not a token
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a header's name
@@ -148,10 +152,10 @@ class ImdsClient:
         if not self._region and by_document:
             document = await self.get(DOCUMENT)
             try:
-                self._region = msgspec.json.decode(document, type=_Document).region if document else ""
+                self._region = _region(msgspec.json.decode(document, type=_Document).region) if document else ""
             except msgspec.DecodeError as error:
                 log.warning("identity_document_unreadable", error=str(error))
-        self._region = self._region or await self._line("placement/region")
+        self._region = self._region or _region(await self._line("placement/region"))
         return self._region
 
     async def whereabouts(self) -> Whereabouts:
@@ -238,24 +242,34 @@ class ImdsClient:
                 raise
             status, text, lifetime = min(NO_TOKENS_HERE), "", ""  # a hop too many: the first version may get through
         if status == OK:
+            if not TOKEN.fullmatch(text.strip()):
+                raise Unanswered("no token: what came in its place is none")
             self._token = text.strip()
         elif status in NO_TOKENS_HERE:
             self._token = ""
         else:
             raise Unanswered(f"no token: status {status}", status)
-        self._token_until = asked_at + (float(lifetime) if lifetime.isdigit() else float(TOKEN_SECONDS))
+        self._token_until = asked_at + (float(lifetime) if lifetime.isdecimal() else float(TOKEN_SECONDS))
         return self._token
 
     async def _send(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str, str]:
         url = f"{self._settings.endpoint}/latest/{path}"
         try:
             async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
-                text = await response.text()
+                text = await response.text(errors="replace")  # user data may be anything, and may hold secrets
                 self._has_answered = self._has_answered or response.status < BROKEN
                 return response.status, text, response.headers.get(TTL_HEADER, "")
         except aiohttp.ClientConnectorError as error:
             raise Unanswered(f"nobody at {self._settings.endpoint}: {error!r}", reached=False) from error
         except aiohttp.ConnectionTimeoutError as error:
             raise Unanswered(f"nobody at {self._settings.endpoint} within a moment", reached=False) from error
-        except (aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise Unanswered(f"no answer from {self._settings.endpoint}: {error!r}") from error
+
+
+def _region(text: str) -> str:
+    """*text*, if it is the name of a region."""
+    if text and not REGION.fullmatch(text):
+        log.warning("region_unreadable", region=text[:100])
+        return ""
+    return text

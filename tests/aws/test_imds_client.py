@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from agent.aws.imds_client import ImdsClient, ImdsSettings, Interface, Whereabouts
 from agent.model.errors import GiveUp, TryAgain
@@ -227,5 +228,43 @@ def test_a_service_that_has_answered_once_is_asked_again_though_it_was_away() ->
             with pytest.raises(TryAgain):
                 await imds.notice("spot/instance-action")
             assert not imds.is_absent()
+
+    run(story())
+
+
+def test_user_data_that_are_no_text_are_read_at_once_and_told_to_nobody() -> None:
+    secret = b"password=hunter2"
+
+    async def story() -> None:
+        async with a_story(patience=30) as s:
+            s.service.texts["user-data"] = b"\x1f\x8b\xff" + secret  # as cloud-init takes them, too
+            with capture_logs() as lines:
+                assert "hunter2" in await s.imds.get("user-data")
+            assert s.waits == []
+            assert "hunter2" not in repr(lines)
+
+    run(story())
+
+
+@pytest.mark.parametrize("page", ["<html>\n<body>Log in</body></html>", "to ken", "tökén", ""])
+def test_somebody_who_gives_no_token_is_no_metadata_service(page: str) -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.gives = page
+            assert await s.imds.instance_id() == ""
+            with pytest.raises(TryAgain, match="no token"):
+                await s.imds.notice("spot/instance-action")
+            assert s.service.asked == []
+
+    run(story())
+
+
+def test_what_is_no_name_of_a_region_is_none() -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.texts["dynamic/instance-identity/document"] = '{"region": "<b>eu</b>"}'
+            assert await s.imds.region() == "eu-west-1"
+            s.service.texts["meta-data/placement/region"] = "<html>Log in</html>"
+            assert await ImdsClient(ImdsSettings(s.service.url), s.imds._session).region() == ""
 
     run(story())

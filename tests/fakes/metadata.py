@@ -28,7 +28,8 @@ TEXTS = {
 class Metadata:
     """A service that says what it is told to, and counts what it is asked."""
 
-    texts: dict[str, str] = field(default_factory=lambda: dict(TEXTS))
+    texts: dict[str, str | bytes] = field(default_factory=lambda: dict[str, str | bytes](TEXTS))
+    gives: str = "token-{}"
     token_status: int = 200
     tokens: int = 0
     asked: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Metadata:
         assert request.headers["x-aws-ec2-metadata-token-ttl-seconds"] == "300"
         self.tokens += 1
         lifetime = {"x-aws-ec2-metadata-token-ttl-seconds": "60"}
-        return web.Response(text=f"token-{self.tokens}", status=self.token_status, headers=lifetime)
+        return web.Response(text=self.gives.format(self.tokens), status=self.token_status, headers=lifetime)
 
     async def get(self, request: web.Request) -> web.Response:
         self.asked.append(request.match_info["path"])
@@ -51,6 +52,8 @@ class Metadata:
         if self.token_status == 200 and request.headers.get("x-aws-ec2-metadata-token") != f"token-{self.tokens}":
             return web.Response(status=401)
         text = self.texts.get(request.match_info["path"])
+        if isinstance(text, bytes):
+            return web.Response(body=text)
         return web.Response(status=self.missing) if text is None else web.Response(text=text)
 
 
