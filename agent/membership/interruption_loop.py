@@ -20,6 +20,8 @@ log = get_logger()
 EACH = 1.0
 """Seconds between two looks, and between two attempts to tell ECS."""
 TAKES_AWAY = frozenset({"terminate", "stop", "hibernate"})
+NO_SERVICE = "NoInstanceMetadata"
+"""The name of the failure where nobody ever tells any notice."""
 RECOMMENDED = "EC2 recommends to rebalance: this spot instance is more likely to be interrupted than it was"
 
 
@@ -39,6 +41,16 @@ def spot_reason(text: str) -> str:
     if said.action not in TAKES_AWAY:
         raise ValueError(f"the action {said.action!r} is not one of {', '.join(sorted(TAKES_AWAY))}")
     return f"EC2 will {said.action} this spot instance at {said.time or 'a time that it does not tell'}"
+
+
+def _trouble(error: Exception) -> str:
+    """What hides a notice for the moment. Raises GiveUp where there is no service.
+
+    One that refuses to answer may be switched on again, and what it says of one notice says nothing of another.
+    """
+    if isinstance(error, GiveUp) and error.name == NO_SERVICE:
+        raise error
+    return str(error)
 
 
 class Interruptions:
@@ -79,13 +91,13 @@ class Interruptions:
         try:
             if self._spot:
                 why = spot_reason(await self._notices.spot_action())
-        except (TryAgain, ValueError) as error:
-            trouble = str(error)
+        except (TryAgain, GiveUp, ValueError) as error:
+            trouble = _trouble(error)
         try:
             if self._rebalance and not why and await self._notices.rebalance_recommendation():
                 why = RECOMMENDED
-        except TryAgain as error:
-            trouble = trouble or str(error)
+        except (TryAgain, GiveUp) as error:
+            trouble = trouble or _trouble(error)
         if trouble and trouble != self._trouble:
             log.error("interruption_notice_unknown", error=trouble, next_look_in=EACH)
         self._trouble = trouble

@@ -93,7 +93,10 @@ class InstanceMetadata(Protocol):
 
 
 class Notices(Protocol):
-    """What the cloud announces. Empty while there is nothing; raises TryAgain, and GiveUp where nothing ever comes."""
+    """What the cloud announces. Empty while there is nothing; raises TryAgain, and GiveUp where it is refused to us.
+
+    ``NoInstanceMetadata`` is the name where there is nobody to ask, now or later.
+    """
 
     async def spot_action(self) -> str:
         """How and when a spot instance will be interrupted, as JSON."""

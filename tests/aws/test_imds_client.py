@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.aws.imds_client import ImdsClient, ImdsSettings, Interface, Whereabouts
+from agent.membership.interruption_loop import NO_SERVICE
 from agent.model.errors import GiveUp, TryAgain
 from tests.aws.peers import run
 from tests.fakes.metadata import MAC, Metadata, a_metadata_service
@@ -195,7 +196,7 @@ def test_a_notice_that_cannot_be_had_now_may_be_had_later(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 501])
-def test_a_notice_that_is_refused_will_never_be_had(status: int) -> None:
+def test_a_notice_that_is_refused_is_told_from_one_that_is_late(status: int) -> None:
     async def story() -> None:
         async with a_story() as s:
             s.service.failure, s.service.failures = status, 2
@@ -210,8 +211,9 @@ def test_where_there_is_no_service_no_notice_ever_comes() -> None:
         async with aiohttp.ClientSession() as session:
             imds = ImdsClient(ImdsSettings("http://127.0.0.1:1"), session)
             for _ in range(2):
-                with pytest.raises(GiveUp, match="no instance metadata at"):
+                with pytest.raises(GiveUp, match="no instance metadata at") as caught:
                     await imds.notice("spot/instance-action")
+                assert caught.value.name == NO_SERVICE
             assert imds.is_absent()
 
     run(story())

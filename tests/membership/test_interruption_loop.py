@@ -154,6 +154,19 @@ def test_where_no_notice_ever_comes_one_line_says_so() -> None:
     assert [line["event"] for line in lines] == ["interruptions_not_watched"]
 
 
+def test_a_notice_that_is_refused_may_be_had_later_and_hides_no_other() -> None:
+    refused = GiveUp("InstanceMetadataRefused", "status 401")
+    house = House(spot=deque([refused, refused, TERMINATE]))
+    with capture_logs() as lines:
+        house.live(SPOT)
+    assert house.calls == DRAINED
+    assert len([line for line in lines if line["event"] == "interruption_notice_unknown"]) == 1
+
+    house = House(spot=deque(["", TERMINATE]), rebalance=deque([refused]))
+    house.live(ALL)
+    assert house.calls == DRAINED
+
+
 def test_whoever_the_instance_is_by_then_is_drained() -> None:
     house = House(spot=deque([TERMINATE]), answers=deque(["no", ""]))
     pause = house.pause
