@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from agent.controlplane.delivery import Delivery
 from agent.controlplane.events import (
@@ -78,7 +78,8 @@ class AcsSession:
         self, bearer: Bearer, road: Road, cadence: Cadence, clock: Clock, fresh_until: dict[str, datetime]
     ) -> None:
         self.bearer = bearer
-        self._socket = web.WebSocketResponse(compress=False, heartbeat=None, timeout=WAIT_TO_SEND)
+        pings = None if bearer.answers_heartbeats else cadence.silence
+        self._socket = web.WebSocketResponse(compress=False, heartbeat=pings, timeout=WAIT_TO_SEND)
         self._road = road
         self._cadence = cadence
         self._clock = clock
@@ -225,9 +226,11 @@ class AcsSession:
         await asyncio.sleep(0)  # a send that need not wait gives nobody else a turn, and an agent may be owed thousands
 
     async def _receive(self) -> None:
+        """Take what the agent says. One that promised no answers may be silent: its socket is pinged instead."""
+        patience = self._cadence.silence if self.bearer.answers_heartbeats else None
         while True:
             try:
-                async with asyncio.timeout(self._cadence.silence):
+                async with asyncio.timeout(patience):
                     message = await self._socket.receive()
             except TimeoutError:
                 raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
@@ -235,7 +238,7 @@ class AcsSession:
 
     async def _take(self, message: WSMessage) -> None:
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            raise SessionOver(WSCloseCode.OK, "the agent closed the connection")
+            raise SessionOver(*farewell(message))
         try:
             frame = decode(message.data)
         except BadInput as error:
@@ -277,6 +280,15 @@ class AcsSession:
         except Fault as fault:
             # The message is tried again until this is saved.
             log.warning("news_not_saved", event_kind=type(event).__name__, error=str(fault))
+
+
+def farewell(message: WSMessage) -> tuple[int, str]:
+    """How a session came to its end whose socket gives *message*: a broken one has been closed already."""
+    if message.type is not WSMsgType.ERROR:
+        return WSCloseCode.OK, "the agent closed the connection"
+    if isinstance(message.data, WebSocketError):
+        return message.data.code, f"the agent broke the protocol: {message.data}"
+    return WSCloseCode.ABNORMAL_CLOSURE, f"the connection broke: {type(message.data).__name__}"
 
 
 def notice_text(notice: Notice) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from agent.controlplane.acs_session_server import WAIT_TO_SEND, SessionOver
+from agent.controlplane.acs_session_server import WAIT_TO_SEND, SessionOver, farewell
 from agent.controlplane.events import PlaneDecision, TelemetryAsked
 from agent.controlplane.faults import Fault, server
 from agent.controlplane.gate_server import Gate
@@ -120,7 +120,7 @@ class TelemetrySession:
             except TimeoutError:
                 raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                raise SessionOver(WSCloseCode.OK, "the agent closed the connection")
+                raise SessionOver(*farewell(message))
             text = message.data
             try:
                 answer = acknowledgement(text.encode() if isinstance(text, str) else text)

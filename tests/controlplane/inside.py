@@ -34,7 +34,7 @@ CAPABILITIES = (
     "docker-remote-api.1.19",
     "task-iam-role",
 )
-TEXT, BINARY, CLOSE, CONTINUATION = 1, 2, 8, 0
+TEXT, BINARY, CLOSE, CONTINUATION, PING, PONG = 1, 2, 8, 0, 9, 10
 FINAL = 0x80
 
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import struct
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import WSCloseCode
+from structlog.testing import capture_logs
 
 from agent.controlplane.events import AttachmentWanted, PlaneDecision, UpdateWanted
 from agent.controlplane.faults import Fault
@@ -22,6 +25,9 @@ from tests.controlplane.inside import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FINAL,
+    PING,
+    PONG,
     TEXT,
     Inside,
     acs,
@@ -172,6 +178,28 @@ def test_an_agent_that_answers_every_other_heartbeat_stays(tmp_path: Path) -> No
     asyncio.run(story())
 
 
+def test_an_agent_that_promised_no_answers_to_heartbeats_need_only_be_there(tmp_path: Path) -> None:
+    """Agents of protocol version 1 have nothing to say for hours: the pong of their socket has to do."""
+
+    async def story() -> None:
+        async with inside(tmp_path, Cadence(heartbeat=0.1, resend=0.1, silence=0.3)) as there:
+            arn = await there.host()
+            query = poll_query(arn) | {"protocolVersion": "1"}
+            async with wire(there.house, "/ws", query, there.house.keys.agent) as agent:
+                beats = 0
+                while beats < 10:
+                    opcode, data = await agent.receive()
+                    if opcode == PING:
+                        await agent.send(data, PONG)
+                    else:
+                        assert opcode == TEXT, (opcode, data)
+                        beats += json.loads(data)["type"] == "HeartbeatMessage"
+                while opcode in (PING, TEXT):  # from here on it is not there any more
+                    opcode, _ = await agent.receive()
+
+    asyncio.run(story())
+
+
 def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path) -> None:
     large = frame("PublishMetricsRequest", metadata={"messageId": "1", "fin": True}, taskMetrics=["x" * 2_500_000])
 
@@ -193,6 +221,25 @@ def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path)
             await agent.next("AckPublishHealth")
 
     asyncio.run(story())
+
+
+def test_a_frame_that_is_too_large_ends_the_session_before_it_is_read_and_the_log_says_who_ended_it(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await there.host()
+            for way in (acs, tcs):
+                async with way(there.house, arn) as agent:
+                    agent.writer.write(bytes([FINAL | TEXT, 0xFF]) + struct.pack("!Q", 5 * 1024**2) + b"mask")
+                    assert (await agent.end())[0] == WSCloseCode.MESSAGE_TOO_BIG
+
+    with capture_logs() as logs:
+        asyncio.run(story())
+
+    ends = [(entry["code"], entry["reason"]) for entry in logs if entry["event"].endswith("_session_ended")]
+    assert [code for code, _ in ends] == [WSCloseCode.MESSAGE_TOO_BIG] * 2
+    assert all(reason.startswith("the agent broke the protocol: Message size 5242880") for _, reason in ends)
 
 
 def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp_path: Path) -> None:
