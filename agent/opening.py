@@ -33,7 +33,7 @@ from agent.host.routes_driver import read_routes
 from agent.membership.decisions import MembershipSettings
 from agent.membership.loop import Membership
 from agent.membership.ports import HostFacts, InstanceMetadata, Registry
-from agent.model.errors import NOT_WORTH_A_RESTART, BadInput, Fatal, TryAgain
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, BadInput, Fatal, TryAgain
 from agent.model.identity import Attribute, Identity
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
@@ -162,7 +162,8 @@ async def region_of(settings: Settings, metadata: ImdsClient) -> str:
     region = settings.region or await metadata.region(by_document=not settings.no_identity_document)
     if not region:
         text = "AWS_REGION is not set, and there is no instance metadata that says which region this is"
-        raise Fatal(text, NOT_WORTH_A_RESTART)
+        may_come = metadata.patience > 0 and not metadata.is_absent()  # EC2 has some, be the network up now or not
+        raise Fatal(text, WORTH_A_RESTART if may_come else NOT_WORTH_A_RESTART)
     return region
 
 

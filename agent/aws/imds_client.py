@@ -200,7 +200,7 @@ class ImdsClient:
     async def notice(self, path: str) -> str:
         """What is at *path* below ``meta-data`` now, asked once; ``""`` while there is nothing.
 
-        Raises TryAgain where that could not be found out now, GiveUp where it is refused, or where nobody is there to ask.
+        Raises TryAgain where that could not be found out now, GiveUp where it is refused or nobody is there to ask.
         """
         try:
             if not self._is_absent:

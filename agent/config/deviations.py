@@ -57,7 +57,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         "exit code for settings that cannot be used, and for a region that is missing",
         "1, so it is started again and again",
-        "5: what is wrong stays wrong",
+        "5: what is wrong stays wrong; 1 where it is instance metadata of EC2 that do not tell the region",
     ),
     Deviation(
         "quotes around a value in `ecs.config`",

@@ -85,3 +85,21 @@ def test_an_external_instance_asks_for_no_instance_metadata() -> None:
             assert service.asked == []
 
     run(story())
+
+
+@pytest.mark.parametrize(
+    ("settings", "patience", "code"), [(Settings(), 0.2, 1), (Settings(), 0.0, 5), (Settings(external=True), 0.2, 5)]
+)
+def test_a_region_that_instance_metadata_may_tell_later_is_worth_a_restart(
+    settings: Settings, patience: float, code: int
+) -> None:
+    async def story() -> None:
+        async with a_metadata_service() as service:
+            service.texts.clear()
+            service.failures, url = 1000, Settings(imds_endpoint=service.url, external=settings.external)
+            async with ImdsClient.open(imds_settings(url, patience)) as imds:
+                with pytest.raises(Fatal, match="AWS_REGION is not set") as caught:
+                    await region_of(settings, imds)
+                assert caught.value.exit_code == code
+
+    run(story())
