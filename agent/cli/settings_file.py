@@ -5,6 +5,7 @@ daemon asks for later), the JSON file, ``/var/lib/ecs/ecs.config``, ``/etc/ecs/e
 options of the command line. Who has a ``config.toml``, or says ``--strict``, is judged strictly.
 """
 
+import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ ENVIRONMENT = "environment"
 COMMAND_LINE = "command line"
 JSON_PATH = "ECS_AGENT_CONFIG_FILE_PATH"
 EFS_PLUGIN = "amazon-ecs-volume-plugin"
+MOST_BYTES = 2**20
+"""Of one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,10 @@ def read_all(
     texts = [instance, user, *([toml] if toml else []), variables]
     document = reading.json_file(_json_path(texts))
     sources = (_found(places), document, *texts, Source(COMMAND_LINE, Form.TEXT, options or {}))
+    strict = strict or toml is not None
+    (reading.complaints if strict else reading.remarks).extend(reading.strays)
     try:
-        loaded = settle(Given(sources, strict=strict or toml is not None))
+        loaded = settle(Given(sources, strict=strict))
     except BadSettings as bad:
         raise BadSettings([*reading.complaints, *bad.complaints]) from bad
     if reading.complaints:
@@ -87,9 +92,11 @@ class _Reading:
     def __init__(self) -> None:
         self.complaints: list[str] = []
         self.remarks: list[str] = []
+        self.strays: list[str] = []
+        """Lines that name nothing: complaints where settings are judged strictly."""
 
     def toml(self, path: Path, *, must_be_there: bool) -> Source | None:
-        text = self._text(path)
+        text = self._text(path, may_be_a_pipe=must_be_there)
         if text is None:
             if must_be_there and not self.complaints:
                 self.complaints.append(f"{path}: there is no such file")
@@ -101,8 +108,9 @@ class _Reading:
             return None
 
     def ecs_config(self, path: Path) -> Source:
-        values, remarks = ecs_config.parse(self._text(path) or "")
+        values, remarks, strays = ecs_config.parse(self._text(path, errors="replace") or "")
         self.remarks += [f"{path}: {remark}" for remark in remarks]
+        self.strays += [f"{path}: {stray}" for stray in strays]
         return Source(str(path), Form.TEXT, values, is_of_reference=True)
 
     def json_file(self, path: Path) -> Source:
@@ -114,14 +122,27 @@ class _Reading:
         self.remarks += [source.told(remark) for remark in remarks]
         return source
 
-    def _text(self, path: Path) -> str | None:
+    def _text(self, path: Path, *, errors: str = "strict", may_be_a_pipe: bool = False) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return _content(path, may_be_a_pipe=may_be_a_pipe).decode("utf-8", errors)
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             self.complaints.append(f"{path}: cannot be read: {error}")
             return None
+
+
+def _content(path: Path, *, may_be_a_pipe: bool) -> bytes:
+    """What stands in the file. Raises OSError, or ValueError for a path that no file can have."""
+    if not may_be_a_pipe and path.is_fifo():  # nobody may ever write into it
+        raise OSError("it is a pipe")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError("it is longer than 1 MiB")
+    if b"\0" in content:
+        raise OSError("there are zero bytes in it")
+    return content
 
 
 def _json_path(sources: list[Source]) -> Path:
@@ -134,5 +155,5 @@ def _json_path(sources: list[Source]) -> Path:
 def _found(places: Places) -> Source:
     """What a host of the reference agent is set up with, where it is: its plugin for volumes of EFS."""
     names = {f"{EFS_PLUGIN}{ending}" for ending in (".sock", ".spec", ".json")}
-    is_there = any((folder / name).exists() for folder in places.plugins for name in names)
+    is_there = any(os.path.exists(folder / name) for folder in places.plugins for name in names)  # noqa: PTH110 - who may not look sees none
     return Source(FOUND, Form.TEXT, {"ECS_VOLUME_PLUGIN_CAPABILITIES": '["efsAuth"]'} if is_there else {})

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import pytest
 from agent.cli.settings_file import Places, adopt_settings, read_all
 from agent.config.load import BadSettings, Loaded
 from agent.config.settings import Settings
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def test_a_config_toml_makes_everything_strict_and_so_does_the_option(places: Pl
 
 
 def test_files_that_cannot_be_used_are_told_together_with_values(places: Places) -> None:
-    places.of_user.write_bytes(b"\xff\xfe=")
+    places.of_user.write_bytes(b"\xff\xfe=\0")
     places.of_instance.mkdir()
     places.config.with_name("ecs.config.json").write_text('{"AWSSecret": "hush"')
     places.config.write_text("[ecs")
@@ -159,3 +162,82 @@ def test_the_places_of_a_host_are_those_of_the_reference_agent() -> None:
 
     assert (str(places.of_user), str(places.of_instance)) == ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
     assert str(Settings().json_config) == "/etc/ecs/ecs.config.json"
+
+
+def test_a_comment_in_another_encoding_keeps_nobody_from_starting(places: Places) -> None:
+    places.of_user.write_bytes("# caf\u00e9\nECS_CLUSTER=mine\nECS_NVIDIA_RUNTIME=caf\u00e9\n".encode("latin-1"))
+
+    loaded = read(places)
+
+    assert (loaded.settings.cluster, loaded.settings.nvidia_runtime) == ("mine", "caf\ufffd")
+    assert [remark for remark in loaded.remarks if "UTF-8" in remark] == [
+        f"{places.of_user}: ECS_NVIDIA_RUNTIME: its value is not UTF-8; what cannot be read is \ufffd",
+    ]
+
+
+@pytest.mark.parametrize("content", [bytes(64), "ECS_CLUSTER=mine\n".encode("utf-16"), b"HTTP_PROXY=a\0b\n"])
+def test_a_file_of_something_else_than_text_ends_the_start(places: Places, content: bytes) -> None:
+    places.of_user.write_bytes(content)
+
+    with pytest.raises(BadSettings, match=f"{places.of_user}: cannot be read: there are zero bytes in it"):
+        read(places)
+
+
+def test_a_file_that_has_no_end_or_no_writer_keeps_nobody_waiting(places: Places) -> None:
+    os.mkfifo(places.of_user)
+    places.of_instance.symlink_to("/dev/zero")
+    places.config.with_name("ecs.config.json").write_bytes(b" " * (2**20 + 1))
+
+    with pytest.raises(BadSettings) as bad:
+        read(places)
+
+    assert bad.value.complaints == (
+        f"{places.of_instance}: cannot be read: it is longer than 1 MiB",
+        f"{places.of_user}: cannot be read: it is a pipe",
+        f"{places.config.with_name('ecs.config.json')}: cannot be read: it is longer than 1 MiB",
+    )
+
+
+def test_settings_may_come_from_a_pipe_that_is_named(places: Places, tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"[ecs]\ncluster = 'mine'\n")
+    os.close(write_end)
+
+    try:
+        assert read_all({}, Path(f"/dev/fd/{read_end}"), places=places).settings.cluster == "mine"
+    finally:
+        os.close(read_end)
+
+
+def test_a_path_that_no_file_can_have_is_a_complaint(places: Places) -> None:
+    places.config.write_text('[ecs]\nagent_config_file_path = "/a\\u0000b"\n')
+
+    with pytest.raises(BadSettings, match="embedded null byte"):
+        read_all({}, None, places=places)
+
+
+def test_a_line_that_names_nothing_is_a_complaint_where_settings_are_strict(places: Places) -> None:
+    places.of_user.write_text("\ufeffECS_CLUSTER=mine\nexport ECS_LOGLEVEL=debug\n")
+
+    no_name = "what stands before the = is no name of a variable; the line counts for nothing"
+    assert read(places).remarks == (
+        f"{places.of_user}: line 1: begins with a byte order mark, so {no_name}",
+        f"{places.of_user}: line 2: {no_name}",
+    )
+    with pytest.raises(BadSettings) as bad:
+        read(places, strict=True)
+    assert bad.value.complaints == read(places).remarks
+
+
+def test_whoever_may_not_look_for_plugins_gets_an_answer_all_the_same(places: Places) -> None:
+    places.plugins[0].mkdir(mode=0)
+    nowhere = Path("/nowhere")
+    blind = Places(nowhere, nowhere, nowhere, (places.plugins[0] / "in",))
+    was = os.geteuid()
+    os.seteuid(was or NOBODY)
+    try:
+        assert read_all({"ECS_AGENT_CONFIG_FILE_PATH": "/nowhere"}, None, places=blind).settings == Settings(
+            json_config=nowhere
+        )
+    finally:
+        os.seteuid(was)

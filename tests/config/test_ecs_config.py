@@ -21,21 +21,21 @@ from agent.config.ecs_config import for_everybody, parse
     ],
 )
 def test_a_line_is_trimmed_and_split_at_the_first_equals_sign(text: str, values: dict[str, str]) -> None:
-    assert parse(text) == (values, ())
+    assert parse(text) == (values, (), ())
 
 
 @pytest.mark.parametrize("text", ['A="b c"', "A='b c'", '  A="b c"  '])
 def test_quotes_around_a_value_are_taken_off_and_a_remark_says_so(text: str) -> None:
-    assert parse(text) == ({"A": "b c"}, ("A: the quotes around its value are left out",))
+    assert parse(text) == ({"A": "b c"}, ("A: the quotes around its value are left out",), ())
 
 
 @pytest.mark.parametrize("value", ['"', '"a', "a'", '"a" "b"', "'a\""])
 def test_quotes_that_are_no_pair_around_the_whole_value_stay(value: str) -> None:
-    assert parse(f"A={value}") == ({"A": value}, ())
+    assert parse(f"A={value}") == ({"A": value}, (), ())
 
 
 def test_what_is_no_name_counts_for_nothing_and_shows_no_value() -> None:
-    values, (remark,) = parse("ECS_CLUSTER=mine\nexport AWS_SECRET_ACCESS_KEY=hush")
+    values, _, (remark,) = parse("ECS_CLUSTER=mine\nexport AWS_SECRET_ACCESS_KEY=hush")
 
     assert values == {"ECS_CLUSTER": "mine"}
     assert remark.startswith("line 2: ")
@@ -44,7 +44,7 @@ def test_what_is_no_name_counts_for_nothing_and_shows_no_value() -> None:
 
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
-    values, _ = parse(text)
+    values, _, _ = parse(text)
 
     assert all(name and "=" not in name for name in values)
 
