@@ -23,7 +23,10 @@ WAIT_TO_CLOSE = 5.0
 
 
 class AcsServer:
-    """The live sessions by region and instance. A newer session of an instance replaces the older one."""
+    """The live sessions by region and instance. A newer session of an instance replaces the older one.
+
+    The older one ends with a code after which agents wait: two of one instance would replace each other without end.
+    """
 
     def __init__(self, road: Road, gate: Gate, clock: Clock, cadence: Cadence) -> None:
         self._road = road
@@ -49,7 +52,7 @@ class AcsServer:
             older = self._sessions.get(bearer.instance)
             self._sessions[bearer.instance] = session
             if older is not None:
-                older.end(WSCloseCode.GOING_AWAY, "a newer session of this instance has begun")
+                older.end(WSCloseCode.POLICY_VIOLATION, "a newer session of this instance has begun")
             log.info("acs_session_begun", instance=bearer.instance, replaces=older is not None)
             return await session.run(request)
         finally:

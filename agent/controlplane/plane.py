@@ -262,8 +262,11 @@ def _touched(changes: Iterable[Change]) -> frozenset[str]:
 
 
 def _gone(changes: Iterable[Change]) -> frozenset[str]:
+    """The instances that were let go. Telemetry may come from one that has no session of ACS."""
     return frozenset(
         change.after.arn
         for change in changes
-        if isinstance(change.after, ContainerInstance) and change.after.status == "INACTIVE" and change.after.connection
+        if isinstance(change.after, ContainerInstance)
+        and isinstance(change.before, ContainerInstance)
+        and change.before.status != change.after.status == "INACTIVE"
     )

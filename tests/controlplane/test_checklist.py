@@ -261,6 +261,19 @@ def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp
     asyncio.run(story())
 
 
+def test_telemetry_ends_with_the_instance_though_its_agent_had_no_other_session(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await there.host()
+            async with tcs(there.house, arn) as agent:
+                await agent.next("HeartbeatMessage")
+                await there.call("DeregisterContainerInstance", containerInstance=arn)
+                code, reason = await agent.end()
+                assert (code, reason.partition(":")[0]) == (1008, "InactiveInstanceException")
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("code", ["InactiveInstanceException", "InvalidInstanceException", "AccessDeniedException"])
 def test_a_refusal_fits_into_what_an_agent_reads_of_it_and_names_itself(code: str) -> None:
     body = refusal(Fault(code, "é" * 5000)).body
