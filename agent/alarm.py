@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from types import TracebackType
 from typing import Any, TypeVar
 
 from agent.model.errors import WORTH_A_RESTART, Fatal
@@ -35,11 +36,17 @@ class Alarm:
 
 
 class WatchedJobs(asyncio.TaskGroup):
-    """Jobs of which the first that fails rings *alarm*, before the others have ended."""
+    """Jobs of which the first that fails rings *alarm*, before the others have ended; so does whoever begins them."""
 
     def __init__(self, alarm: Alarm) -> None:
         super().__init__()
         self._alarm = alarm
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._alarm.ring(error)
+        await super().__aexit__(kind, error, trace)
 
     def create_task(
         self,

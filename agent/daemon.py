@@ -281,8 +281,7 @@ class House:
         if owner.identity.instance_arn:  # ECS knows us: nothing waits for it, even if it is away
             jobs.create_task(self._come_back(owner, leaving, back), name="registration")
         else:
-            with self.alarm.watching():
-                owner.identity = await self.membership.join(owner.identity)
+            owner.identity = await self.membership.join(owner.identity)
             back.set()
         jobs.create_task(self._interruptions(owner, back), name="interruptions")
 

@@ -75,6 +75,26 @@ def test_the_first_of_several_jobs_that_fails_is_heard_before_the_others_have_en
     assert said == [5, "ended"], "and nobody else is heard after it"
 
 
+def test_whoever_begins_jobs_and_fails_is_heard_before_they_have_ended() -> None:
+    said: list[object] = []
+
+    async def takes_its_time() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            said.append("ended")
+
+    async def main() -> None:
+        async with WatchedJobs(Alarm(said.append)) as jobs:
+            jobs.create_task(takes_its_time())
+            await asyncio.sleep(0)
+            raise Fatal("no", 5)
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main())
+    assert said == [5, "ended"]
+
+
 def test_to_be_cancelled_is_no_failure() -> None:
     said: list[int] = []
 
