@@ -24,6 +24,8 @@ TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 UNITS = {"ns": 1e-3, "us": 1, "µs": 1, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
 """Microseconds in each of Go's units."""
+LONGEST = timedelta(microseconds=(2**63 - 1) // 1000)
+"""In Go; beyond it no date could be reckoned with here either."""
 PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -44,6 +46,8 @@ class Kind:
     number_in_json: bool = False
     zero_counts: bool = False
     """True if false or 0 is an answer there, and not the same as nothing."""
+    zero: object = None
+    """Another value that is the same as nothing to the reference agent, where it is a variable's."""
     is_url: bool = False
     """True if a value that breaks the rule may hold a user and a password."""
 
@@ -94,7 +98,12 @@ def member(of: type[StrEnum]) -> Kind:
     """One of the words of an enumeration, numbered in their order."""
     word = choice(*of, numbered=tuple(of))
     return Kind(
-        word.from_text, lambda value: of(str(word.check(value))), word.rule, word.from_json, number_in_json=True
+        word.from_text,
+        lambda value: of(str(word.check(value))),
+        word.rule,
+        word.from_json,
+        number_in_json=True,
+        zero=next(iter(of)),
     )
 
 
@@ -206,6 +215,8 @@ def parse_duration(written: str) -> timedelta | None:
         for amount, unit in PART.findall(digits):
             span += timedelta(microseconds=float(amount) * UNITS[unit])
     except OverflowError:
+        return None
+    if span > LONGEST:
         return None
     return -span if written.startswith("-") else span
 

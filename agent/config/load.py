@@ -165,7 +165,7 @@ class _Sieve:
 
 def _loses(setting: Setting, source: Source, value: object, before: tuple[Any, Source, str] | None) -> bool:
     """Does *value* lose to one from a weaker place? A variable's zero does to the JSON, as in the reference agent."""
-    is_zero = not value and not setting.kind.zero_counts
+    is_zero = (not value and not setting.kind.zero_counts) or value == setting.kind.zero
     return is_zero and source.form is Form.TEXT and before is not None and before[1].form is Form.JSON
 
 

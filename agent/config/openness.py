@@ -5,6 +5,7 @@ this one, and says so; only what it refuses too ends the start, and what would l
 and whom it talks to. Settings of our own are never forgiven: nothing but this program reads them.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,6 +30,8 @@ NEVER = frozenset(
 WORDS_THAT_COUNT = {"volume_plugin_capabilities": ("efsAuth",)}
 """Lists of which the words that are known are kept."""
 NO_BOUND = 10**6
+MOST_IN_GO = 2**63
+"""What is beyond is no number to the reference agent."""
 OTHERWISE = {
     "available_logging_drivers": "an unknown driver is an error; what is no list counts as not given",
     "log_rollover_type": "hourly",
@@ -46,6 +49,7 @@ class Forgiven:
 
 
 IGNORED = Forgiven(None, "it counts as not given")
+UNBOUNDED = Forgiven(NO_BOUND, "there is no bound")
 
 
 def forgive(setting: Setting, source: Source, name: str, written: object) -> Forgiven | None:
@@ -72,12 +76,12 @@ def _in_text(setting: Setting, written: str) -> Forgiven | None:
             span = parse_duration(written)
             return Forgiven(least, f"{_shown(least)} is used") if span and span < least else IGNORED
         case "available_logging_drivers":
-            return IGNORED if _is_unreadable(setting.kind, written) else None
+            is_list = not _is_unreadable(setting.kind, written) and isinstance(setting.kind.from_text(written), list)
+            return None if is_list else IGNORED
         case "log_rollover_type":
             return Forgiven("hourly", "hourly is used")
         case "nonecs_num_containers_delete_per_cycle":
-            is_below = written.strip().removeprefix("-").isdecimal() and int(written) < 0
-            return Forgiven(NO_BOUND, "there is no bound") if is_below else IGNORED
+            return UNBOUNDED if re.fullmatch(r"-[0-9]*[1-9][0-9]*", written.strip()) else IGNORED
         case field if known := WORDS_THAT_COUNT.get(field):
             kept = () if _is_unreadable(setting.kind, written) else _known(setting.kind.from_text(written), known)
             return Forgiven(kept, f"{', '.join(kept)} is used") if kept else IGNORED
@@ -87,8 +91,15 @@ def _in_text(setting: Setting, written: str) -> Forgiven | None:
 
 def _in_json(setting: Setting, written: object) -> Forgiven | None:
     """A value of another type than the key wants ends the start; of one that is out of bounds it depends."""
+    is_number = isinstance(written, int) and not isinstance(written, bool)
     if setting.field in NEVER_IN_JSON or setting.field.startswith("reserved_"):
         return None
+    if isinstance(written, int) and not -MOST_IN_GO <= written < MOST_IN_GO:
+        return None
+    if setting.field == "nonecs_num_containers_delete_per_cycle" and isinstance(written, int) and written < 0:
+        return UNBOUNDED
+    if setting.field == "engine_auth_data":
+        return IGNORED
     if setting.field in UNBOUNDED_IN_JSON and isinstance(written, int) and written > 0:
         return Forgiven(timedelta(microseconds=written / 1000), "it is used as it is")
     if setting.field == "engine_auth_type" and isinstance(written, str):
@@ -96,7 +107,6 @@ def _in_json(setting: Setting, written: object) -> Forgiven | None:
     if known := WORDS_THAT_COUNT.get(setting.field):
         kept = _known(written, known)
         return Forgiven(kept, f"{', '.join(kept)} is used") if kept else IGNORED
-    is_number = isinstance(written, int) and not isinstance(written, bool)
     return IGNORED if is_number and setting.kind.number_in_json else None
 
 

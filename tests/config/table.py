@@ -48,9 +48,9 @@ def flag(variable: str, name: str, *, default: bool = False, has_json: bool = Tr
 def span(variable: str, name: str, least: timedelta, too_little: object, json_little: object, zero: str = "") -> Row:
     """A duration with a least value, less than which comes to *too_little*."""
     below = {timedelta(0): "-1s", S: "500ms", 30 * S: "29s", 45 * S: "44s", M: "59s", 10 * M: "9m59s"}[least]
-    bad = {below: too_little, "soon": NOT_GIVEN, "30": NOT_GIVEN, " 99m": NOT_GIVEN}
+    bad = {below: too_little, "soon": NOT_GIVEN, "30": NOT_GIVEN, " 99m": NOT_GIVEN, "2562048h": NOT_GIVEN}
     little = -(10**9) if least == timedelta(0) else int(least / timedelta(microseconds=1) * 1000) - 1000
-    json_bad = (("99m", ENDS_THE_START), (little, json_little))
+    json_bad = (("99m", ENDS_THE_START), (little, json_little), (2**63, ENDS_THE_START), (10**30, ENDS_THE_START))
     return Row(variable, name, "99m", 99 * M, bad, json=99 * 60 * 10**9, json_bad=json_bad, zero=zero)
 
 
@@ -171,7 +171,7 @@ TABLE = (
         "available_logging_drivers",
         DRIVERS,
         ("syslog", "awsfirelens"),
-        {'["smoke"]': ENDS_THE_START, "syslog": NOT_GIVEN, '["syslog"': NOT_GIVEN},
+        {'["smoke"]': ENDS_THE_START, "syslog": NOT_GIVEN, '["syslog"': NOT_GIVEN, '{"syslog": 1}': NOT_GIVEN},
         json=["syslog", "awsfirelens"],
         json_bad=((["smoke"], ENDS_THE_START),),
     ),
@@ -233,6 +233,7 @@ TABLE = (
         {"Always": NOT_GIVEN, "sometimes": NOT_GIVEN},
         json=3,
         json_bad=((4, NOT_GIVEN), ("always", ENDS_THE_START)),
+        zero="default",
     ),
     span("ECS_IMAGE_PULL_TIMEOUT", "image_pull_timeout", S, NOT_GIVEN, NOT_GIVEN),
     span("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", "image_pull_inactivity_timeout", M, M, NOT_GIVEN),
@@ -255,6 +256,7 @@ TABLE = (
         {"r": {"username": "u", "password": "p"}},
         {"hush": NOT_GIVEN, '["hush"]': NOT_GIVEN},
         json={"r": {"username": "u", "password": "p"}},
+        json_bad=(("hush", NOT_GIVEN), ({"r": "hush"}, NOT_GIVEN)),
     ),
     # images
     flag("ECS_DISABLE_IMAGE_CLEANUP", "disable_image_cleanup"),
@@ -286,9 +288,9 @@ TABLE = (
         "nonecs_num_containers_delete_per_cycle",
         "7",
         7,
-        {"0": NOT_GIVEN, "-1": 10**6, "some": NOT_GIVEN},
+        {"0": NOT_GIVEN, "-1": 10**6, "-" + "9" * 5000: 10**6, "some": NOT_GIVEN},
         json=7,
-        json_bad=((-1, NOT_GIVEN),),
+        json_bad=((-1, 10**6), ("7", ENDS_THE_START)),
     ),
     # disks, health, logs
     Row("DOCKWORKER_DISK_LOW_WATERMARK", "disk_low_watermark", "1", 1, {"0": OURS}),

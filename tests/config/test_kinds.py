@@ -21,13 +21,16 @@ from agent.config.kinds import address, http_url, parse_duration
         ("3h0m1s", 10801),
         ("1500us", 0.0015),
         ("1000000ns", 0.001),
+        ("2562047h47m", 9223372020),
     ],
 )
 def test_durations_read_as_in_go(written: str, seconds: float) -> None:
     assert parse_duration(written) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("written", ["", "30", "s", "1d", "1 h", "--1s", "1s ", "1h30", "one hour", "9" * 400 + "h"])
+@pytest.mark.parametrize(
+    "written", ["", "30", "s", "1d", "1 h", "--1s", "1s ", "1h30", "one hour", "9" * 400 + "h", "2562048h"]
+)
 def test_what_go_refuses_is_no_duration(written: str) -> None:
     assert parse_duration(written) is None
 
