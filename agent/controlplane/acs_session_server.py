@@ -206,8 +206,10 @@ class AcsSession:
         for task in holders:
             for role in roles_of(task):
                 message_id = _credentials_id(role)
+                if self._all_credentials_due:  # what was acknowledged before is lost, so this must be acknowledged too
+                    self._fresh_until.pop(role.credentials_id, None)
                 fresh = self._fresh_until.get(role.credentials_id, now) - EARLY > now
-                if (fresh and not self._all_credentials_due) or self._sent.get(message_id, before) > before:
+                if fresh or self._sent.get(message_id, before) > before:
                     continue
                 self._sent[message_id] = time.monotonic()
                 self._offered[role.credentials_id] = now + LIFE

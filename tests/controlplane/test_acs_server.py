@@ -19,6 +19,7 @@ from agent.controlplane.settings import Cadence
 from agent.wire.acs import (
     AckRequest,
     HeartbeatMessage,
+    IAMRoleCredentialsAckRequest,
     IAMRoleCredentialsMessage,
     PayloadMessage,
     TaskIdentifier,
@@ -274,6 +275,27 @@ def test_credentials_travel_with_the_task_and_come_again_when_asked_for(house: H
         for secret in (told.role_credentials.secret_access_key, told.role_credentials.session_token):
             assert secret
             assert secret.encode() not in stored
+
+    asyncio.run(story())
+
+
+def test_credentials_that_were_asked_for_come_until_they_are_acknowledged(house: House, host: str) -> None:
+    """The agent has lost them: that it acknowledged others in an earlier session helps nobody."""
+
+    async def story() -> None:
+        async with connected(house, host) as agent:
+            await call(run_one, client=house.client(), overrides={"taskRoleArn": ROLE})
+            message, _ = await agent.next_task()
+            await agent.ack(message)
+            await agent.next(HeartbeatMessage)
+        async with connected(house, host, send_credentials=True) as agent:
+            first, second = [await agent.next(IAMRoleCredentialsMessage) for _ in range(2)]
+            assert first.message_id == second.message_id
+            assert second.role_credentials is not None
+            identity = second.role_credentials
+            await agent.say(
+                IAMRoleCredentialsAckRequest(second.message_id, identity.expiration, identity.credentials_id)
+            )
 
     asyncio.run(story())
 
