@@ -13,10 +13,10 @@ import aiohttp
 from structlog import get_logger
 
 from agent.aws.credentials_client import Keys
-from agent.aws.failures import REFUSED_KEYS, EcsError
+from agent.aws.failures import REFUSED_KEYS, EcsError, WrongDate
 from agent.aws.retry import wait_after
 from agent.aws.roads_client import Roads
-from agent.aws.server_time_driver import ServerTime
+from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.model.errors import TryAgain
 
@@ -114,7 +114,7 @@ class Ec2Client:
         body = urlencode(asked).encode()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._once(body)
+                return await self._dated(body)
             except EcsError as error:
                 wait = wait_after(attempt, ATTEMPTS, error, self._draw())
                 if wait is None:
@@ -122,6 +122,12 @@ class Ec2Client:
                 log.info("ec2_call_retried", attempt=attempt, wait=round(wait, 3), error=str(error))
             await self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _dated(self, body: bytes) -> bytes:
+        try:
+            return await self._once(body)
+        except WrongDate:  # it was refused unread; nobody was asked before EC2 that could have told the time
+            return await self._once(body)
 
     async def _once(self, body: bytes) -> bytes:
         keys = await self._keys.keys()
@@ -143,14 +149,17 @@ class Ec2Client:
                 answer = await response.content.read(LARGEST)
                 while not response.content.at_eof() and len(answer) < LARGEST:
                     answer += await response.content.read(LARGEST - len(answer))
-                status = response.status
+                status, date = response.status, response.headers.get("Date", "")
         except TimeoutError as error:
             raise EcsError("", f"EC2 at {self._url} did not answer in time", was_silence=True) from error
         except (aiohttp.ClientError, OSError) as error:
             raise EcsError("", f"cannot reach EC2 at {self._url}: {error}") from error
         if status == OK:
+            self._time.accepted(self._url, date)
             return answer
         code, message = read_failure(answer)
+        if code in SKEWED and self._time.refused(self._url, date):
+            raise WrongDate(code, message, status)
         if code in REFUSED_KEYS or code == "AuthFailure":
             self._keys.forget()
         raise EcsError(code, message or f"status {status}", status)

@@ -20,7 +20,7 @@ from structlog import get_logger
 
 from agent.aws.credentials_client import Keys
 from agent.aws.endpoints import dns_suffix, regional_endpoint
-from agent.aws.failures import REFUSED_KEYS, EcsError, verdict_on
+from agent.aws.failures import REFUSED_KEYS, EcsError, WrongDate, verdict_on
 from agent.aws.retry import ONCE, STANDARD, Quota, wait_after
 from agent.aws.roads_client import Roads
 from agent.aws.server_time_driver import SKEWED, ServerTime
@@ -38,10 +38,6 @@ TIMEOUT = aiohttp.ClientTimeout(total=42, sock_connect=30)
 SUCCESS = range(200, 300)
 
 A = TypeVar("A", bound=ecs.Answer)
-
-
-class _WrongDate(EcsError):
-    """The signature was refused for its date. What the date is there is known now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +187,7 @@ class EcsClient:
     async def _dated(self, action: str, body: bytes, attempt: str, invocation: str) -> bytes:
         try:
             return await self._once(action, body, attempt, invocation)
-        except _WrongDate:  # it was refused unread: whoever keeps an order of repeats loses nothing
+        except WrongDate:  # it was refused unread: whoever keeps an order of repeats loses nothing
             return await self._once(action, body, attempt, invocation)
 
     async def _once(self, action: str, body: bytes, attempt: str, invocation: str) -> bytes:
@@ -222,7 +218,7 @@ class EcsClient:
             return answer
         code, message = read_error(status, header, answer)
         if code in SKEWED and self._time.refused(self._url, date):
-            raise _WrongDate(code, message, status)
+            raise WrongDate(code, message, status)
         if code in REFUSED_KEYS:
             self._keys.forget()
         raise EcsError(code, message, status)

@@ -68,6 +68,10 @@ class EcsError(AgentError):
         return INACTIVE in str(self)
 
 
+class WrongDate(EcsError):
+    """The signature was refused for its date. What the date is there is known now."""
+
+
 def verdict_on(error: EcsError) -> Verdict:
     """What becomes of a report that met *error*: only a refusal of its content settles it for good."""
     if error.code == "InvalidParameterException":

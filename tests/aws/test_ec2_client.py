@@ -46,6 +46,8 @@ class Peer:
     asked: list[dict[str, str]] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
+    date: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -53,8 +55,10 @@ class Peer:
         scope, _, signature = authorization(request)
         self.scopes.append(scope.partition("/")[2].partition("/")[2])
         self.signed.append(signature == signature_of(request, body, KEYS.secret_access_key))
+        self.dates.append(request.headers["X-Amz-Date"])
         status, text = self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
-        return web.Response(status=status, text=text, content_type="text/xml")
+        headers = {"Date": self.date} if self.date else {}
+        return web.Response(status=status, text=text, content_type="text/xml", headers=headers)
 
 
 @dataclass
@@ -199,6 +203,18 @@ def test_keys_that_ec2_does_not_take_are_looked_for_afresh() -> None:
             with pytest.raises(TryAgain, match="AuthFailure"):
                 await s.client.tags("i-1")
             assert s.keys.forgotten == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize("code", ["RequestExpired", "AuthFailure", "SignatureDoesNotMatch"])
+def test_a_date_that_ec2_does_not_take_is_set_right_at_once(code: str) -> None:
+    async def story() -> None:
+        async with a_story((403, failure(code)), (200, page(("Name", "box")))) as s:
+            s.peer.date = "Thu, 15 Jan 2026 12:00:00 GMT"
+            assert await s.client.tags("i-1") == (("Name", "box"),)
+            assert s.peer.dates[1].startswith("20260115T120")
+            assert (s.waits, s.keys.forgotten) == ([], 0)
 
     run(story())
 
