@@ -4,6 +4,7 @@ Nothing is asked of Docker, of ECS or of instance metadata, so an answer takes a
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -27,6 +28,8 @@ HIDDEN = "(hidden)"
 def main(arguments: Sequence[str], places: Places = PLACES) -> int:
     """Check, or show; gives the exit code."""
     given = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a variable may hold bytes that are no text
     if given.command == "check":
         return check(given.config, places, strict=given.strict)
     return show(given.config, places, as_json=given.json)

@@ -139,3 +139,18 @@ def test_settings_that_cannot_be_used_are_not_shown(places: Places, capsys: pyte
 
     assert config_command.main(["show"], places) == 5
     assert "DOCKER_HOST" in capsys.readouterr().err
+
+
+def test_a_value_that_is_no_utf_8_is_shown_escaped() -> None:
+    environ = {"PYTHONIOENCODING": "utf-8:strict", "ECS_CLUSTER": b"caf\xe9"}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "agent", "config", "show"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environ,
+        check=True,
+    )
+
+    assert 'ecs.cluster = "caf\\udce9"' in ended.stdout
