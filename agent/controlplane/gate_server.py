@@ -40,20 +40,22 @@ class Gate:
         signed = SignedRequest(
             request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body
         )
-        await self._learn(read_signature(headers).key_id)
-        signature = verify(signed, self._secrets, self._clock())
+        secrets = await self._secrets_for(read_signature(headers).key_id)
+        signature = verify(signed, secrets, self._clock())
         return Visitor(OPERATOR if signature.key_id == self._operator else signature.key_id, signature.region)
 
-    async def _learn(self, key_id: str) -> None:
-        """Look for a key pair that was made since the last one was: each is a file of its own, and is read once."""
+    async def _secrets_for(self, key_id: str) -> Mapping[str, str]:
+        """The secrets among which that of *key_id* is, if it has any.
+
+        An agent's own key pair is a file, looked at each time: it counts as soon as it is there, and no longer.
+        """
         if key_id in self._secrets:
-            return
+            return self._secrets
         try:
             pair = await asyncio.to_thread(find_agent_key, self._settings.data_dir, key_id)
         except (OSError, KeyFileUnreadable) as error:
             raise server(f"The key pair of this id cannot be read: {type(error).__name__}") from error
-        if pair is not None:
-            self._secrets[pair.access_key_id] = pair.secret_access_key
+        return {pair.access_key_id: pair.secret_access_key} if pair is not None else {}
 
     def _region(self, headers: Mapping[str, str]) -> str:
         if "authorization" not in headers:

@@ -171,6 +171,17 @@ def test_a_file_of_keys_that_was_given_another_name_is_not_believed(house: House
         house.client(KeyPair(other.access_key_id, pair.secret_access_key)).list_clusters()
 
 
+def test_a_key_whose_file_is_taken_away_is_nobodys_at_once(house: House) -> None:
+    pair = mint_agent_key(house.data_dir)
+    client = house.client(pair)
+    client.discover_poll_endpoint()
+
+    (house.data_dir / "agent-keys" / f"{pair.access_key_id}.json").unlink()
+
+    with pytest.raises(ClientError, match="UnrecognizedClient"):
+        client.discover_poll_endpoint()
+
+
 @pytest.mark.parametrize("key_id", ["AKIA" + "A" * 16, "../keys", "AKIA", "AKIA" + "a" * 16])
 def test_a_key_that_was_never_made_is_nobodys(house: House, key_id: str) -> None:
     with pytest.raises(ClientError, match="UnrecognizedClient"):
