@@ -142,7 +142,7 @@ def test_settings_that_cannot_be_used_are_not_shown(places: Places, capsys: pyte
 
 
 def test_a_value_that_is_no_utf_8_is_shown_escaped() -> None:
-    environ = {"PYTHONIOENCODING": "utf-8:strict", "ECS_CLUSTER": b"caf\xe9"}
+    environ: dict[str, str | bytes] = {"PYTHONIOENCODING": "utf-8:strict", "ECS_CLUSTER": b"caf\xe9"}
 
     ended = subprocess.run(
         [sys.executable, "-m", "agent", "config", "show"],
