@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -77,7 +78,8 @@ def read_nvml() -> Answer:
     except pynvml.NVMLError as error:
         return Answer(error=str(error))
     finally:
-        pynvml.nvmlShutdown()
+        with suppress(pynvml.NVMLError):  # what was asked is answered
+            pynvml.nvmlShutdown()
 
 
 def read_signs(info: Path = INFO, kernels: Path = KERNELS) -> Signs:
@@ -90,13 +92,20 @@ def read_signs(info: Path = INFO, kernels: Path = KERNELS) -> Signs:
 
 
 def _devices(nvml: ModuleType) -> Answer:
-    driver, ids, faults = str(nvml.nvmlSystemGetDriverVersion()), list[str](), list[str]()
+    ids, faults = list[str](), list[str]()
+    try:
+        driver = str(nvml.nvmlSystemGetDriverVersion())
+    except UnicodeDecodeError:
+        return Answer(error="NVML gives the driver a version that is no text")
     for index in range(nvml.nvmlDeviceGetCount()):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             found = list(_slices(nvml, handle)) if _is_cut(nvml, handle) else [str(nvml.nvmlDeviceGetUUID(handle))]
         except nvml.NVMLError as error:
             faults.append(f"GPU {index} cannot be used: {error}")
+            continue
+        except UnicodeDecodeError:
+            faults.append(f"GPU {index} cannot be used: NVML gives it a name that is no text")
             continue
         if not found:
             faults.append(f"GPU {index} is to be cut into slices (MIG), and there are none")

@@ -27,7 +27,7 @@ class Nvidia:
     def show(self, *lines: str) -> None:
         """Load a driver that shows this; see the source of the stub."""
         new = self._state.with_suffix(".new")
-        new.write_text("".join(f"{line}\n" for line in lines))
+        new.write_text("".join(f"{line}\n" for line in lines), errors="surrogateescape")
         new.replace(self._state)
 
     def unload(self) -> None:

@@ -4,6 +4,7 @@
  *     driver 550.54.15           version of the driver
  *     init 9                     nvmlInit fails with this code
  *     count 999                  nvmlDeviceGetCount fails with this code
+ *     shutdown 999               nvmlShutdown fails with this code, and closes all the same
  *     hang                       nvmlInit never comes back
  *     gpu GPU-1                  a whole GPU
  *     bad 15                     a GPU whose handle fails with this code
@@ -27,7 +28,7 @@ struct device {
 };
 
 static struct device devices[MOST];
-static int count, counting_fails, is_open;
+static int count, counting_fails, closing_fails, is_open;
 static char driver[TEXT];
 
 static struct device *a_slice(const char *uuid) {
@@ -50,12 +51,12 @@ static int read_state(void) {
     if (!file)
         return DRIVER_NOT_LOADED;
     memset(devices, 0, sizeof devices);
-    count = counting_fails = 0;
+    count = counting_fails = closing_fails = 0;
     strcpy(driver, "1.0");
     while (fgets(line, sizeof line, file)) {
         struct device *next = &devices[count];
         if (sscanf(line, "driver %95s", driver) == 1 || sscanf(line, "init %d", &failure) == 1
-            || sscanf(line, "count %d", &counting_fails) == 1)
+            || sscanf(line, "count %d", &counting_fails) == 1 || sscanf(line, "shutdown %d", &closing_fails) == 1)
             continue;
         if (!strncmp(line, "hang", 4))
             for (;;)
@@ -85,7 +86,7 @@ int nvmlShutdown(void) {
     if (!is_open)
         return UNINITIALIZED;
     is_open = 0;
-    return FINE;
+    return closing_fails;
 }
 
 int nvmlSystemGetDriverVersion(char *text, unsigned length) {

@@ -86,6 +86,13 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
         (("init 18",), Answer(error="RM has detected an NVML/RM version mismatch.")),
         (("init 9",), Answer(lack=Lack.DRIVER)),
         (("count 999",), Answer(error="Unknown Error")),
+        ((f"gpu {A}", "shutdown 999"), Answer(Gpus((A,), "1.0"))),
+        (("count 999", "shutdown 999"), Answer(error="Unknown Error")),
+        (
+            ("gpu \udcff", f"gpu {B}"),
+            Answer(Gpus((B,), "1.0"), ("GPU 0 cannot be used: NVML gives it a name that is no text",)),
+        ),
+        (("driver \udcff",), Answer(error="NVML gives the driver a version that is no text")),
     ],
 )
 def test_gpus_and_their_slices_are_told_in_the_drivers_order(
