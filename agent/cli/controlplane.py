@@ -16,7 +16,14 @@ from agent.cli.signals import stop_on_signals
 from agent.config.load import BadSettings, load
 from agent.controlplane import service_loop
 from agent.controlplane.auth import REGION
-from agent.controlplane.keys_driver import KeyFileUnreadable, KeyPair, env_file_text, load_or_make, mint_agent_key
+from agent.controlplane.keys_driver import (
+    KEYS_FILE,
+    KeyFileUnreadable,
+    KeyPair,
+    env_file_text,
+    load_or_make,
+    mint_agent_key,
+)
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
@@ -109,8 +116,8 @@ def _agent_key(arguments: Sequence[str]) -> int:
     )
     _add_place(parser)
     given = parser.parse_args(arguments)
-    if not given.data.is_dir():
-        sys.stderr.write(f"dockworker: {given.data} is no control plane's directory\n")
+    if not (given.data / KEYS_FILE).exists():
+        sys.stderr.write(f"dockworker: {given.data} is no control plane's directory: {KEYS_FILE} is not there\n")
         return NOT_WORTH_A_RESTART
     try:
         pair = mint_agent_key(given.data)

@@ -132,5 +132,7 @@ def test_a_key_pair_for_one_agent_more_is_made_beside_a_control_plane_that_runs(
 
 
 def test_no_key_pair_is_made_where_no_control_plane_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["agent-key", "--data", str(tmp_path / "nowhere")]) == 5
-    assert "is no control plane's directory" in capsys.readouterr().err
+    for folder in (tmp_path / "nowhere", tmp_path):
+        assert main(["agent-key", "--data", str(folder)]) == 5
+        assert f"{folder} is no control plane's directory" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
