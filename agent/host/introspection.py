@@ -69,7 +69,7 @@ def metadata(answer: bytes) -> Neighbour:
     """The answer to /v1/metadata. Raises TryAgain where it is none."""
     try:
         found = msgspec.json.decode(answer, type=_Metadata)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TryAgain(f"/v1/metadata is not answered as an ECS agent does: {error}") from error
     return Neighbour(found.cluster, found.container_instance_arn or "", found.version)
 
@@ -78,7 +78,7 @@ def tasks(answer: bytes) -> tuple[ToldTask, ...]:
     """The answer to /v1/tasks. Raises TryAgain where it is none."""
     try:
         found = msgspec.json.decode(answer, type=_Tasks).tasks or ()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TryAgain(f"/v1/tasks is not answered as an ECS agent does: {error}") from error
     return tuple(
         ToldTask(
