@@ -152,7 +152,9 @@ class Leaving:
             await self._wait_for_ends(end)
         finally:
             asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            (broken,) = await asyncio.gather(asking, return_exceptions=True)
+            if isinstance(broken, Exception):  # a bug, at the end of a life: what is left to do is done all the same
+                log.error("drain_broke", exc_info=broken)
 
     async def _wait_for_ends(self, end: float) -> None:
         asked: set[TaskArn] = set()

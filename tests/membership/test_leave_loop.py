@@ -35,7 +35,7 @@ class House:
 
     identity: Identity = HERE
     was: str | TryAgain = "ACTIVE"
-    answers: deque[str | TryAgain] = field(default_factory=lambda: deque([""]))
+    answers: deque[str | Exception] = field(default_factory=lambda: deque([""]))
     stuck: frozenset[TaskArn] = frozenset()
     refused: bool = False
     unsent: bool = False
@@ -71,7 +71,7 @@ class House:
         if self.silent:
             await asyncio.Event().wait()
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, TryAgain):
+        if isinstance(answer, Exception):
             raise answer
         if status == "DRAINING":
             self.end(SERVED)  # what a service scheduler does about it
@@ -155,6 +155,15 @@ def test_a_task_whose_end_ecs_has_not_heard_of_is_waited_for() -> None:
     house.rows = {SERVED: replace(a_task(SERVED, "shop"), known=Status.STOPPED, wanted=Status.STOPPED)}
     house.stuck = frozenset({SERVED})
     assert "drain_ended_early" in run(house.leaving("services"))
+
+
+def test_what_breaks_the_drain_is_told_and_the_last_reports_leave_all_the_same() -> None:
+    house = House(answers=deque([KeyError("a bug")]))
+    with capture_logs() as lines:
+        asyncio.run(house.leaving("services").leave())
+    (broken,) = (line for line in lines if line["event"] == "drain_broke")
+    assert isinstance(broken["exc_info"], KeyError)
+    assert house.calls == ["DRAINING", "flush"]
 
 
 def test_an_instance_that_somebody_has_drained_before_is_not_ours_to_have_back() -> None:

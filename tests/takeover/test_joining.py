@@ -74,7 +74,9 @@ def test_metadata_is_read_as_it_is_answered() -> None:
     assert introspection.metadata(b'{"Cluster":"blue","ContainerInstanceArn":null,"Version":""}').instance_arn == ""
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b'{"AvailableCommands":["/v1/metadata"]}', b"<html>", b'{"Cluster":"\xff"}'])
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b'{"AvailableCommands":["/v1/metadata"]}', b"<html>", b'{"Cluster":"\xff"}']
+)
 def test_what_is_no_agents_answer_is_refused(answer: bytes) -> None:
     with pytest.raises(TryAgain, match="/v1/metadata"):
         introspection.metadata(answer)
