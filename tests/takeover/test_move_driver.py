@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from agent.config.settings import Settings
+from agent.host import introspection_client
+from agent.model.errors import NoAnswer, TryAgain
 from agent.model.identity import Identity
 from agent.store.identity_driver import IdentityFile
 from agent.store.lock_driver import only_one
@@ -113,7 +115,7 @@ def test_an_agent_of_ours_that_runs_is_in_the_way(desk: Desk) -> None:
 def test_a_docker_that_does_not_answer_leaves_nothing_half_done(desk: Desk) -> None:
     desk.docker_host = NOWHERE
     assert desk.give() == 1
-    assert "Nothing was changed" in desk.text
+    assert "Nothing was stopped" in desk.text
     assert not (desk.folder / "data" / "takeover.json").exists()
     assert not (desk.folder / "data" / "identity.json").exists()
 
@@ -160,8 +162,9 @@ def test_who_went_back_and_comes_again_keeps_what_is_there_of_the_first_time(
     file = desk.folder / "data" / "takeover.json"
     file.write_text(file.read_text().replace('"is_heard": false', '"is_heard": true'))
     other.tasks = []
-    assert desk.give() == 0
-    assert ([task["arn"] for task in desk.written()["tasks"]], desk.written()["is_heard"]) == ([TASK], False)
+    for _ in range(2):  # and gives the command once more before that agent is stopped
+        assert desk.give() == 0
+        assert ([task["arn"] for task in desk.written()["tasks"]], desk.written()["is_heard"]) == ([TASK], False)
 
 
 @pytest.mark.docker
@@ -190,6 +193,57 @@ def test_who_follows_notes_what_changes_until_that_agent_has_gone(
 
     with ExitStack() as serving:
         assert asyncio.run(story(serving, serving.enter_context(OtherAgent.serving()))) == 0
+
+
+@pytest.mark.docker
+def test_who_follows_does_not_take_an_answer_that_makes_no_sense_for_none(
+    tmp_path: Path, docker_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(move_driver, "LOOK_AGAIN", 0.01)
+    said: list[str] = []
+
+    async def story(serving: ExitStack, other: OtherAgent) -> int:
+        desk, changed = Desk(tmp_path, other.url, docker_host), asyncio.Event()
+
+        def say(text: str) -> None:
+            said.append(text)
+            if text.startswith("\nStaying"):
+                other.tasks = [{"Arn": 7}]
+            if "not answered as an ECS agent does" in text:
+                other.tasks = [a_task(TASK, known="PENDING", desired="RUNNING")]
+            if text.startswith("Tasks now: 1"):
+                changed.set()
+
+        following = asyncio.ensure_future(take_over(desk.settings, Wish(other.url, follow=True), say))
+        async with asyncio.timeout(20):
+            await asyncio.wait({following, asyncio.ensure_future(changed.wait())}, return_when="FIRST_COMPLETED")
+            await asyncio.to_thread(serving.close)
+            return await following
+
+    with ExitStack() as serving:
+        assert asyncio.run(story(serving, serving.enter_context(OtherAgent.serving()))) == 0
+    assert sum("not answered" in text for text in said) == 1, "what is said once is not said each second"
+
+
+def test_an_agent_that_is_slow_to_answer_has_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection_client, "PATIENCE", 0.05)
+
+    async def story() -> None:
+        held = asyncio.Event()
+
+        async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await held.wait()
+            writer.close()
+
+        async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with introspection_client.IntrospectionClient.open(f"http://127.0.0.1:{port}") as client:
+                with pytest.raises(TryAgain, match="is not answered within") as slow:
+                    await client.tasks()
+            held.set()
+        assert not isinstance(slow.value, NoAnswer)
+
+    asyncio.run(story())
 
 
 async def _a_container(host: str, owner: Identity) -> str:
