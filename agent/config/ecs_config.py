@@ -45,7 +45,12 @@ def parse(text: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
 
 
 def for_everybody(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """What of *values* becomes environment of the process: proxies, keys, certificates; *environ* has it first."""
+    """What of *values* becomes environment of the process: proxies, keys, certificates.
+
+    *environ* has it first, however it is spelt there: proxies have two spellings.
+    """
     return {
-        name: value for name, value in values.items() if FOR_EVERYBODY.fullmatch(name) and name not in environ and value
+        name: value
+        for name, value in values.items()
+        if FOR_EVERYBODY.fullmatch(name) and value and not {name, name.upper(), name.lower()} & environ.keys()
     }

@@ -43,6 +43,11 @@ def _some(because: str, names: str, means_nothing: frozenset[str] = FALSE) -> It
 UNHEEDED: tuple[Unheeded, ...] = (
     *_some("cannot apply: what the agent knows of its tasks is always kept", "ECS_CHECKPOINT/Checkpoint", TRUE),
     *_some(
+        "cannot apply: images are always fetched at once, whatever their containers wait for",
+        "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT/DependentContainersPullUpfront",
+        TRUE,
+    ),
+    *_some(
         NO_AGENT_CONTAINER,
         "ECS_AGENT_APPARMOR_PROFILE ECS_AGENT_LABELS ECS_AGENT_PID_NAMESPACE_HOST ECS_AGENT_RUN_PRIVILEGED ECS_LOG_OPTS"
         " ECS_INIT_DOCKER_LOG_FILE_NUM ECS_INIT_DOCKER_LOG_FILE_SIZE",

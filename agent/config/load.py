@@ -109,7 +109,8 @@ def with_user_data(settings: Settings, text: str) -> tuple[Settings, tuple[str, 
     loaded = settle(replace(given, sources=(*lowest, source, *others)))
     before = settle(given).remarks
     new = [remark for remark in loaded.remarks if remark not in before]
-    return loaded.settings, (*(source.told(remark) for remark in remarks), *new)
+    vain = [f"{name}: {names.why(name)}" for name in sorted(set(names.unheeded((source,))))]
+    return loaded.settings, (*(source.told(remark) for remark in (*remarks, *vain)), *new)
 
 
 FOUND = "found on this machine"

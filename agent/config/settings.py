@@ -89,7 +89,6 @@ class Settings:
     drain_timeout: timedelta = timedelta(minutes=5)
     cleanup_wait: timedelta = timedelta(hours=3)
     cleanup_wait_jitter: timedelta = timedelta()
-    pull_dependent_containers_upfront: bool = True
     pull_behavior: PullBehavior = PullBehavior.DEFAULT
     image_pull_timeout: timedelta = timedelta(hours=2)
     image_pull_inactivity_timeout: timedelta = timedelta(minutes=1)

@@ -95,13 +95,6 @@ TASKS: tuple[Setting, ...] = (
         json="ShouldExcludeIPv6PortBinding",
     ),
     row(
-        "pull_dependent_containers_upfront",
-        "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT",
-        kinds.flag(),
-        "Read, and without effect: images are always fetched at once, whatever their containers wait for.",
-        json="DependentContainersPullUpfront",
-    ),
-    row(
         "pull_behavior",
         "ECS_IMAGE_PULL_BEHAVIOR",
         kinds.member(PullBehavior),

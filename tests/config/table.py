@@ -224,7 +224,6 @@ TABLE = (
     Row("DOCKWORKER_DRAIN_TIMEOUT", "drain_timeout", "1s", S, {"999ms": OURS}),
     span("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", "cleanup_wait", S, NOT_GIVEN, NOT_GIVEN),
     span("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", "cleanup_wait_jitter", 0 * S, NOT_GIVEN, NOT_GIVEN, zero="0s"),
-    flag("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", "pull_dependent_containers_upfront", default=True),
     Row(
         "ECS_IMAGE_PULL_BEHAVIOR",
         "pull_behavior",

@@ -65,3 +65,9 @@ def test_what_is_for_everybody_becomes_environment_unless_it_is_there() -> None:
         "https_proxy": "http://p",
         "AWS_SECRET_ACCESS_KEY": "hush",
     }
+
+
+def test_a_proxy_of_the_environment_is_not_beaten_by_another_spelling_in_a_file() -> None:
+    said = {"HTTPS_PROXY": "http://file", "no_proxy": "file", "HTTP_PROXY": "http://file"}
+
+    assert for_everybody(said, {"https_proxy": "http://mine", "NO_PROXY": ""}) == {"HTTP_PROXY": "http://file"}

@@ -136,3 +136,10 @@ def test_only_what_is_new_is_remarked_of_user_data() -> None:
     _, (remark,) = with_user_data(settings, user_data(Clutser="x"))
 
     assert remark.startswith("EC2 user data: clutser")
+
+
+def test_what_user_data_asks_for_in_vain_is_remarked() -> None:
+    after, remarks = with_user_data(load({}), user_data(TaskENIEnabled=True, DisableMetrics=False))
+
+    assert after.not_honoured == ("TaskENIEnabled",)
+    assert remarks == ("EC2 user data: TaskENIEnabled: is not here yet: tasks of the network mode awsvpc are refused",)

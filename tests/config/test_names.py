@@ -24,6 +24,12 @@ def test_what_is_known_and_not_acted_on_is_named_with_the_reason(one: Unheeded) 
     assert one.because.startswith(("cannot apply: ", "is not here yet: "))
 
 
+def test_images_that_are_fetched_at_once_though_that_is_not_wanted_are_told_of() -> None:
+    source = variables(ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT="false")
+
+    assert settle(Given((source,))).settings.not_honoured == ("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT",)
+
+
 def test_nothing_is_both_a_setting_and_not_acted_on() -> None:
     ours = {name for setting in SETTINGS for name in (*setting.variables, setting.json.lower())}
 
@@ -36,6 +42,7 @@ def test_nothing_is_both_a_setting_and_not_acted_on() -> None:
         {"ECS_ENABLE_TASK_ENI": "false"},
         {"ECS_ENABLE_TASK_ENI": ""},
         {"ECS_CHECKPOINT": "true"},
+        {"ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT": "true"},
         {"ECS_DISABLE_METRICS": "0"},
     ],
 )
