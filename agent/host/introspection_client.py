@@ -17,7 +17,7 @@ OK = 200
 
 
 class IntrospectionClient:
-    """The agent at *url*. Methods raise TryAgain; of that, NoAnswer where nobody is there."""
+    """The agent at *url*. Methods raise TryAgain; of that, NoAnswer where nobody is there: who is slow is there."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
@@ -50,7 +50,7 @@ class IntrospectionClient:
                         raise TryAgain(f"{self.url}{path} is answered with more than {MOST >> 20} MiB")
                 status = response.status
         except TimeoutError as error:
-            raise NoAnswer(f"{self.url}{path} is not answered within {PATIENCE:g} s") from error
+            raise TryAgain(f"{self.url}{path} is not answered within {PATIENCE:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoAnswer(f"no agent answers at {self.url}: {error}") from error
         if status != OK:

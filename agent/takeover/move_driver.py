@@ -5,7 +5,7 @@ data directory, the tasks in one file that is there whole or not at all. Nothing
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -14,11 +14,11 @@ from agent.aws.imds_client import ImdsClient
 from agent.config.settings import Settings
 from agent.docker.engine_driver import DockerEngine
 from agent.docker.foreign_driver import ForeignDriver
-from agent.host.introspection import Neighbour
+from agent.host.introspection import Neighbour, ToldTask
 from agent.host.introspection_client import IntrospectionClient
 from agent.membership.decisions import is_same_cluster
 from agent.model.clock import utc_now
-from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, NoAnswer
+from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART, AgentError, Fatal, NoAnswer, TryAgain
 from agent.model.identity import Identity
 from agent.model.takeover import Takeover
 from agent.opening import IDENTITY, heed_user_data, imds_settings, membership_settings, take_place
@@ -59,7 +59,7 @@ async def take_over(settings: Settings, wish: Wish, say: Say) -> int:
         say(str(fatal))
         return fatal.exit_code
     except (AgentError, OSError) as error:
-        say(f"That did not work: {error}. Nothing was changed; the command can be given again.")
+        say(f"That did not work: {error}. Nothing was stopped; the command can be given again.")
         return WORTH_A_RESTART
 
 
@@ -131,7 +131,10 @@ class _Move:
 
     async def scene(self) -> joining.Scene:
         """What is there now."""
-        told = await self.other.tasks()
+        return await self.scene_of(await self.other.tasks())
+
+    async def scene_of(self, told: Sequence[ToldTask]) -> joining.Scene:
+        """What Docker shows of these tasks."""
         shown = await self.docker.containers()
         looks = {one: look for one in joining.to_look_at(told, shown) if (look := await self.docker.look(one))}
         return joining.Scene(told, shown, looks)
@@ -140,7 +143,7 @@ class _Move:
         """Write it down. What was taken over once before stays ours as long as a container of it is there."""
         tasks = {one.arn: one for one in joining.joined(scene)}
         before = await self.file.read()
-        if before is not None and before.is_heard and before.agent_id == self.identity.agent_id:
+        if before is not None and before.agent_id == self.identity.agent_id:
             there = {one.docker_id for one in scene.shown}
             kept = (one for one in before.tasks if there & {c.docker_id for c in one.containers})
             tasks = {one.arn: one for one in kept} | tasks
@@ -175,14 +178,31 @@ def _tell(taken: Takeover, scene: joining.Scene, say: Say) -> None:
 
 async def _follow(move: _Move, scene: joining.Scene, say: Say) -> None:
     say("\nStaying until that agent has gone; what it begins meanwhile is taken over, too.")
+    trouble = ""
     while True:
         await asyncio.sleep(LOOK_AGAIN)
         try:
-            now = await move.scene()
+            told = await move.other.tasks()
         except NoAnswer:
             say("That agent has gone.")
             return
+        except TryAgain as error:
+            trouble = _say_once(say, trouble, error)
+            continue
+        try:
+            now = await move.scene_of(told)
+        except TryAgain as error:  # Docker's word, which says nothing of that agent
+            trouble = _say_once(say, trouble, error)
+            continue
+        trouble = ""
         if joining.joined(now) != joining.joined(scene):
             taken = await move.save(now)
             say(f"Tasks now: {len(taken.tasks)}.")
         scene = now
+
+
+def _say_once(say: Say, before: str, error: TryAgain) -> str:
+    """Say what is in the way, unless it was said *before*; gives the words."""
+    if str(error) != before:
+        say(f"Trying again: {error}.")
+    return str(error)
