@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, web
 
 from agent.controlplane.acs_session_server import AcsSession, Bearer
 from agent.controlplane.events import AgentConnected, AgentLost, PlaneDecision
-from agent.controlplane.faults import Fault, server
+from agent.controlplane.faults import SERVER_ERROR, Fault, server
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.plane import INACTIVE
 from agent.controlplane.refusals_server import refusal
@@ -101,7 +101,12 @@ class AcsServer:
             docker_version=query.get("dockerVersion", ""),
             key=visitor.key,
         )
-        await self._road.decide(bearer.region, connected)
+        try:
+            await self._road.decide(bearer.region, connected)
+        except Fault as fault:
+            if fault.status >= SERVER_ERROR:  # a slow disk may yet save that this session is there
+                self._unsaid.append(bearer)
+            raise
         return bearer
 
     async def _leave(self, bearer: Bearer, session: AcsSession) -> None:

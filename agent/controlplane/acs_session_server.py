@@ -87,6 +87,8 @@ class AcsSession:
         self._offered: dict[str, datetime] = {}
         self._sent: dict[str, float] = {}
         self._unanswered: dict[str, float] = {}
+        self._list = ""
+        self._list_again_at: float | None = None
         self._all_credentials_due = bearer.send_credentials
         self._touched = asyncio.Event()
         self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
@@ -129,6 +131,8 @@ class AcsSession:
             self._touched.clear()
             await self._send_due(again=again)
             again = False
+            if self._list_again_at is not None and time.monotonic() >= self._list_again_at:
+                await self._send_manifest()
             if time.monotonic() >= heartbeat_at:
                 await self._beat()
                 heartbeat_at = time.monotonic() + self._cadence.heartbeat
@@ -152,10 +156,16 @@ class AcsSession:
         await self._put(HeartbeatMessage(message_id=name, healthy=True))
 
     async def _send_manifest(self) -> None:
-        """Tell the agent which tasks it should have, so that it finds out about those that it should not."""
+        """Tell the agent which tasks it should have, so that it finds out about those that it should not.
+
+        An agent that did not take it is told again, under a new number: it would pass over an old one in silence.
+        """
         listed = (await self._ask(ManifestAsked(self.bearer.instance, self._clock()))).manifest
         if listed is not None:
-            await self._put(manifest_message(self.bearer.instance, listed, self._clock()))
+            message = manifest_message(self.bearer.instance, listed, self._clock())
+            self._list = message.message_id or ""
+            self._list_again_at = time.monotonic() + self._cadence.resend if listed.is_acknowledged else None
+            await self._put(message)
             log.info("manifest_sent", instance=self.bearer.instance, seq=listed.seq, tasks=len(listed.tasks))
 
     async def _ask(self, event: DeliveriesAsked | ManifestAsked) -> PlaneDecision:
@@ -247,6 +257,8 @@ class AcsSession:
             log.warning("acs_frame_not_understood", instance=self.bearer.instance, error=str(error))
             return
         if isinstance(frame, AckRequest):
+            if self._list and frame.message_id == self._list:
+                self._list_again_at = None
             await self._tell_road(Acknowledged(self.bearer.instance, frame.message_id or ""))
         elif isinstance(frame, NackRequest):
             log.warning("message_refused", instance=self.bearer.instance, message=frame.message_id, reason=frame.reason)
@@ -272,6 +284,7 @@ class AcsSession:
             decision = await self._road.decide(self.bearer.region, StopsAsked(self.bearer.instance, candidates))
         except Fault as fault:
             log.warning("stops_not_verified", instance=self.bearer.instance, error=str(fault))
+            self._list, self._list_again_at = "", time.monotonic() + self._cadence.resend  # then the agent asks anew
             return
         await self._put(stops_message(asked, decision.over, self._clock()))
         log.info("stops_verified", instance=self.bearer.instance, asked=len(candidates), over=decision.over)

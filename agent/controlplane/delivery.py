@@ -17,6 +17,7 @@ from agent.controlplane.records import PlaneTask, TaskDefinition
 from agent.controlplane.world import World
 
 RUN, STOP = "run", "stop"
+FULL_SYNC = "ecs.capability.full-sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,15 @@ def message_id(task: PlaneTask, kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All tasks of an instance that are not over, under a number that is newer than every message about them."""
+    """All tasks of an instance that are not over, under a number that is newer than every message about them.
+
+    `is_acknowledged` says whether its agent knows such lists, and says that it has taken one.
+    """
 
     seq: int
     cluster: str
     tasks: tuple[PlaneTask, ...]
+    is_acknowledged: bool = False
 
 
 def due(world: World, instance: str, *, again: bool = False) -> tuple[Delivery, ...]:
@@ -55,7 +60,10 @@ def due(world: World, instance: str, *, again: bool = False) -> tuple[Delivery, 
 def manifest(world: World, instance: str, now: datetime) -> Manifest | None:
     """The list of an instance's tasks, under a number of its own; None for an instance that is unknown."""
     home = world.instances.get(instance)
-    return Manifest(world.next_seq(now), home.cluster, tuple(world.tasks_on(instance))) if home is not None else None
+    if home is None:
+        return None
+    knows_lists = any(name == FULL_SYNC for name, _ in home.attributes)
+    return Manifest(world.next_seq(now), home.cluster, tuple(world.tasks_on(instance)), knows_lists)
 
 
 def over(world: World, instance: str, tasks: Iterable[str]) -> tuple[str, ...]:

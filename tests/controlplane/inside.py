@@ -44,6 +44,7 @@ class Inside:
 
     house: House
     road: Road
+    acs: AcsServer
 
     async def decide(self, event: Event) -> PlaneDecision:
         return await self.road.decide(REGION, event)
@@ -94,7 +95,7 @@ async def inside(folder: Path, cadence: Cadence = QUICK) -> AsyncIterator[Inside
         running = asyncio.ensure_future(road.run())
         try:
             async with open_site(settings, rooms, Idle(cadence.silence)) as address:
-                yield Inside(House(address, folder, keys), road)
+                yield Inside(House(address, folder, keys), road, acs)
                 rooms.telemetry.end_all()
                 await acs.end_all()
         finally:

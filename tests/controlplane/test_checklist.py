@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sqlite3
 import struct
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import WSCloseCode
@@ -17,6 +19,7 @@ from agent.controlplane.keys_driver import mint_agent_key
 from agent.controlplane.notices import VOLUME
 from agent.controlplane.records import PlaneTask
 from agent.controlplane.refusals_server import refusal
+from agent.controlplane.road_loop import Disk
 from agent.controlplane.settings import Cadence
 from agent.model.clock import utc_now
 from tests.controlplane.desk import WEB
@@ -38,6 +41,7 @@ from tests.controlplane.inside import (
     wire,
 )
 
+T = TypeVar("T")
 EXPIRED = "ConnectionExpired: Reconnect to continue"
 HEADERS = b"GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 whatever\r\n\r\n"
 
@@ -117,6 +121,26 @@ def test_the_same_message_comes_until_it_is_acknowledged_in_any_order_by_any_con
                     await agent.say("AckRequest", cluster="default", containerInstance=arn, messageId=name)
                 await there.until(lambda decision: acknowledged(decision) == {first})
                 await agent.next("HeartbeatMessage")
+
+    asyncio.run(story())
+
+
+def test_the_list_of_tasks_comes_anew_until_it_is_acknowledged_by_an_agent_that_does_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await there.host()
+            async with acs(there.house, arn) as agent:
+                told = [await agent.receive() for _ in range(6)]
+                assert sum(b"TaskManifestMessage" in data for _, data in told) == 1, "nobody would acknowledge it"
+            full_sync = [{"name": "ecs.capability.full-sync"}]
+            await there.call("RegisterContainerInstance", containerInstanceArn=arn, attributes=full_sync)
+            async with acs(there.house, arn) as agent:
+                first, second = [await agent.next("TaskManifestMessage") for _ in range(2)]
+                assert second["timeline"] > first["timeline"], "an old number would be passed over in silence"
+                await agent.say("AckRequest", cluster="x", containerInstance=arn, messageId=second["messageId"])
+                await agent.next("HeartbeatMessage")
+                told = [await agent.receive() for _ in range(4)]
+                assert all(b"HeartbeatMessage" in data for _, data in told), told
 
     asyncio.run(story())
 
@@ -257,6 +281,41 @@ def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp
                     assert agent.head.startswith("HTTP/1.1 400 ")
                     body = await agent.reader.readuntil(b"}")
                     assert json.loads(body) == {"InactiveInstanceException": "The container instance is deregistered."}
+
+    asyncio.run(story())
+
+
+class SlowDisk:
+    """A real database that answers when it is told to."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.goes_on = asyncio.Event()
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        await self.goes_on.wait()
+        return await self.disk.write(change)
+
+
+def test_a_session_that_a_slow_disk_kept_from_opening_is_not_held_for_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with inside(tmp_path) as there:
+            arn = await there.host()
+            disk = SlowDisk(there.road._database)
+            monkeypatch.setattr(there.road, "_database", disk)
+            with monkeypatch.context() as patience:
+                patience.setattr("agent.controlplane.road_loop.WAIT_FOR_DISK", 0.1)
+                async with acs(there.house, arn) as agent:
+                    assert agent.head.startswith("HTTP/1.1 500 ")
+            disk.goes_on.set()
+            await there.call("DescribeClusters")
+            assert there.instance(arn).connection, "it was saved in the end"
+
+            await there.acs.say_again()
+
+            assert not there.instance(arn).connection
 
     asyncio.run(story())
 
