@@ -111,6 +111,12 @@ class CredentialsClient:
             raise TryAgain(f"cannot read AWS credentials: {error}", NO_CREDENTIALS) from error
         if frozen is None or not frozen.access_key or not frozen.secret_key:
             raise TryAgain(NOWHERE, NO_CREDENTIALS)
+        if not all(text.isascii() and text.isprintable() for text in (frozen.access_key, frozen.token or "")):
+            found, self._found = self._found, None
+            where = f" ({found.method})" if found else ""
+            raise TryAgain(
+                f"the AWS credentials that were found{where} hold characters that no key has", NO_CREDENTIALS
+            )
         return SigningKeys(frozen.access_key, frozen.secret_key, frozen.token or "")
 
     def _replace(self, now: float) -> None:

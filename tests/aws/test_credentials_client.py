@@ -76,6 +76,18 @@ def test_a_broken_file_is_an_expected_failure(tmp_path: Path) -> None:
         run(CredentialsClient().keys())
 
 
+@pytest.mark.parametrize(("name", "value"), [("AWS_ACCESS_KEY_ID", "AKID\n"), ("AWS_SESSION_TOKEN", "to\nken")])
+def test_keys_that_no_header_can_hold_are_an_expected_failure(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TryAgain, match=r"\(env\) hold characters that no key has") as caught:
+        run(CredentialsClient().keys())
+    assert value not in str(caught.value)
+
+
 def test_many_who_ask_at_once_search_once() -> None:
     searches: list[int] = []
 
