@@ -38,7 +38,7 @@ from agent.store.db import set_aside
 from agent.store.identity_driver import IdentityFile
 from agent.store.journal_driver import FILE_NAME
 from agent.store.lock_driver import is_alive, only_one, only_with_identity
-from agent.takeover.adoption_driver import TAKEOVER, read_adoption
+from agent.takeover.adoption_driver import TAKEOVER, must_be_gone, read_adoption
 
 Say = Callable[[str], None]
 
@@ -101,6 +101,8 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     await asyncio.to_thread(stack.enter_context, only_one(data_dir))
     docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
     adoption = await read_adoption(data_dir)
+    if adoption.takeover is not None and not adoption.takeover.is_heard:
+        await must_be_gone(adoption.takeover)  # until the first start it is that agent's instance, too
     traces = await TraceDriver(docker, adoption.taken).traces()
     saved = await IdentityFile(data_dir / IDENTITY, journal=data_dir / FILE_NAME).read()
     identity = saved or recovered(traces, membership_settings(settings, data_dir), is_alive)
@@ -115,7 +117,7 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     await _deregister(stack, settings, identity, say)
     count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
-    for name in (IDENTITY, FILE_NAME, TAKEOVER):
+    for name in (TAKEOVER, FILE_NAME, IDENTITY):  # the identity last: by it the command can be given again
         await asyncio.to_thread(_put_away, data_dir / name)
     say("What this machine knew of itself is set aside. The next start registers it anew.")
     return 0

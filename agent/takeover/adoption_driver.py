@@ -86,7 +86,7 @@ async def adopt(data_dir: Path) -> Adoption:
             return Adoption(adoption.file)
         if takeover.is_heard:
             return adoption
-        await _must_be_gone(takeover)
+        await must_be_gone(takeover)
         if identity is None or not identity.instance_arn:
             await identities.write(Identity(takeover.agent_id, takeover.cluster, takeover.instance_arn))
     except OSError as error:
@@ -94,7 +94,8 @@ async def adopt(data_dir: Path) -> Adoption:
     return adoption
 
 
-async def _must_be_gone(takeover: Takeover) -> None:
+async def must_be_gone(takeover: Takeover) -> None:
+    """Raises Fatal where the agent still answers that *takeover* is from."""
     try:
         async with IntrospectionClient.open(takeover.agent_url) as other:
             neighbour = await other.metadata()
