@@ -136,6 +136,11 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "the same (a million); with a `config.toml`, or `--strict`, it must be 1 at least",
     ),
     Deviation(
+        "`ECS_IMAGE_MINIMUM_CLEANUP_AGE=0`, `NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE=0`",
+        "count as not given: an hour",
+        "no least age; a value of the JSON file still beats them",
+    ),
+    Deviation(
         "`ECS_TASK_PIDS_LIMIT=0`",
         "a warning; there is no limit",
         "no limit, without a word",

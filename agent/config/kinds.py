@@ -146,7 +146,7 @@ def number(least: float, most: float) -> Kind:
     rule = f"a number from {least:g} to {most:g}"
 
     def from_text(written: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", written.strip()):
+        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", written.strip()):
             raise ValueError(rule)
         return float(written)
 
@@ -301,7 +301,7 @@ def http_url() -> Kind:
             usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
         except ValueError:
             usable = False
-        if not usable or "@" in parts.netloc or parts.query or parts.fragment:
+        if not usable or re.search(r"\s", url) or "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError(rule)
         return url.rstrip("/")
 

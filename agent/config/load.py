@@ -64,6 +64,8 @@ def toml_source(text: str, name: str) -> Source:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadSettings([f"{name or TOML} is not TOML: {error}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise BadSettings([f"{name or TOML} is not TOML: a value in it is too long, or too deep"]) from error
     return Source(name, Form.TOML, dict(_leaves(document)))
 
 

@@ -14,6 +14,8 @@ from agent.config.written import hidden
 
 PREFIXES = (OWN_PREFIX, "ECS_", "NON_ECS_", "NONECS_")
 KEYS_OF_AWS = frozenset({"aws.access_key_id", "aws.secret_access_key", "aws.session_token"})
+LONGEST = 300
+"""Characters of a value in a complaint."""
 NO_SUCH = "there is no such setting"
 
 VARIABLES = {variable for setting in SETTINGS for variable in setting.variables}
@@ -74,7 +76,8 @@ def shown(value: object, *, is_url: bool = False) -> str:
         before, is_there, host = value.rpartition("@")
         begins = (scheme[0] if scheme else "") + "***@" if is_there else before
         value = begins + re.sub(r"([?#]).*", r"\1***", host, flags=re.DOTALL)
-    return hidden(json.dumps(value, ensure_ascii=False, default=str))
+    text = hidden(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _asks(written: object, one: Unheeded) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.kinds import address, http_url, parse_duration
+from agent.config.kinds import address, http_url, number, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,23 @@ def test_no_text_breaks_the_reader_of_durations(written: str) -> None:
 )
 def test_a_host_without_a_scheme_is_https(written: str, url: str) -> None:
     assert http_url().read_text(written) == url
+
+
+@pytest.mark.parametrize("written", ["http://exa mple", "http://exa\nmple", "exam\tple", "http://x/a b"])
+def test_nothing_with_a_blank_in_it_is_a_url(written: str) -> None:
+    with pytest.raises(ValueError, match="an http"):
+        http_url().read_text(written)
+
+
+@pytest.mark.parametrize(("written", "size"), [("1e2", 100), (".5", 0.5), ("5.", 5), ("+7", 7)])
+def test_a_number_reads_as_in_go(written: str, size: float) -> None:
+    assert number(0.1, 1000).read_text(written) == size
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", "1_0", "1e", ".", "1e999", "9" * 5000, "\u0663"])
+def test_what_is_no_number_within_bounds_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="a number from"):
+        number(0.1, 1000).read_text(written)
 
 
 @pytest.mark.parametrize("written", ["127.0.0.1:51678", "[::1]:1", "localhost:65535", "off"])

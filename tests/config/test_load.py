@@ -339,6 +339,21 @@ def test_text_that_is_not_toml_is_one_complaint() -> None:
     assert found.startswith("config.toml is not TOML: ")
 
 
+@pytest.mark.parametrize("toml", ["a = " + "[" * 5000, "a = " + "9" * 5000])
+def test_toml_that_no_reader_can_hold_is_one_complaint(toml: str) -> None:
+    (found,) = complaints({}, toml)
+
+    assert found.startswith("config.toml is not TOML: ")
+
+
+def test_a_complaint_over_a_long_value_is_short() -> None:
+    (found,) = complaints({"ECS_LOGLEVEL": "loud" * 10_000})
+
+    assert found.startswith('ECS_LOGLEVEL = "loudloud')
+    assert "...: must be one of debug" in found
+    assert len(found) < 500
+
+
 def test_secrets_are_in_no_complaint() -> None:
     toml = "[aws]\nsecret_access_key = 'hush-1'\n[dockr]\npassword = 'hush-2'"
 
