@@ -1,8 +1,9 @@
 """Which proxy a URL is reached through, by the variables that everybody knows.
 
 ``HTTPS_PROXY`` serves https (and wss) and falls back to ``HTTP_PROXY``; upper case wins, as for programs written in
-Go. ``NO_PROXY`` lists hosts, ``.suffix``, ``*.suffix``, addresses, networks and ``*``, each with or without a port.
-Loopback and the link-local addresses of instance metadata and task credentials are never proxied.
+Go. ``NO_PROXY`` lists hosts with all below them, ``.suffix`` and ``*.suffix`` for what is below alone, addresses,
+networks and ``*``, each with or without a port. Loopback and the link-local addresses of instance metadata and task
+credentials are never proxied.
 """
 
 from collections.abc import Iterable, Mapping
@@ -100,5 +101,5 @@ def _matches(rule: str, host: str, port: int) -> bool:
         if int(number) != port:
             return False
         rule = name
-    rule = rule.strip("[]").removeprefix("*").removeprefix(".")
-    return host == rule or host.endswith(f".{rule}")
+    rule = rule.strip("[]").removeprefix("*")
+    return host.endswith(rule) if rule.startswith(".") else host == rule or host.endswith(f".{rule}")
