@@ -207,6 +207,8 @@ class Reporter:
     async def _settle(self, call: Call) -> None:
         try:
             quiet = await self._outbox.settle(call.rows)
+            if call.report.attachment:  # the end of its task may be decided, and not in the outbox yet
+                quiet &= await self._outbox.all_told()
         except OSError as error:  # told once more, then: ECS records a repetition once
             self._distrust(call, error)
             return

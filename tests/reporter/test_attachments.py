@@ -8,6 +8,7 @@ from agent.model.names import TaskArn
 from agent.model.reports import TaskReport, Verdict
 from agent.model.saved import OutboxRow
 from agent.model.status import Status
+from agent.model.task import Tombstone
 from agent.store.journal_driver import Journal
 from tests.reporter.made_up import RUNNING, STOPPED, T0, a_report, arn, aside, container, moved
 from tests.reporter.scene import Scene, a_reporter
@@ -67,10 +68,23 @@ def test_what_nobody_asks_for_any_more_is_settled_without_a_call(tmp_path: Path)
 def test_the_end_of_a_task_is_settled_though_an_attachment_of_it_is_the_last_that_is_told(tmp_path: Path) -> None:
     async def main() -> None:
         async with Journal.open(tmp_path / "agent.db") as journal:
-            await journal.commit(Decision(reports=(a_report("a", STOPPED), attached("a"))))
+            over = Tombstone(arn("a"), T0)
+            await journal.commit(Decision(reports=(a_report("a", STOPPED), attached("a")), tombstones=(over,)))
             scene = Scene()
             async with a_reporter(journal, scene):
                 await scene.until(lambda: bool(scene.told))
             assert scene.ended() == [{"a"}]
+
+    asyncio.run(main())
+
+
+def test_a_task_that_has_nothing_else_to_tell_is_not_over_for_that(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Journal.open(tmp_path / "agent.db") as journal:
+            await journal.commit(Decision(reports=(attached("a"), a_report("b", STOPPED))))
+            scene = Scene()
+            async with a_reporter(journal, scene):
+                await scene.until(lambda: len(scene.settled) == 2 and bool(scene.told))
+            assert scene.ended() == [{"b"}], "its end may be decided, and not in the journal yet"
 
     asyncio.run(main())
