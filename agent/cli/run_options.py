@@ -43,9 +43,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", type=Path, help=f"settings in TOML (default: {CONFIG}, if there)")
     parser.add_argument("--strict", action="store_true", help="no start with a value or a name that is wrong")
     parser.add_argument("-version", "--version", action="store_true", help="say which one, and end")
-    for name, what in (("", "to log"), ("-driver", "but not for the file"), ("-on-instance", "for the file")):
+    for name, what in (
+        ("", "to log"),
+        ("-driver", "to log; the file may have its own"),
+        ("-on-instance", "for the file"),
+    ):
         option = f"-loglevel{name}"
-        parser.add_argument(option, f"-{option}", metavar="LEVEL", default="", help=f"the least serious lines, {what}")
+        parser.add_argument(option, f"-{option}", metavar="LEVEL", default="", help=f"the least serious lines {what}")
     parser.add_argument("-k", dest="insecure", action="store_true", help="do not check certificates; for tests only")
     parser.add_argument(
         "-blackhole-ec2-metadata", "--blackhole-ec2-metadata", action="store_true", help="ask no instance metadata"

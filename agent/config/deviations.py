@@ -141,6 +141,18 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "no least age; a value of the JSON file still beats them",
     ),
     Deviation(
+        "`ECS_DYNAMIC_HOST_PORT_RANGE` that is not set",
+        "the kernel's `ip_local_port_range`",
+        "the ports beside that, where there are enough: out of it, a free port may be gone before Docker has it",
+    ),
+    Deviation(
+        "a disk that fills",
+        "is not looked at; with `ECS_IMAGE_PULL_BEHAVIOR=prefer-cached` images are never cleaned up",
+        "from `DOCKWORKER_DISK_HIGH_WATERMARK` on stopped containers and, unless `ECS_DISABLE_IMAGE_CLEANUP` is set,"
+        " unused images go, whatever the pull behaviour; new tasks are refused from"
+        " `DOCKWORKER_DISK_CRITICAL_WATERMARK` on",
+    ),
+    Deviation(
         "`ECS_TASK_PIDS_LIMIT=0`",
         "a warning; there is no limit",
         "no limit, without a word",
@@ -215,6 +227,11 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "options of the command line",
         "`-license`, `-ecs-attributes`, `-healthcheck`, `-windows-service`",
         "refused, each with a word on what to do instead; the others are taken by `dockworker run`",
+    ),
+    Deviation(
+        "`-loglevel-driver`",
+        "is not for the log file",
+        "is for the log file too, where `ECS_LOGLEVEL_ON_INSTANCE` and `-loglevel-on-instance` say nothing",
     ),
     Deviation(
         "`HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`",
