@@ -132,7 +132,7 @@ class AcsSession:
             await self._send_due(again=again)
             again = False
             if self._list_again_at is not None and time.monotonic() >= self._list_again_at:
-                await self._send_manifest()
+                await self._send_manifest_again()
             if time.monotonic() >= heartbeat_at:
                 await self._beat()
                 heartbeat_at = time.monotonic() + self._cadence.heartbeat
@@ -160,7 +160,21 @@ class AcsSession:
 
         An agent that did not take it is told again, under a new number: it would pass over an old one in silence.
         """
-        listed = (await self._ask(ManifestAsked(self.bearer.instance, self._clock()))).manifest
+        await self._put_manifest(await self._ask(ManifestAsked(self.bearer.instance, self._clock())))
+
+    async def _send_manifest_again(self) -> None:
+        """Like `_send_manifest`, but a disk that gives no number now costs no session: it may give one later."""
+        try:
+            event = ManifestAsked(self.bearer.instance, self._clock())
+            decision = await self._road.decide(self.bearer.region, event)
+        except Fault as fault:
+            self._list_again_at = time.monotonic() + self._cadence.resend
+            log.warning("manifest_put_off", instance=self.bearer.instance, error=str(fault))
+            return
+        await self._put_manifest(decision)
+
+    async def _put_manifest(self, decision: PlaneDecision) -> None:
+        listed = decision.manifest
         if listed is not None:
             message = manifest_message(self.bearer.instance, listed, self._clock())
             self._list = message.message_id or ""

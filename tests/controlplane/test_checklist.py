@@ -24,6 +24,7 @@ from agent.controlplane.settings import Cadence
 from agent.model.clock import utc_now
 from tests.controlplane.desk import WEB
 from tests.controlplane.hand_agent import poll_query, register
+from tests.controlplane.house import SETTLED
 from tests.controlplane.inside import (
     BINARY,
     CLOSE,
@@ -281,6 +282,40 @@ def test_a_deregistered_instance_is_told_so_on_both_ways_and_refused_on_both(tmp
                     assert agent.head.startswith("HTTP/1.1 400 ")
                     body = await agent.reader.readuntil(b"}")
                     assert json.loads(body) == {"InactiveInstanceException": "The container instance is deregistered."}
+
+    asyncio.run(story())
+
+
+class FullDisk:
+    """A real database that takes nothing for a while."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.refused = asyncio.Event()
+        self.full = True
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        if self.full:
+            self.refused.set()
+            raise OSError("No space left on device")
+        return await self.disk.write(change)
+
+
+def test_a_full_disk_puts_the_list_of_tasks_off_and_keeps_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with inside(tmp_path, Cadence(heartbeat=0.15, resend=0.2, silence=5.0)) as there:
+            full_sync = [{"name": "ecs.capability.full-sync"}]
+            answer = await there.call("RegisterContainerInstance", cluster="default", attributes=full_sync)
+            async with acs(there.house, answer["containerInstance"]["containerInstanceArn"]) as agent:
+                first = await agent.next("TaskManifestMessage")
+                disk = FullDisk(there.road._database)
+                monkeypatch.setattr(there.road, "_database", disk)
+                async with asyncio.timeout(SETTLED):
+                    await disk.refused.wait()
+                disk.full = False
+                assert (await agent.next("TaskManifestMessage"))["timeline"] > first["timeline"]
 
     asyncio.run(story())
 
