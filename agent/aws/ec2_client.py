@@ -34,6 +34,8 @@ PATIENCE = 126.0
 LARGEST = 1024 * 1024
 """Bytes of an answer; an instance has some fifty tags."""
 OK = 200
+UNREADABLE = (ET.ParseError, LookupError, ValueError)
+"""What reading XML raises; the last two over an encoding that there is not, or that is none for texts."""
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -174,7 +176,7 @@ def read_tags(answer: bytes) -> tuple[Tags, str]:
     """The tags in *answer*, and by which token the next page is asked for (``""`` is the last). Raises TryAgain."""
     try:
         tree = ET.fromstring(answer)  # noqa: S314 -- from the service that we authenticated and trust
-    except ET.ParseError as error:
+    except UNREADABLE as error:
         raise TryAgain(f"cannot read what EC2 says of the tags of this instance: {error}") from error
     tags = tuple((_text(item, "key"), _text(item, "value")) for item in tree.iterfind("{*}tagSet/{*}item"))
     return tags, _text(tree, "nextToken")
@@ -184,7 +186,7 @@ def read_failure(answer: bytes) -> tuple[str, str]:
     """Code and message of an answer that is no success; both empty where it cannot be read."""
     try:
         error = ET.fromstring(answer).find(".//{*}Error")  # noqa: S314 -- as above
-    except ET.ParseError:
+    except UNREADABLE:
         return "", ""
     return ("", "") if error is None else (_text(error, "Code"), _text(error, "Message"))
 

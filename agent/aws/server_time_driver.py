@@ -19,6 +19,8 @@ log = get_logger()
 
 FEW_MINUTES = timedelta(minutes=4)
 """A difference that AWS still bears; anything more is corrected."""
+FAR = 3000
+"""No clock is set to this year; near the last one that there is, dates cannot be reckoned with."""
 SKEWED = frozenset(
     {
         "AuthFailure",
@@ -87,6 +89,7 @@ def _read(date: str) -> datetime | None:
     """The moment that a ``Date`` header names; None for one that names none."""
     try:
         read = parsedate_to_datetime(date)
-    except ValueError:
+        there = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    return there if there.year < FAR else None

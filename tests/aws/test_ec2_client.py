@@ -182,6 +182,9 @@ def test_a_busy_ec2_is_asked_five_times() -> None:
     [
         (403, failure("UnauthorizedOperation"), "UnauthorizedOperation: no"),
         (400, "<html>", "status 400"),
+        (400, '<?xml version="1.0" encoding="odd"?><a/>', "status 400"),
+        (200, '<?xml version="1.0" encoding="odd"?><a/>', "cannot read"),
+        (200, '<?xml version="1.0" encoding="idna"?><a/>', "cannot read"),
         (400, "<Response/>", "status 400"),
         (200, "no XML", "cannot read"),
         (302, "", "status 302"),

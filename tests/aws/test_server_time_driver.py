@@ -69,3 +69,18 @@ def test_a_success_with_a_date_at_which_the_signature_was_bad_is_a_proxys() -> N
     clocks = Clocks()
     clocks.there.accepted(ECS, date(NOON + HOUR))
     assert clocks.there.now(ECS) == NOON
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 1970 00:00:00 +9999999999999",
+    ],
+)
+def test_a_date_that_is_out_of_all_bounds_says_nothing(date: str) -> None:
+    time = ServerTime()
+    time.accepted("https://ecs.example", date)
+    assert not time.refused("https://ecs.example", date)
