@@ -93,7 +93,7 @@ def _with_status(call: Call, instance: ContainerInstance, status: str) -> Contai
 
 
 def update_container_agent(call: Call) -> JsonObject:
-    """There is never a newer version of an agent here: those that are wanted are given by the operator's own hand."""
+    """There is never a newer version of an agent here: this control plane has none to give."""
     cluster = call.cluster_named()
     instance = call.instance_named(call.request["containerInstance"], cluster)
     if instance.update is not None and instance.update.status in UNDER_WAY:

@@ -38,7 +38,7 @@ from agent.controlplane.notices import Notice, acknowledged, due_notices, forget
 from agent.controlplane.operations import OPERATIONS
 from agent.controlplane.records import Attachment, ContainerInstance, JsonObject, PlaneTask, Record, RunToken
 from agent.controlplane.reports import NOT_TOLD, acknowledged_stop, asked_to_stop
-from agent.controlplane.rights import check_resources, denied, owns
+from agent.controlplane.rights import check_resources, denied, is_limited, owns
 from agent.controlplane.wishes import updated, want_attachment, want_update
 from agent.controlplane.world import Change, World
 
@@ -171,6 +171,7 @@ class Plane:
             agent_hash=event.agent_hash,
             docker_version=event.docker_version,
             update=updated(instance, event.agent_version, event.agent_hash),
+            agent_key=instance.agent_key or (event.key if is_limited(event.key) else ""),
         )
         moved = replace(fresh, connection=instance.connection) != instance or was_away
         self._world.put(replace(fresh, version=instance.version + moved))

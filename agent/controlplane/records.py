@@ -71,7 +71,8 @@ class AgentUpdate:
 class ContainerInstance:
     """A host with an agent. `connection` names the ACS session that holds it, empty while there is none.
 
-    `agent_key` is the id of the key pair that registered it, which alone may speak for it (rights.py).
+    `agent_key` is the id of the key pair that registered it, or that first held a session for one of before such ids
+    were noted; it alone may speak for it (rights.py).
     """
 
     arn: str

@@ -36,7 +36,7 @@ def denied(action: str, where: str = "") -> Fault:
 
 
 def owns(instance: ContainerInstance, key: str) -> bool:
-    """May *key* speak for *instance*? One that was registered before keys were noted belongs to whoever comes."""
+    """May *key* speak for *instance*? One of before keys were noted belongs to the first agent that comes."""
     return not is_limited(key) or instance.agent_key in ("", key)
 
 

@@ -135,6 +135,22 @@ def test_an_instance_of_before_keys_were_noted_belongs_to_the_first_agent_that_r
     assert desk.plane.world.instances[arn].agent_key == OURS
 
 
+def test_an_instance_of_before_keys_were_noted_belongs_to_the_first_agent_that_holds_a_session_for_it() -> None:
+    """A control plane that is replaced by a newer one does not make its agents register again."""
+    desk = Desk()
+    arn = desk.register()
+    desk.connect(arn)
+    desk.key = OPERATOR
+    desk.connect(arn, "by hand")
+    desk.key = OURS
+    desk.connect(arn, "two")
+
+    desk.key = THEIRS
+    with pytest.raises(Fault, match="ecs:Poll"):
+        desk.connect(arn, "stolen")
+    assert desk.refused("RegisterContainerInstance", containerInstanceArn=arn).code == TOO_MUCH
+
+
 def test_what_the_operator_registers_no_agent_takes() -> None:
     desk = Desk()
     desk.key = OPERATOR
