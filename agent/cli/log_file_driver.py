@@ -1,6 +1,7 @@
 """A log file that stays within its bounds: rolled by size or by the hour, or left to another program to move away."""
 
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,8 @@ class RollingFile:
 
     Each holds at most *most_bytes*, so all of them together at most ``(keep + 1) * most_bytes``; a new one begins when
     the next line would not fit, and with ``hourly`` also with each hour. With ``none`` nothing is rolled, nothing is
-    bounded, and a file that was moved away (logrotate) is begun anew.
+    bounded, and a file that was moved away (logrotate) is begun anew. A device, such as ``/dev/null``, is never rolled:
+    it belongs to the whole machine.
     """
 
     def __init__(self, path: Path, *, most_bytes: int, keep: int, rollover: str = "size") -> None:
@@ -28,6 +30,7 @@ class RollingFile:
         self._rollover = rollover
         self._descriptor = -1
         self._size = 0
+        self._is_regular = True
         self._hour = 0
         self._looked = 0.0
 
@@ -37,14 +40,15 @@ class RollingFile:
             self._see_whether_it_is_there()
         if self._descriptor < 0:
             self._open()
-        if self._rollover != "none" and self._size and self._is_full(len(lines)):
+        if self._rollover != "none" and self._is_regular and self._size and self._is_full(len(lines)):
             self._roll()
         try:
             written = 0
             while written < len(lines):
                 written += os.write(self._descriptor, lines[written:])
         except OSError:
-            os.ftruncate(self._descriptor, self._size)  # half a line would spoil the next one
+            if self._is_regular:
+                os.ftruncate(self._descriptor, self._size)  # half a line would spoil the next one
             raise
         self._size += len(lines)
 
@@ -72,6 +76,7 @@ class RollingFile:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, OWNER_ONLY)
         about = os.fstat(self._descriptor)
+        self._is_regular = stat.S_ISREG(about.st_mode)
         self._size = about.st_size
         self._hour = int(about.st_mtime) // HOUR if self._size else _hour()
 

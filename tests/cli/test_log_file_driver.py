@@ -102,3 +102,28 @@ def test_half_a_line_is_taken_back_when_the_disk_is_full(tmp_path: Path, monkeyp
         file.write(LINE)
     assert written(tmp_path / "log") == {"a.log": LINE}
     file.close()
+
+
+@pytest.mark.parametrize("rollover", ["size", "hourly", "none"])
+@pytest.mark.parametrize("keep", [0, 2])
+def test_a_device_is_written_to_and_never_moved_away(tmp_path: Path, rollover: str, keep: int) -> None:
+    device = tmp_path / "log" / "a.log"
+    device.parent.mkdir()
+    device.symlink_to("/dev/null")
+    file = a_file(tmp_path, keep, rollover)
+
+    for _ in range(9):
+        file.write(LINE)
+    file.close()
+
+    assert [path.name for path in device.parent.iterdir()] == ["a.log"]
+    assert device.is_symlink()
+
+
+def test_a_device_that_takes_nothing_says_why(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "a.log").symlink_to("/dev/full")
+    file = a_file(tmp_path)
+
+    with pytest.raises(OSError, match="No space left"):
+        file.write(LINE)
