@@ -52,12 +52,14 @@ class AttachmentsLoop:
             self._news.set()
 
     def is_wanted(self, arn: str) -> bool:
-        """Does ECS still want to hear of the attachment?"""
-        one = self._known.get(arn)
-        return one is not None and self._clock() < one.expires_at
+        """Does ECS still want to hear of the attachment?
+
+        The engine forgets it when its time is up, and it alone knows whether the clock was set.
+        """
+        return arn in self._known
 
     def _awaited(self) -> dict[str, str]:
-        return {one.arn: one.key for one in self._known.values() if not one.told and self.is_wanted(one.arn)}
+        return {one.arn: one.key for one in self._known.values() if not one.told}
 
     async def run(self) -> None:
         """Run for ever."""

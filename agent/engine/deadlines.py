@@ -1,7 +1,7 @@
 """What is due when: kills, retries, removals, and the end of tombstones and of waits for attachments.
 
-Deadlines are absolute and saved. While acts are held there is none: a start of the agent hears its first listing before
-any deadline passes.
+Deadlines are absolute and saved. While acts are held there is none but those of attachments, which Docker knows nothing
+of: a start of the agent hears its first listing before any other deadline passes.
 """
 
 from dataclasses import replace
@@ -17,18 +17,22 @@ from agent.model.task import Task, Tombstone
 
 def next_of(world: World) -> datetime | None:
     """The earliest deadline of all; None if there is none."""
+    attached = attachments.next_of(world)
     if not world.released:
-        return None
+        return attached
     dates = [world.dates[arn] for arn in world.dates if arn not in world.abandoned]
     dates += [stone.until for stone in world.tombstones.values() if stone.until is not None]
-    if (attached := attachments.next_of(world)) is not None:
+    if attached is not None:
         dates.append(attached)
     return min(dates, default=None)
 
 
 def pass_all(draft: Draft) -> set[TaskArn]:
     """Clear what is due, and say which tasks are to be driven."""
-    passed = set()
+    attachments.pass_all(draft)
+    passed = set[TaskArn]()
+    if not draft.released:
+        return passed
     for arn, date in draft.world.dates.items():
         task = draft.task(arn)
         if task is not None and date <= draft.at and arn not in draft.world.abandoned:
@@ -38,7 +42,6 @@ def pass_all(draft: Draft) -> set[TaskArn]:
     for stone in draft.world.tombstones.values():
         if stone.until is not None and stone.until <= draft.at:
             draft.bury(stone.arn)
-    attachments.pass_all(draft)
     return passed
 
 

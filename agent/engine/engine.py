@@ -116,7 +116,7 @@ class Engine:
         return Snapshot(dict(world.tasks), dict(world.tombstones), dict(world.pulls), world.manifest, strain, attached)
 
     def next_deadline(self) -> datetime | None:
-        """When `DeadlinePassed` is due; None while nothing is, or while acts are held."""
+        """When `DeadlinePassed` is due; None while nothing is. While acts are held, attachments alone have an end."""
         return deadlines.next_of(self._world)
 
     def to_inspect(self, listed: Iterable[Summary]) -> frozenset[DockerId]:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from agent.acs.attachments_loop import LOOK_EVERY, AttachmentsLoop
 from agent.engine.engine import Engine
 from agent.model.attachments import AttachmentKind
-from agent.model.events import AttachmentAnnounced, AttachmentsFound, Event
+from agent.model.events import AttachmentAnnounced, AttachmentsFound, DeadlinePassed, Event
 from tests.engine.rows import RULES, T0, after
 
 PATIENCE = 10.0
@@ -127,7 +127,9 @@ def test_nobody_looks_for_what_has_no_time_left_and_ecs_does_not_want_to_hear_of
         scene.announce("vol1")
         assert scene.loop.is_wanted("vol1")
         await scene.until(lambda: len(scene.waits) == 1)
-        scene.now = after(5)
+        scene.now = after(3600)
+        assert scene.loop.is_wanted("vol1"), "the clock may have been set; whether its time is up the engine says"
+        scene.engine.decide(DeadlinePassed(after(5)))
         assert not scene.loop.is_wanted("vol1")
         assert not scene.loop.is_wanted("unknown")
         scene.shown = frozenset({"vol1"})

@@ -103,6 +103,15 @@ def test_what_comes_when_its_time_is_up_is_not_told_of_though_no_deadline_was_he
     assert scene.find(MAC, at=after(10)) == []
 
 
+def test_time_runs_out_while_docker_is_away_and_word_that_comes_after_that_is_new() -> None:
+    scene = Scene(heard=False)
+    scene.announce()
+    assert scene.engine.next_deadline() == after(10)
+    assert scene.hear(DeadlinePassed(after(10))).detached == ("a",)
+    assert scene.engine.next_deadline() is None
+    assert [one.expires_at for one in scene.announce(at=after(20)).attachments] == [after(30)]
+
+
 @pytest.mark.parametrize("wait_ms", [0, -1])
 def test_what_has_no_time_at_all_is_not_looked_out_for(wait_ms: int) -> None:
     assert Scene().announce(wait_ms=wait_ms).changes_nothing
