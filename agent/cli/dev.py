@@ -14,6 +14,7 @@ from agent.cli.screen import Screen
 from agent.cli.walk import WentWrong
 from agent.config.load import BadSettings, load
 from agent.config.settings import Settings
+from agent.controlplane.keys_driver import KeyFileUnreadable
 
 FAILED = 1
 
@@ -44,6 +45,8 @@ def main(options: Options) -> int:
         if options.purpose is Purpose.STOP:
             screen.say("No Docker Engine answers, so no task runs.")
             return 0
+        screen.say(f"That did not work: {error}", "red")
+    except KeyFileUnreadable as error:
         screen.say(f"That did not work: {error}", "red")
     except (WentWrong, ApiError, OSError, TimeoutError) as error:
         screen.say(f"That did not work: {told(error)}", "red")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.dev import settings_for
+from agent.cli.dev import main, settings_for
+from agent.cli.dev_options import Options, Purpose
 from agent.cli.dev_place import Place, Taken
 from agent.cli.listen import Address
 from agent.model.status import PullBehavior
@@ -57,6 +58,15 @@ def test_a_port_that_is_in_use_is_named_with_the_way_out(place: Place) -> None:
 
     with place.alone(), socket.create_server((place.listen.host, place.listen.port)), pytest.raises(Taken, match=taken):
         place.prepare()
+
+
+def test_key_pairs_that_cannot_be_read_are_told_in_one_line(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.plane_data.mkdir(parents=True)
+    (place.plane_data / "keys.json").write_text("{}")
+
+    assert main(Options(place.data, place.listen, place.region, place.account, Purpose.STAY)) == 1
+
+    assert "keys.jsondoesnotholdtwokeypairs" in "".join(capsys.readouterr().out.split()), "wherever lines are broken"
 
 
 def test_a_line_to_copy_works_in_a_shell_though_the_path_has_spaces(
