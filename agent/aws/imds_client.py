@@ -255,16 +255,23 @@ class ImdsClient:
     async def _send(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str, str]:
         url = f"{self._settings.endpoint}/latest/{path}"
         try:
-            async with self._session.request(method, url, headers=headers, timeout=TIMEOUT) as response:
+            async with self._session.request(
+                method, url, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            ) as response:
                 text = await response.text(errors="replace")  # user data may be anything, and may hold secrets
                 self._has_answered = self._has_answered or response.status < BROKEN
                 return response.status, text, response.headers.get(TTL_HEADER, "")
         except aiohttp.ClientConnectorError as error:
-            raise Unanswered(f"nobody at {self._settings.endpoint}: {error!r}", reached=False) from error
+            raise Unanswered(f"nobody at {self._settings.endpoint}: {_said(error)}", reached=False) from error
         except aiohttp.ConnectionTimeoutError as error:
             raise Unanswered(f"nobody at {self._settings.endpoint} within a moment", reached=False) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Unanswered(f"no answer from {self._settings.endpoint}: {error!r}") from error
+            raise Unanswered(f"no answer from {self._settings.endpoint}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """What *error* says. Its `repr` may hold the headers of the request, and so the token."""
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _region(text: str) -> str:

@@ -1,15 +1,17 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from agent.aws.imds_client import ImdsClient, ImdsSettings, Interface, Whereabouts
 from agent.membership.interruption_loop import NO_SERVICE
 from agent.model.errors import GiveUp, TryAgain
-from tests.aws.peers import run
+from tests.aws.peers import run, serving
 from tests.fakes.metadata import MAC, Metadata, a_metadata_service
 
 SUBNET = Interface(MAC, "vpc-1", "subnet-1")
@@ -269,4 +271,44 @@ def test_what_is_no_name_of_a_region_is_none() -> None:
             s.service.texts["meta-data/placement/region"] = "<html>Log in</html>"
             assert await ImdsClient(ImdsSettings(s.service.url), s.imds._session).region() == ""
 
+    run(story())
+
+
+def test_the_token_is_told_to_nobody_whatever_the_answer_is() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhunter" if asked.startswith(b"PUT") else b"\0\r\n\r\n"
+        )
+        writer.close()
+        await writer.wait_closed()
+
+    async def story() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1")
+        host, port = server.sockets[0].getsockname()
+        async with server, ImdsClient.open(ImdsSettings(f"http://{host}:{port}")) as imds:
+            with capture_logs() as lines:
+                assert await imds.instance_id() == ""
+            assert imds._token == "hunter"
+            assert [line["event"] for line in lines] == ["instance_metadata_missing"]
+            assert "hunter" not in repr(lines)
+
+    run(story())
+
+
+def test_nobody_is_followed_to_another_place() -> None:
+    async def elsewhere(_: web.Request) -> web.Response:
+        raise web.HTTPFound(other.url + "/latest/meta-data/instance-id")
+
+    async def story() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.+}", elsewhere)
+        async with a_story() as s, serving(app) as url:
+            imds = ImdsClient(ImdsSettings(url), s.imds._session)
+            other.url = s.service.url
+            assert await imds.instance_id() == ""
+            assert (s.service.tokens, s.service.asked) == (0, [])
+            assert not imds.is_absent()
+
+    other = Metadata()
     run(story())
