@@ -177,7 +177,10 @@ def _tell(taken: Takeover, scene: joining.Scene, say: Say) -> None:
 
 
 async def _follow(move: _Move, scene: joining.Scene, say: Say) -> None:
-    say("\nStaying until that agent has gone; what it begins meanwhile is taken over, too.")
+    say(
+        "\nStaying until that agent has gone; what it begins meanwhile is taken over, too. "
+        "Dockworker can start once this command has ended."
+    )
     trouble = ""
     while True:
         await asyncio.sleep(LOOK_AGAIN)
