@@ -57,15 +57,31 @@ class Stream:
         """It belongs to the process."""
 
 
-class Scribe:
-    """One outlet and its thread. `lost` words the line that says how many were dropped."""
+def _nobody(_why: str) -> None:
+    """Nobody is told."""
 
-    def __init__(self, name: str, outlet: Outlet, lost: Callable[[int, str], str], beat: Callable[[], None]) -> None:
+
+class Scribe:
+    """One outlet and its thread. `lost` words the line that says how many were dropped.
+
+    `failed` is told why as soon as the outlet takes no lines any more, once until it takes some again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        outlet: Outlet,
+        lost: Callable[[int, str], str],
+        beat: Callable[[], None],
+        failed: Callable[[str], None] = _nobody,
+    ) -> None:
         self.dropped = 0
         """How many lines were dropped since the process began."""
         self._outlet = outlet
         self._lost = lost
         self._beat = beat
+        self._failed = failed
+        self._is_failing = False
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._untold = 0
@@ -126,10 +142,15 @@ class Scribe:
         try:
             self._outlet.write(b"".join(lines[:count]))
         except OSError as error:
+            why = error.strerror or str(error)
+            if not self._is_failing:
+                self._is_failing = True
+                self._failed(why)
             with self._news:
-                self._drop(count - bool(told), error.strerror or str(error))
+                self._drop(count - bool(told), why)
                 self._news.wait_for(lambda: self._closing, AGAIN_AFTER)
         else:
+            self._is_failing = False
             with self._news:
                 self._untold -= told
         return lines[count:]

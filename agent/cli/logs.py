@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 import structlog
@@ -34,6 +36,7 @@ PLAIN = re.compile(r"[^\s\"=\\]+")
 """Text that needs no quotes in logfmt."""
 LEFT_OUT = "log_lines_left_out"
 LOST = "log_lines_lost"
+FILE_FAILED = "log_file_failed"
 STDERR = 2
 
 Processor = structlog.typing.Processor
@@ -103,10 +106,16 @@ def _scribes(settings: Settings) -> Callable[[Callable[[], None]], list[tuple[in
                 keep=settings.log_max_roll_count,
                 rollover=settings.log_rollover_type,
             )
-            scribes.append((_rank(_of_file(settings)), Scribe("file", file, _lost, lambda: None)))
+            failed = partial(_failed, settings.log_file)
+            scribes.append((_rank(_of_file(settings)), Scribe("file", file, _lost, lambda: None, failed)))
         return scribes
 
     return made
+
+
+def _failed(path: Path, why: str) -> None:
+    """Said where it can be read: the count of what was lost goes to the file alone, which may never take a line."""
+    structlog.get_logger().error(FILE_FAILED, path=str(path), why=why)
 
 
 def _lost(count: int, why: str) -> str:

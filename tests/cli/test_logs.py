@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import os
+import queue
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,3 +125,32 @@ def test_without_a_file_its_level_costs_nothing() -> None:
     with logs.kept(Settings(log_level="error", log_level_on_instance="debug")):
         log = structlog.get_logger()
         assert [log.is_enabled_for(level) for level in (logging.WARNING, logging.ERROR)] == [False, True]
+
+
+def test_a_file_that_cannot_be_written_is_told_of_on_standard_error_once(tmp_path: Path) -> None:
+    saved, (reading, writing) = os.dup(logs.STDERR), os.pipe()
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        with os.fdopen(reading, encoding="utf-8") as said:
+            for line in said:
+                lines.put(line)
+
+    reader = threading.Thread(target=read)
+    os.dup2(writing, logs.STDERR)
+    os.close(writing)
+    reader.start()
+    try:
+        with logs.kept(Settings(log_file=tmp_path)):
+            structlog.get_logger().info("first_said")
+            told = [json.loads(lines.get(timeout=10)) for _ in range(2)]
+            structlog.get_logger().info("last_said")
+            told.append(json.loads(lines.get(timeout=10)))
+    finally:
+        os.dup2(saved, logs.STDERR)
+        os.close(saved)
+        reader.join()
+
+    assert [line["event"] for line in told] == ["first_said", "log_file_failed", "last_said"]
+    assert (told[1]["path"], told[1]["why"]) == (str(tmp_path), "Is a directory")
+    assert lines.empty()
