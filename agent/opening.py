@@ -7,11 +7,13 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from agent.aws.access_client import Access
+from agent.aws.ecs_client import url_of
 from agent.aws.endpoints import configured_endpoint, explicit_endpoint, user_agent
 from agent.aws.imds_client import ImdsClient, ImdsSettings
 from agent.aws.instance_client import InstanceClient
@@ -95,7 +97,7 @@ async def open_self(
     identity = await membership.recall()
     journal, saved = await _journal(stack, data_dir / FILE_NAME, identity)
     await file.copy_to(journal.keep_identity, identity)
-    return membership, identity, journal, saved
+    return membership, identity, journal, replace(saved, manifest=await journal.manifest())
 
 
 def _data_dir(path: Path) -> Path:
@@ -199,6 +201,7 @@ async def access_to_aws(settings: Settings, region: str) -> Access:
             ipv6_only=ipv6_only(settings.ip_compatibility, routes),
         )
         access.roads.check()
+        await asyncio.to_thread(url_of, access.ecs)  # raises what a region that is none would raise later
     except BadInput as error:
         raise Fatal(str(error), NOT_WORTH_A_RESTART) from error
     return access

@@ -103,3 +103,9 @@ def test_a_region_that_instance_metadata_may_tell_later_is_worth_a_restart(
                 assert caught.value.exit_code == code
 
     run(story())
+
+
+def test_what_is_no_region_ends_the_start_for_good_where_amazon_is_to_be_found_by_it() -> None:
+    with pytest.raises(Fatal, match=r"AWS_DEFAULT_REGION: .*'eu west 1' is not the name of a region") as caught:
+        run(access_to_aws(Settings(), "eu west 1"))
+    assert caught.value.exit_code == 5
