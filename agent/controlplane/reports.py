@@ -1,4 +1,4 @@
-"""What an agent's report makes of a task. Late and double news changes nothing; nothing ever goes back."""
+"""What an agent's report makes of a task. Nothing ever goes back; late news fills in what nobody knew, no more."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,12 +26,13 @@ class TaskReport:
 
 def take_report(task: PlaneTask, report: TaskReport, at: datetime) -> PlaneTask:
     """*task* after *report*; *task* itself, the same version, if it tells nothing new."""
-    if task.stopped:
-        return task
     told = {container.get("containerName", ""): container for container in report.containers}
+    containers = tuple(_take_container(c, told[c.name]) if c.name in told else c for c in task.containers)
+    if task.stopped:
+        return replace(task, containers=containers, version=task.version + (containers != task.containers))
     after = replace(
         task,
-        containers=tuple(_take_container(c, told[c.name]) if c.name in told else c for c in task.containers),
+        containers=containers,
         pull_started_at=task.pull_started_at or report.pull_started_at,
         pull_stopped_at=task.pull_stopped_at or report.pull_stopped_at,
         execution_stopped_at=task.execution_stopped_at or report.execution_stopped_at,
@@ -68,7 +69,7 @@ def acknowledged_stop(task: PlaneTask) -> PlaneTask:
 
 def _take_container(container: TaskContainer, told: JsonObject) -> TaskContainer:
     if container.last_status == "STOPPED":
-        return container
+        return _take_end(container, told)
     status = told.get("status", container.last_status)
     known = status in LAST_STATUS and LAST_STATUS.index(status) >= LAST_STATUS.index(container.last_status)
     return replace(
@@ -79,6 +80,19 @@ def _take_container(container: TaskContainer, told: JsonObject) -> TaskContainer
         exit_code=told.get("exitCode", container.exit_code),
         reason=shortened(told.get("reason", ""), LONGEST_REASON) or container.reason,
         network_bindings=tuple(told.get("networkBindings", ())) or container.network_bindings,
+    )
+
+
+def _take_end(container: TaskContainer, told: JsonObject) -> TaskContainer:
+    """How a container ended that was so far only taken for ended, as all are whose task is."""
+    if told.get("status") != "STOPPED" or container.exit_code is not None:
+        return container
+    return replace(
+        container,
+        runtime_id=container.runtime_id or told.get("runtimeId", ""),
+        image_digest=container.image_digest or told.get("imageDigest", ""),
+        exit_code=told.get("exitCode"),
+        reason=container.reason or shortened(told.get("reason", ""), LONGEST_REASON),
     )
 
 

@@ -141,6 +141,25 @@ def test_older_agents_report_a_container_by_itself(desk: Desk) -> None:
     assert desk.task(arn)["containers"][0]["runtimeId"] == "abc"
 
 
+def test_how_a_container_ended_is_not_lost_where_it_is_told_after_the_end_of_its_task(desk: Desk) -> None:
+    """Older agents tell the two by calls of their own, and try each again for as long as it takes."""
+    arn = desk.run()
+    desk.report(arn, "RUNNING")
+    desk.report(arn, "STOPPED")
+    before = desk.task(arn)
+    end = {"task": arn, "containerName": "web", "status": "STOPPED"}
+
+    desk.call("SubmitContainerStateChange", **end, runtimeId="abc", exitCode=3, reason="OutOfMemoryError: x")
+    after = desk.task(arn)
+    desk.call("SubmitContainerStateChange", **end, runtimeId="def", exitCode=4, reason="y")
+
+    assert not desk.last.changes, "what is known stays"
+    ended, *_ = after["containers"]
+    assert (ended["runtimeId"], ended["exitCode"], ended["reason"]) == ("abc", 3, "OutOfMemoryError: x")
+    assert after["version"] == before["version"] + 1
+    assert all(after[name] == before[name] for name in before.keys() - {"containers", "version"})
+
+
 def test_old_news_of_an_attachment_is_acknowledged(desk: Desk) -> None:
     attachment = {"attachmentArn": "arn:aws:ecs:us-east-1:123456789012:attachment/x", "status": "ATTACHED"}
 
