@@ -146,7 +146,7 @@ class AcsLoop:
         log.warning("instance_let_go", instance=self._settings.instance_arn, why=ended.why, renewed_in=RENEW_AFTER)
         await self._world.sleep(RENEW_AFTER)
         self._settings = replace(self._settings, instance_arn=await renew())
-        self._has_connected = False
+        self._has_connected, self._latest = False, 0
         return Pace()
 
     async def _one_connection(self, submits: asyncio.TaskGroup) -> Ended:

@@ -7,7 +7,7 @@ that does not take what is written ends neither: see mirror_db.py.
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -76,9 +76,12 @@ class Journal:
         await self._rows.write(lambda rows: _claim(rows, agent))
 
     async def keep_identity(self, identity: Identity) -> None:
-        """Keep a copy of the identity beside the tasks."""
-        text = msgspec.json.encode(identity).decode()
-        await self._rows.write(lambda rows: rows.execute("UPDATE owner SET identity = ?", (text,)).close())
+        """Keep a copy of the identity beside the tasks. For another instance ECS may count its lists of tasks anew."""
+        await self._rows.write(lambda rows: _keep(rows, identity))
+
+    async def manifest(self) -> int:
+        """The number of the newest list of tasks that was taken from ECS."""
+        return await self._rows.read(tasks.manifest)
 
     async def vet(self, clock: Clock = utc_now) -> None:
         """Put each row aside that makes no sense; it costs the row alone, and its task is told or found anew."""
@@ -155,14 +158,26 @@ def _peek(path: Path) -> Identity | None:
     try:
         rows = look(path)
         try:
-            (text,) = rows.execute("SELECT CAST(identity AS BLOB) FROM owner").fetchone() or (b"",)
-            identity = msgspec.json.decode(text, type=Identity)
+            identity = _kept(rows)
         finally:
             rows.close()
     except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
         log.info("identity_not_in_journal", path=str(path), error=str(error))
         return None
     return identity if identity.agent_id else None
+
+
+def _kept(connection: sqlite3.Connection) -> Identity:
+    """The copy of the identity. Raises msgspec.DecodeError where there is none that can be read."""
+    (text,) = connection.execute("SELECT CAST(identity AS BLOB) FROM owner").fetchone() or (b"",)
+    return msgspec.json.decode(text, type=Identity)
+
+
+def _keep(connection: sqlite3.Connection, identity: Identity) -> None:
+    with suppress(msgspec.DecodeError):  # nobody knows of which instance the lists were, then
+        if _kept(connection).instance_arn not in ("", identity.instance_arn):
+            connection.execute("DELETE FROM manifest")
+    connection.execute("UPDATE owner SET identity = ?", (msgspec.json.encode(identity).decode(),))
 
 
 def _claim(connection: sqlite3.Connection, agent: str) -> None:

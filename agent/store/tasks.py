@@ -42,13 +42,18 @@ def load(connection: sqlite3.Connection) -> Saved:
     tasks = connection.execute("SELECT arn, row FROM tasks ORDER BY rowid")
     tombstones = connection.execute("SELECT arn, row FROM tombstones ORDER BY rowid")
     attachments = connection.execute("SELECT arn, row FROM attachments ORDER BY rowid")
-    (manifest,) = connection.execute("SELECT max(number) FROM manifest").fetchone()
     return Saved(
         tasks=tuple(decoded(rows.task_from, row, f"tasks, {arn}") for arn, row in tasks),
         tombstones=tuple(decoded(rows.tombstone_from, row, f"tombstones, {arn}") for arn, row in tombstones),
-        manifest=manifest or 0,
+        manifest=manifest(connection),
         attachments=tuple(decoded(rows.attachment_from, row, f"attachments, {arn}") for arn, row in attachments),
     )
+
+
+def manifest(connection: sqlite3.Connection) -> int:
+    """The number of the newest list of tasks that was taken from ECS; 0 without one."""
+    (number,) = connection.execute("SELECT max(number) FROM manifest").fetchone()
+    return int(number or 0)
 
 
 def all_told(connection: sqlite3.Connection) -> frozenset[TaskArn]:

@@ -114,3 +114,21 @@ def test_a_list_is_answered_after_its_number_is_saved_and_once() -> None:
             assert (await ecs.hear())[0] == "HeartbeatAckRequest", "a list that is heard twice is answered once"
 
     asyncio.run(story())
+
+
+def test_the_lists_of_an_instance_that_is_renewed_are_counted_anew() -> None:
+    async def story() -> None:
+        async def renew() -> str:
+            return "arn:new"
+
+        async with a_server() as server, an_agent(server.url, renew=renew) as agent:
+            ecs = await server.accepted()
+            await ecs.tell("PayloadMessage", **{**LIST, "messageId": "p", "seqNum": 99})
+            assert (await ecs.hear())[0] == "AckRequest"
+            await ecs.ws.close(code=1008, message=b"InactiveInstanceException: gone")
+            await agent.time.wake(60.0)
+            ecs = await server.accepted()
+            await ecs.tell("TaskManifestMessage", **LIST)
+            await agent.engine.got(1)
+
+    asyncio.run(story())

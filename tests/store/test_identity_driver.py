@@ -4,12 +4,14 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent.membership import ports
+from agent.model.decision import Decision, ManifestTaken
 from agent.model.identity import Identity
 from agent.store.identity_driver import IdentityFile
 from agent.store.journal_driver import FILE_NAME, own_journal
@@ -202,6 +204,25 @@ def test_a_file_that_is_lost_or_damaged_is_made_up_for_by_the_copy_in_the_journa
         rows.write_bytes(b"nonsense")
         path.unlink()
         assert await IdentityFile(path, journal=rows).read() is None
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("now", "number"),
+    [(OLD, 7), (replace(OLD, drained=True), 7), (NEW, 0), (replace(OLD, cluster="other", instance_arn=""), 0)],
+)
+def test_lists_of_tasks_are_counted_anew_for_another_instance(tmp_path: Path, now: Identity, number: int) -> None:
+    async def story() -> None:
+        async with own_journal(tmp_path / FILE_NAME, OLD.agent_id) as (journal, _):
+            await journal.keep_identity(replace(OLD, instance_arn=""))
+            await journal.commit(Decision(manifests=(ManifestTaken("m-1", 7, ()),)))
+            await journal.keep_identity(OLD)
+            assert await journal.manifest() == 7
+            await journal.keep_identity(now)
+            assert await journal.manifest() == number
+        async with own_journal(tmp_path / FILE_NAME, OLD.agent_id) as (_, saved):
+            assert saved.manifest == number
 
     asyncio.run(story())
 
