@@ -56,6 +56,14 @@ def test_systemd_finds_fault_where_there_is_one(installed: Path) -> None:
     assert "NoSuchKey" in analyze("verify", "--man=no", installed).stderr
 
 
+def test_it_starts_only_after_user_data_of_ec2_has_written_its_settings() -> None:
+    order = " ".join(values("After")).split()
+
+    assert {"docker.service", "cloud-final.service"} <= set(order)
+    wanted = " ".join(values("Wants") + values("Requires"))
+    assert "cloud-final.service" not in wanted  # many a machine has no cloud-init
+
+
 def test_it_exposes_little(installed: Path) -> None:
     judged = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", installed)
 
