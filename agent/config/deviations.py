@@ -263,6 +263,16 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "are those of the protocol, letter by letter; no server sends others",
     ),
     Deviation(
+        "a message of ACS of more than 8 MiB, with more than 500,000 values, or with more than 10,000 tasks",
+        "is read whatever its size",
+        "is passed over, with a warning",
+    ),
+    Deviation(
+        "fresh credentials for a task that is not known here (`IAMRoleCredentialsMessage`)",
+        "are kept, and not acknowledged",
+        "are acknowledged, and dropped",
+    ),
+    Deviation(
         "acknowledgement of word that something is being attached (`Attach…NetworkInterfacesMessage`,"
         " `ConfirmAttachmentMessage`)",
         "leaves while the word is being saved; of a volume nothing is saved before it was told",
