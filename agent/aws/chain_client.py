@@ -6,6 +6,7 @@ by botocore itself to assume a role or to sign on.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from structlog import get_logger
 
 log = get_logger()
 
+USER_INFO = re.compile(r'//[^\s"]*@')
 ROTATED = "rotated-file"
 ROTATED_FILES = (Path("/rotatingcreds/credentials"), Path("/root/.aws/credentials"))
 """Where the file is in a container that ecs-init made, and where the SSM agent writes it on the host."""
@@ -63,7 +65,7 @@ def find_keys(places: Places, environ: Mapping[str, str] = os.environ) -> Creden
             if found is not None and _has_keys(freeze(found)):
                 return found
         except Exception as error:  # noqa: BLE001 -- botocore lets through what JSON, STS and the system raise
-            log.warning("aws_credentials_unreadable", error=str(error), error_type=type(error).__name__)
+            log.warning("aws_credentials_unreadable", error=said(error), error_type=type(error).__name__)
             broken.append(error)
     if broken:
         raise broken[0]
@@ -89,8 +91,13 @@ def freeze(found: Credentials) -> ReadOnlyCredentials:
         elif inner.refresh_needed(0):
             raise
         else:
-            log.warning("aws_credentials_not_renewed", method=found.method, error=str(error))
+            log.warning("aws_credentials_not_renewed", method=found.method, error=said(error))
         return frozen
+
+
+def said(error: Exception) -> str:
+    """What *error* says, without users and passwords of URLs: botocore hides only those of proxies that it knows."""
+    return USER_INFO.sub("//***@", str(error))
 
 
 def _has_keys(frozen: ReadOnlyCredentials) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from botocore.credentials import Credentials, RefreshableCredentials
 from structlog import get_logger
 
-from agent.aws.chain_client import ROTATED, Places, find_keys, freeze
+from agent.aws.chain_client import ROTATED, Places, find_keys, freeze, said
 from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.model.clock import utc_now
@@ -108,7 +108,7 @@ class CredentialsClient:
             frozen = None if self._found is None else freeze(self._found)
         except Exception as error:  # whatever botocore lets through; the next try looks everywhere again
             self._found = None
-            raise TryAgain(f"cannot read AWS credentials: {error}", NO_CREDENTIALS) from error
+            raise TryAgain(f"cannot read AWS credentials: {said(error)}", NO_CREDENTIALS) from error
         if frozen is None or not frozen.access_key or not frozen.secret_key:
             raise TryAgain(NOWHERE, NO_CREDENTIALS)
         if not all(text.isascii() and text.isprintable() for text in (frozen.access_key, frozen.token or "")):
@@ -126,7 +126,7 @@ class CredentialsClient:
         except Exception as error:
             if self._found is None:
                 raise
-            log.warning("aws_credentials_kept", method=self._found.method, error=str(error))
+            log.warning("aws_credentials_kept", method=self._found.method, error=said(error))
         else:
             if fresh is None and self._found is not None:
                 log.warning("aws_credentials_kept", method=self._found.method, error=NOWHERE)

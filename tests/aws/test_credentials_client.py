@@ -1,13 +1,16 @@
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from botocore.credentials import Credentials, RefreshableCredentials
+from structlog.testing import capture_logs
 
 from agent.aws import credentials_client
+from agent.aws.chain_client import Places, find_keys
 from agent.aws.credentials_client import KEPT_FOR, READ_AGAIN_AFTER, CredentialsClient
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
@@ -177,3 +180,22 @@ def test_keys_that_were_issued_a_moment_ago_are_used_though_a_wrong_clock_says_t
         return RefreshableCredentials.create_from_metadata(issue(), issue, "iam-role")
 
     assert run(CredentialsClient(issued).keys()) == SigningKeys("AKIDFRESH", "s", "t")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_the_password_of_a_proxy_is_told_to_nobody_when_sts_is_out_of_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str
+) -> None:
+    (tmp_path / "token").write_text("a.token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/agent")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"{scheme}://jo:hunter2@127.0.0.1:1")
+
+    with capture_logs() as lines, pytest.raises(TryAgain, match=r"//\*\*\*.*@127\.0\.0\.1:1") as caught:
+        run(CredentialsClient(partial(find_keys, Places(rotated=()))).keys())
+
+    assert "hunter2" not in f"{caught.value} {lines}"
+    assert [line["event"] for line in lines] == ["aws_credentials_unreadable"]
