@@ -51,7 +51,7 @@ def load_or_make(data_dir: Path) -> KeyPairs:
         return _make(path)
     try:
         return msgspec.json.decode(text, type=KeyPairs)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise KeyFileUnreadable(f"{path} does not hold two key pairs: {error}") from error
 
 
@@ -93,7 +93,7 @@ def find_agent_key(data_dir: Path, key_id: str) -> KeyPair | None:
         pair = msgspec.json.decode(path.read_bytes(), type=KeyPair)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise KeyFileUnreadable(f"{path} does not hold a key pair: {error}") from error
     if pair.access_key_id != key_id:
         raise KeyFileUnreadable(f"{path} holds another key pair than its name says")

@@ -105,7 +105,7 @@ def _document(text: str) -> dict[str, str]:
         return {}
     try:
         document = msgspec.json.decode(text, type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise invalid("instanceIdentityDocument is not a JSON object") from None
     return {name: value for name, value in document.items() if isinstance(value, str)}
 

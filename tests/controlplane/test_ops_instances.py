@@ -283,3 +283,13 @@ def test_a_host_has_ten_attributes_of_its_operators_own_and_as_many_of_its_agent
     desk.register(attributes=agents + own[:10])
 
     assert "at most 10" in str(desk.refused("RegisterContainerInstance", attributes=own))
+
+
+@pytest.mark.parametrize("document", ["{", "[]", '{"a":' + "[" * 3000])
+def test_an_identity_document_that_cannot_be_read_is_named(document: str) -> None:
+    fault = Desk().refused("RegisterContainerInstance", instanceIdentityDocument=document)
+
+    assert (fault.code, str(fault)) == (
+        "InvalidParameterException",
+        "instanceIdentityDocument is not a JSON object",
+    )
