@@ -23,6 +23,8 @@ from agent.model.errors import NOT_WORTH_A_RESTART
 
 DEFAULT = "default"
 HIDDEN = "(hidden)"
+NOBODY_READS = 141
+"""What a shell says of a program that SIGPIPE has ended."""
 
 
 def main(arguments: Sequence[str], places: Places = PLACES) -> int:
@@ -30,9 +32,16 @@ def main(arguments: Sequence[str], places: Places = PLACES) -> int:
     given = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a variable may hold bytes that are no text
-    if given.command == "check":
-        return check(given.config, places, strict=given.strict)
-    return show(given.config, places, as_json=given.json)
+    try:
+        if given.command == "check":
+            code = check(given.config, places, strict=given.strict)
+        else:
+            code = show(given.config, places, as_json=given.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # a pager that was left, or `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
+    return code
 
 
 def check(config: Path | None, places: Places, *, strict: bool) -> int:

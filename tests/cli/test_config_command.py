@@ -154,3 +154,22 @@ def test_a_value_that_is_no_utf_8_is_shown_escaped() -> None:
     )
 
     assert 'ecs.cluster = "caf\\udce9"' in ended.stdout
+
+
+@pytest.mark.parametrize("command", [["show"], ["show", "--json"], ["check"]])
+def test_nobody_who_reads_on_is_no_mistake(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "agent", "config", *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            env={},
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
