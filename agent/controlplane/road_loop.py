@@ -155,7 +155,7 @@ async def open_road(data_dir: Path, account: str, clock: Clock = utc_now) -> Asy
         try:
             database = await stack.enter_async_context(Database.open(path, tables.STEPS))
             records = await database.read(tables.read)
-        except (Unreadable, msgspec.DecodeError) as error:
+        except (Unreadable, msgspec.DecodeError, UnicodeError) as error:
             await stack.aclose()
             aside = await asyncio.to_thread(set_aside, path, clock())
             log.error("file_set_aside", path=str(aside), error=str(error))  # noqa: TRY400  # the text says it all

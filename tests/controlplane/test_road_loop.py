@@ -1,6 +1,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,3 +111,18 @@ def test_what_is_decided_together_is_answered_turn_by_turn(tmp_path: Path) -> No
                 job.cancel()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("damage", [b"{}", b"{", b'{"name": "\xff"}'])
+def test_a_row_that_cannot_be_read_sets_the_file_aside(tmp_path: Path, damage: bytes) -> None:
+    async def story() -> None:
+        async with open_road(tmp_path, "123456789012"):
+            pass
+        with closing(sqlite3.connect(tmp_path / "controlplane.db")) as connection:
+            connection.execute("INSERT INTO clusters VALUES ('here', 'x', ?)", (damage,))
+            connection.commit()
+        async with open_road(tmp_path, "123456789012") as road:
+            assert not road.regions
+
+    asyncio.run(story())
+    assert [path.name for path in tmp_path.glob("*.aside-*") if not path.name.endswith(("-wal", "-shm"))]
