@@ -18,6 +18,7 @@ from agent.model.identity import Identity
 from agent.store.identity_driver import IdentityFile
 from agent.store.lock_driver import only_one
 from agent.takeover import move_driver
+from agent.takeover.joining import Scene
 from agent.takeover.move_driver import Wish, take_over
 from tests.docker.making import NOWHERE
 from tests.sample_image import client
@@ -223,6 +224,29 @@ def test_who_follows_does_not_take_an_answer_that_makes_no_sense_for_none(
     with ExitStack() as serving:
         assert asyncio.run(story(serving, serving.enter_context(OtherAgent.serving()))) == 0
     assert sum("not answered" in text for text in said) == 1, "what is said once is not said each second"
+
+
+def test_who_follows_does_not_take_dockers_silence_for_the_end_of_that_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(move_driver, "LOOK_AGAIN", 0)
+    asked, said = list[str](), list[str]()
+
+    class Silent:
+        @property
+        def other(self) -> "Silent":
+            return self
+
+        async def tasks(self) -> tuple[()]:
+            asked.append("that agent")
+            if len(asked) > 3:
+                raise NoAnswer("nobody is there")
+            return ()
+
+        async def scene_of(self, _: object) -> Any:  # noqa: ANN401 -- it gives nothing
+            raise NoAnswer("Docker did not answer in time")
+
+    silent: Any = Silent()
+    asyncio.run(move_driver._follow(silent, Scene((), (), {}), said.append))
+    assert (len(asked), said[1:]) == (4, ["Trying again: Docker did not answer in time.", "That agent has gone."])
 
 
 def test_an_agent_that_is_slow_to_answer_has_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
