@@ -30,6 +30,7 @@ from agent.opening import (
     access_to_aws,
     by_systemd,
     docker_facts,
+    heed_user_data,
     imds_settings,
     membership_settings,
     region_of,
@@ -100,6 +101,8 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
         return 0
     await asyncio.to_thread(stack.enter_context, only_one(data_dir))
     docker = await stack.enter_async_context(DockerEngine.connect(settings.docker_host))
+    metadata = await stack.enter_async_context(ImdsClient.open(imds_settings(settings)))
+    settings = await heed_user_data(settings, metadata)  # it may name the cluster, and where ECS is
     adoption = await read_adoption(data_dir)
     if adoption.takeover is not None and not adoption.takeover.is_heard:
         await must_be_gone(adoption.takeover)  # until the first start it is that agent's instance, too
@@ -114,7 +117,7 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     if alive and not force:
         say(f"Tasks live here: {', '.join(alive)}. `dockworker leave --force` ends them.")
         return NOT_WORTH_A_RESTART
-    await _deregister(stack, settings, identity, say)
+    await _deregister(stack, settings, metadata, identity, say)
     count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
     for name in (TAKEOVER, FILE_NAME, IDENTITY):  # the identity last: by it the command can be given again
@@ -123,10 +126,11 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     return 0
 
 
-async def _deregister(stack: AsyncExitStack, settings: Settings, identity: Identity, say: Say) -> None:
+async def _deregister(
+    stack: AsyncExitStack, settings: Settings, metadata: ImdsClient, identity: Identity, say: Say
+) -> None:
     if not identity.instance_arn:
         return
-    metadata = await stack.enter_async_context(ImdsClient.open(imds_settings(settings)))
     access = await access_to_aws(settings, await region_of(settings, metadata))
     ecs = await stack.enter_async_context(access.open_ecs())
     try:

@@ -1,14 +1,22 @@
 """Leaving for good, where something does not go at the first try."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from agent import departure
+from agent.config.load import load
 from agent.departure import clear
 from agent.model.acts import RemoveCgroup
 from agent.model.errors import AgentError, GiveUp, TryAgain
+from agent.model.identity import Identity
+from agent.opening import IDENTITY
+from agent.store.identity_driver import IdentityFile
+from tests.aws.peers import an_ecs
+from tests.fakes.metadata import a_metadata_service
 
 BUSY = TryAgain("cannot remove /ecs/b: it is busy")
 
@@ -92,3 +100,25 @@ def test_a_container_that_does_not_go_costs_no_cgroup() -> None:
     machine.stuck.clear()
     machine.clear()
     assert (machine.told, machine.volumes) == ({}, 0)
+
+
+def test_the_ecs_that_user_data_names_is_the_one_that_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    said: list[str] = []
+
+    async def story() -> list[str]:
+        async with an_ecs() as right, an_ecs() as wrong, a_metadata_service() as service:
+            right.will({})
+            wrong.fails("ClientException", message="there is no such instance")
+            monkeypatch.setenv("AWS_ENDPOINT_URL_ECS", wrong.url)
+            user_data = {"ECSAgentConfiguration": {"APIEndpoint": right.url}}
+            service.texts["user-data"] = json.dumps(user_data)
+            settings = load({"ECS_DATADIR": str(tmp_path), "AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url})
+            await IdentityFile(tmp_path / IDENTITY).write(Identity("leaving", "demo", "arn:instance"))
+            assert await departure.leave(settings, force=False, say=said.append) == 0, said
+            assert wrong.calls == []
+            return [call.action for call in right.calls]
+
+    assert asyncio.run(story()) == ["DeregisterContainerInstance"]
+    assert "Deregistered arn:instance from demo." in said
