@@ -1,7 +1,7 @@
 """Watches whether EC2 will take this instance away, and has ECS place nothing on it any more and move its services.
 
 Each second a notice is looked for. Once ECS has set the instance DRAINING, nothing more is to be done, and nothing
-takes it back: EC2 does not take back its notice either.
+takes it back: EC2 does not take back its notice either. One that this agent registers anew after that is drained, too.
 """
 
 import asyncio
@@ -70,17 +70,21 @@ class Interruptions:
         self._spot = settings.spot_instance_draining and not settings.external
         self._rebalance = settings.rebalance_draining and not settings.external
         self._pause = pause
+        self._renews = settings.reregister_when_inactive
         self._trouble = ""
+        self._done = ""
+        """Who is DRAINING by us."""
 
     async def run(self) -> None:
-        """Return when there is nothing to watch, or when ECS has set the instance DRAINING."""
+        """Return when there is nothing to watch, or when ECS has set the last instance that there will be DRAINING."""
         if not (self._spot or self._rebalance):
             return
         try:
             while True:
-                why = await self._why()
-                if why and await self._drained(why):
-                    return
+                if self._owner.identity.instance_arn != self._done:
+                    why = await self._why()
+                    if why and await self._drained(why) and not self._renews:
+                        return
                 await self._pause(EACH)
         except GiveUp as error:
             log.warning("interruptions_not_watched", error=str(error))
@@ -114,5 +118,6 @@ class Interruptions:
         if refusal:
             log.warning("instance_not_drained", instance=identity.instance_arn, reason=refusal, next_try_in=EACH)
             return False
+        self._done = identity.instance_arn
         log.info("instance_draining", instance=identity.instance_arn, by="this agent, for good", reason=why)
         return True

@@ -178,3 +178,18 @@ def test_whoever_the_instance_is_by_then_is_drained() -> None:
     house.pause = renewed  # type: ignore[method-assign]
     house.live(SPOT)
     assert [call[1] for call in house.calls] == ["arn:instance", "arn:new"]
+
+
+def test_an_instance_that_is_registered_anew_after_it_was_drained_is_drained_too() -> None:
+    house = House(rebalance=deque(["{}"]), most=4)
+    pause = house.pause
+
+    async def renewed(seconds: float) -> None:
+        if len(house.waits) == 1:
+            house.identity = Identity("agent", "demo", "arn:new")
+        await pause(seconds)
+
+    house.pause = renewed  # type: ignore[method-assign]
+    with pytest.raises(_OverError):
+        house.live(Settings(rebalance_draining=True, reregister_when_inactive=True))
+    assert [call[1] for call in house.calls] == ["arn:instance", "arn:new"]
