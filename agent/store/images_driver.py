@@ -80,6 +80,6 @@ def _read(decoder: "msgspec.json.Decoder[V]", rows: Iterable[tuple[bytes]]) -> l
     for (row,) in rows:
         try:
             read.append(decoder.decode(row))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("image_row_ignored", error=str(error))
     return read

@@ -161,20 +161,20 @@ def _peek(path: Path) -> Identity | None:
             identity = _kept(rows)
         finally:
             rows.close()
-    except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
+    except (OSError, sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
         log.info("identity_not_in_journal", path=str(path), error=str(error))
         return None
     return identity if identity.agent_id else None
 
 
 def _kept(connection: sqlite3.Connection) -> Identity:
-    """The copy of the identity. Raises msgspec.DecodeError where there is none that can be read."""
+    """The copy of the identity. Raises msgspec.DecodeError or UnicodeDecodeError where none can be read."""
     (text,) = connection.execute("SELECT CAST(identity AS BLOB) FROM owner").fetchone() or (b"",)
     return msgspec.json.decode(text, type=Identity)
 
 
 def _keep(connection: sqlite3.Connection, identity: Identity) -> None:
-    with suppress(msgspec.DecodeError):  # nobody knows of which instance the lists were, then
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):  # nobody knows of which instance the lists were, then
         if _kept(connection).instance_arn not in ("", identity.instance_arn):
             connection.execute("DELETE FROM manifest")
     connection.execute("UPDATE owner SET identity = ?", (msgspec.json.encode(identity).decode(),))

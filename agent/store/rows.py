@@ -50,6 +50,6 @@ def attachment_from(row: str | bytes) -> Attachment:
 def _read(decoder: "msgspec.json.Decoder[V]", row: str | bytes) -> V:
     try:
         return decoder.decode(row)
-    except msgspec.DecodeError as error:  # msgspec's text ends with the path: "... - at `$.spec.arn`"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the former end with the path: "... - at `$.spec.arn`"
         rule, _, path = str(error).partition(" - at ")
         raise BadInput(path.strip("`"), rule) from error

@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from agent.images import ports as images_ports
 from agent.images.ports import Pulled, Record
 from agent.model.names import Image
@@ -75,10 +77,11 @@ def test_the_journal_holds_the_memory_in_its_own_file(tmp_path: Path) -> None:
     assert remember(tmp_path, lambda memory: memory.has_pulled(APP))
 
 
-def test_a_row_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", [b"{}", b'{"id": "\xff"}'])
+def test_a_row_that_makes_no_sense_is_none(tmp_path: Path, row: bytes) -> None:
     remember(tmp_path, lambda memory: memory.keep([RECORD]))
     with sqlite3.connect(tmp_path / "agent.db") as connection:
-        connection.execute("UPDATE images SET row = '{}'")
+        connection.execute("UPDATE images SET row = ?", (row,))
     connection.close()
 
     assert remember(tmp_path, lambda memory: memory.records()) == []

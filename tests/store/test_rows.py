@@ -80,9 +80,10 @@ def test_a_field_that_an_earlier_program_did_not_write_takes_its_default() -> No
         (text_of(a_task()).replace('"arrived":"', '"arrived":"x'), "$.arrived"),
         (text_of(a_task()).replace('"known":0', '"known":99'), "$.containers[0].known"),
         ("{", ""),
+        (text_of(a_task()).encode().replace(b'"GREETING":"', b'"GREETING":"\xff'), ""),
     ],
 )
-def test_a_row_that_makes_no_sense_says_where(row: str, path: str) -> None:
+def test_a_row_that_makes_no_sense_says_where(row: str | bytes, path: str) -> None:
     with pytest.raises(BadInput) as caught:
         task_from(row)
 

@@ -49,6 +49,7 @@ NONSENSE = {
     "empty": b"",
     "no JSON": b"\x00\xff\xfe",
     "another's": b"[1]",
+    "no text": b'{"spec": {"arn": "\xff"}, "task": "\xff", "arn": "\xff"}',
     "half of it": b'{"spec": {"arn": "x", "fam',
     "a number": 17,
 }
