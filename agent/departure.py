@@ -120,7 +120,12 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     await _deregister(stack, settings, metadata, identity, say)
     count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
-    for name in (TAKEOVER, FILE_NAME, IDENTITY):  # the identity last: by it the command can be given again
+    for name in (
+        adoption.file.copy.name,
+        TAKEOVER,
+        FILE_NAME,
+        IDENTITY,
+    ):  # the identity last: by it the command can be given again
         await asyncio.to_thread(_put_away, data_dir / name)
     say("What this machine knew of itself is set aside. The next start registers it anew.")
     return 0

@@ -1,6 +1,7 @@
 """What was taken over from the agent before us, in a file of its own beside the identity.
 
-It stays as long as a container of it may: by this file alone it is known that those are ours.
+It stays as long as a container of it may: by this file alone it is known that those are ours. So there is a copy of it:
+without either, containers that run would count as gone.
 """
 
 import asyncio
@@ -30,34 +31,37 @@ class TakeoverFile:
 
     def __init__(self, path: Path, clock: Clock = utc_now) -> None:
         self.path = path
+        self.copy = path.with_name(path.name + ".copy")
         self._clock = clock
 
     async def read(self) -> Takeover | None:
-        """What was taken over; None where nothing was. A file that makes no sense is set aside, and counts as none."""
-        return await asyncio.to_thread(self._read)
+        """What was taken over; None where nothing was. A file that makes no sense is set aside, and the copy counts."""
+        return await asyncio.to_thread(lambda: self._read(self.path) or self._read(self.copy))
 
     async def peek(self) -> Takeover | None:
         """The same for whoever only looks: nothing is moved, and what cannot be read counts as none."""
-        return await asyncio.to_thread(self._peek)
+        return await asyncio.to_thread(lambda: self._peek(self.path) or self._peek(self.copy))
 
     async def write(self, takeover: Takeover) -> None:
-        """Replace the file; returns when it is on the disk."""
+        """Replace the file, and then the copy; returns when both are on the disk."""
         text = msgspec.json.format(msgspec.json.encode(_Written(takeover=takeover)))
-        await asyncio.to_thread(replace_whole, self.path, text)
+        for path in (self.path, self.copy):
+            await asyncio.to_thread(replace_whole, path, text)
 
     async def remove(self) -> None:
         """Nothing of it is left."""
-        await asyncio.to_thread(self.path.unlink, missing_ok=True)
+        for path in (self.copy, self.path):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    def _peek(self) -> Takeover | None:
+    def _peek(self, path: Path) -> Takeover | None:
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=_Written).takeover
+            return msgspec.json.decode(path.read_bytes(), type=_Written).takeover
         except (OSError, ValueError, RecursionError):
             return None
 
-    def _read(self) -> Takeover | None:
+    def _read(self, path: Path) -> Takeover | None:
         try:
-            written = msgspec.json.decode(self.path.read_bytes(), type=_Written)
+            written = msgspec.json.decode(path.read_bytes(), type=_Written)
             if written.min_reader <= FORM:
                 return written.takeover
             error: Exception = ValueError(f"needs a program that knows form {written.min_reader}")
@@ -65,6 +69,6 @@ class TakeoverFile:
             return None
         except (ValueError, RecursionError) as damage:  # msgspec's errors are values that cannot be
             error = damage
-        aside = set_aside(self.path, self._clock())
-        log.warning("takeover_set_aside", path=str(self.path), aside=str(aside), error=str(error))
+        aside = set_aside(path, self._clock())
+        log.warning("takeover_set_aside", path=str(path), aside=str(aside), error=str(error))
         return None

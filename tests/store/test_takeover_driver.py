@@ -58,7 +58,8 @@ def test_what_was_written_is_read_and_only_its_owner_may(tmp_path: Path) -> None
 
     asyncio.run(story())
     assert file.path.stat().st_mode & 0o777 == 0o600
-    assert [one.name for one in tmp_path.iterdir()] == ["takeover.json"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["takeover.json", "takeover.json.copy"]
+    assert (tmp_path / "takeover.json.copy").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"form":1}', '{"form":9,"min_reader":9}', "[" * 100_000])
@@ -74,5 +75,17 @@ def test_a_file_that_makes_no_sense_is_set_aside(tmp_path: Path, text: str) -> N
 def test_a_later_form_that_an_older_program_may_not_read_is_set_aside(tmp_path: Path) -> None:
     file = TakeoverFile(tmp_path / "takeover.json")
     asyncio.run(file.write(TAKEN))
-    file.path.write_text(file.path.read_text().replace('"min_reader": 1', '"min_reader": 2'))
+    for one in (file.path, file.copy):
+        one.write_text(one.read_text().replace('"min_reader": 1', '"min_reader": 2'))
     assert asyncio.run(file.read()) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", None])
+def test_a_copy_makes_up_for_a_file_that_is_damaged_or_lost(tmp_path: Path, text: str | None) -> None:
+    file = TakeoverFile(tmp_path / "takeover.json")
+    asyncio.run(file.write(TAKEN))
+    file.path.unlink()
+    if text is not None:
+        file.path.write_text(text)
+    assert asyncio.run(file.peek()) == TAKEN
+    assert asyncio.run(file.read()) == TAKEN, "else containers that run would count as gone"
