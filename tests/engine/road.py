@@ -128,6 +128,8 @@ class Road:
         """Tasks that have run, or ended, of which the disk says that they are still to begin."""
         self.unwritten: set[TaskArn] = set()
         """Tasks that began while the disk was full, and of which after a crash only their containers told."""
+        self.let_in_unwritten: set[TaskArn] = set()
+        """Tasks that the disk knows, but not that they were let in; after a crash their containers alone say so."""
         self.unseen: set[TaskArn] = set()
         """Tasks that were called off while nobody knew them, for no look at their containers had succeeded yet."""
         self.told_on_disk: Counter[tuple[TaskArn, str, Status]] = Counter()
@@ -213,6 +215,10 @@ class Road:
     def is_young(self, arn: TaskArn) -> bool:
         task = self.engine.tasks.get(arn)
         return task is not None and task.known < Status.RUNNING
+
+    def is_admitted(self, arn: TaskArn) -> bool:
+        task = self.engine.tasks.get(arn)
+        return task is not None and task.admitted is not None
 
     def note(self, report: TaskReport) -> None:
         """Each state is told once, and never after a later one."""
@@ -318,6 +324,8 @@ class Road:
                 del self.docker.started[arn, name, run]
         shown = {one.labels.task for one in self.docker.containers.values()}
         self.unwritten |= {arn for arn in self.engine.tasks if arn not in self.disk.tasks} & shown
+        waiting = {arn for arn, row in self.disk.tasks.items() if row.admitted is None}
+        self.let_in_unwritten |= {arn for arn in waiting & shown if self.is_admitted(arn)}
 
     @property
     def is_strained(self) -> bool:

@@ -50,7 +50,7 @@ from agent.model.events import (
 from agent.model.names import TaskArn
 from agent.model.seen import Summary
 from agent.model.status import Status
-from tests.engine import queue_oracle
+from tests.engine import truths
 from tests.engine.plans import FIXED
 from tests.engine.road import HOUR, LONG, Flight, Listing, Road
 
@@ -389,15 +389,4 @@ class World(Road):
 
     def verify(self) -> None:
         """Nothing that was called STOPPED runs, and nothing was made or started twice."""
-        if self.engine._world.listed and not self.unwritten:  # labels do not say how much a task asks for
-            queue_oracle.check(list(self.engine.tasks.values()), self.rules)
-        for container in self.docker.running():
-            arn, name = TaskArn(container.labels.task), container.labels.container
-            if container.meddled:
-                continue
-            assert not self.told[arn, name, Status.STOPPED], f"{arn} {name} was called STOPPED and runs"
-            assert not self.told[arn, "", Status.STOPPED], f"{arn} was called STOPPED and {name} runs"
-        for key, count in self.docker.created.items():
-            assert count <= 1, f"{key} was created {count} times"
-        for pair, count in self.docker.started.items():
-            assert count <= 1, f"{pair} was started {count} times"
+        truths.check(self)
