@@ -67,8 +67,12 @@ class TakeoverFile:
             error: Exception = ValueError(f"needs a program that knows form {written.min_reader}")
         except FileNotFoundError:
             return None
-        except (ValueError, RecursionError) as damage:  # msgspec's errors are values that cannot be
+        except (ValueError, RecursionError, IsADirectoryError) as damage:  # msgspec's errors are values that cannot be
             error = damage
-        aside = set_aside(path, self._clock())
-        log.warning("takeover_set_aside", path=str(path), aside=str(aside), error=str(error))
+        try:
+            aside = str(set_aside(path, self._clock()))
+        except OSError as refusal:  # a disk that takes no change: the other of the two counts all the same
+            log.warning("takeover_not_set_aside", path=str(path), error=str(refusal), found=str(error))
+            return None
+        log.warning("takeover_set_aside", path=str(path), aside=aside, error=str(error))
         return None

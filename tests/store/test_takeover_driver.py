@@ -89,3 +89,24 @@ def test_a_copy_makes_up_for_a_file_that_is_damaged_or_lost(tmp_path: Path, text
         file.path.write_text(text)
     assert asyncio.run(file.peek()) == TAKEN
     assert asyncio.run(file.read()) == TAKEN, "else containers that run would count as gone"
+
+
+def test_a_directory_in_its_place_is_set_aside_too(tmp_path: Path) -> None:
+    file = TakeoverFile(tmp_path / "takeover.json")
+    asyncio.run(file.write(TAKEN))
+    file.path.unlink()
+    file.path.mkdir()
+    assert asyncio.run(file.read()) == TAKEN
+    assert not file.path.exists()
+
+
+def test_a_damaged_file_that_cannot_be_moved_costs_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = TakeoverFile(tmp_path / "takeover.json")
+    asyncio.run(file.write(TAKEN))
+    file.path.write_bytes(b"\xff")
+    monkeypatch.setattr(Path, "rename", _refused)
+    assert asyncio.run(file.read()) == TAKEN
+
+
+def _refused(*_: object) -> None:
+    raise OSError("Read-only file system")
