@@ -77,6 +77,8 @@ def settle(given: Given) -> Loaded:
         for source in given.sources:
             for name, written in source.of(setting):
                 value = sieve.value(setting, source, name, written)
+                if _takes_back(source, written, value, chosen.get(setting.field)):
+                    del chosen[setting.field]
                 if value not in EMPTY and not _loses(setting, source, value, chosen.get(setting.field)):
                     chosen[setting.field] = value, source, name
     for source in given.sources:
@@ -170,6 +172,12 @@ def _loses(setting: Setting, source: Source, value: object, before: tuple[Any, S
     """Does *value* lose to one from a weaker place? A variable's zero does to the JSON, as in the reference agent."""
     is_zero = (not value and not setting.kind.zero_counts) or value == setting.kind.zero
     return is_zero and source.form is Form.TEXT and before is not None and before[1].form is Form.JSON
+
+
+def _takes_back(source: Source, written: object, value: object, before: tuple[Any, Source, str] | None) -> bool:
+    """Is this an empty list over what nobody asked for, and what was only found on the machine?"""
+    is_empty_list = value == () or written == []
+    return is_empty_list and source.form is not Form.JSON and before is not None and before[1].name == FOUND
 
 
 def _leaves(document: Mapping[str, object]) -> Iterable[tuple[str, object]]:

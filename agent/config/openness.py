@@ -23,6 +23,8 @@ AT_LEAST = {
 """Durations that are raised to their least value; a zero counts as not given."""
 NEVER_IN_JSON = frozenset({"stop_timeout", "container_start_timeout"})
 UNBOUNDED_IN_JSON = frozenset({"container_create_timeout", "manifest_pull_timeout"})
+PASSED_OVER_IN_JSON = frozenset({"engine_auth_type", "cgroup_path"})
+"""Texts that break a rule there, and are of the type that the key wants."""
 NEVER = frozenset(
     {"instance_attributes", "instance_tags", "data_dir", "docker_host", "backend_host", "imds_endpoint", "ca_file"}
     | {"json_config"}
@@ -91,19 +93,24 @@ def _in_text(setting: Setting, written: str) -> Forgiven | None:
 
 def _in_json(setting: Setting, written: object) -> Forgiven | None:
     """A value of another type than the key wants ends the start; of one that is out of bounds it depends."""
+    is_beyond = isinstance(written, int) and not -MOST_IN_GO <= written < MOST_IN_GO
+    if setting.field in NEVER_IN_JSON or setting.field.startswith("reserved_") or is_beyond:
+        return None
+    return _in_json_of_its_type(setting, written)
+
+
+def _in_json_of_its_type(setting: Setting, written: object) -> Forgiven | None:
     is_number = isinstance(written, int) and not isinstance(written, bool)
-    if setting.field in NEVER_IN_JSON or setting.field.startswith("reserved_"):
-        return None
-    if isinstance(written, int) and not -MOST_IN_GO <= written < MOST_IN_GO:
-        return None
     if setting.field == "nonecs_num_containers_delete_per_cycle" and isinstance(written, int) and written < 0:
         return UNBOUNDED
-    if setting.field == "engine_auth_data":
-        return IGNORED
-    if setting.field in UNBOUNDED_IN_JSON and isinstance(written, int) and written > 0:
+    if setting.field in UNBOUNDED_IN_JSON and isinstance(written, int) and is_number and written > 0:
         return Forgiven(timedelta(microseconds=written / 1000), "it is used as it is")
-    if setting.field == "engine_auth_type" and isinstance(written, str):
+    if setting.field == "engine_auth_data" or (setting.field in PASSED_OVER_IN_JSON and isinstance(written, str)):
         return IGNORED
+    if setting.field == "exclude_untracked_image" and isinstance(written, list):
+        if not all(isinstance(image, str) for image in written):
+            return None
+        return Forgiven(tuple(filter(None, map(str.strip, written))), "what is blank in it is left out")
     if known := WORDS_THAT_COUNT.get(setting.field):
         kept = _known(written, known)
         return Forgiven(kept, f"{', '.join(kept)} is used") if kept else IGNORED

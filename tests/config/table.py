@@ -50,7 +50,13 @@ def span(variable: str, name: str, least: timedelta, too_little: object, json_li
     below = {timedelta(0): "-1s", S: "500ms", 30 * S: "29s", 45 * S: "44s", M: "59s", 10 * M: "9m59s"}[least]
     bad = {below: too_little, "soon": NOT_GIVEN, "30": NOT_GIVEN, " 99m": NOT_GIVEN, "2562048h": NOT_GIVEN}
     little = -(10**9) if least == timedelta(0) else int(least / timedelta(microseconds=1) * 1000) - 1000
-    json_bad = (("99m", ENDS_THE_START), (little, json_little), (2**63, ENDS_THE_START), (10**30, ENDS_THE_START))
+    json_bad = (
+        ("99m", ENDS_THE_START),
+        (True, ENDS_THE_START),
+        (little, json_little),
+        (2**63, ENDS_THE_START),
+        (10**30, ENDS_THE_START),
+    )
     return Row(variable, name, "99m", 99 * M, bad, json=99 * 60 * 10**9, json_bad=json_bad, zero=zero)
 
 
@@ -195,7 +201,15 @@ TABLE = (
     flag("ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", "shared_volume_match_full_config"),
     # what holds for each task
     flag("ECS_ENABLE_TASK_CPU_MEM_LIMIT", "task_cpu_mem_limit"),
-    Row("ECS_CGROUP_PATH", "cgroup_path", "/cgroup", Path("/cgroup"), {"cgroup": NOT_GIVEN}, json="/cgroup"),
+    Row(
+        "ECS_CGROUP_PATH",
+        "cgroup_path",
+        "/cgroup",
+        Path("/cgroup"),
+        {"cgroup": NOT_GIVEN},
+        json="/cgroup",
+        json_bad=(("cgroup", NOT_GIVEN), (7, ENDS_THE_START)),
+    ),
     Row(
         "ECS_CGROUP_CPU_PERIOD",
         "cgroup_cpu_period",
@@ -277,6 +291,7 @@ TABLE = (
         ("a:1", "b:2"),
         toml='["a:1", "b:2"]',
         json=["a:1", "b:2"],
+        json_bad=((["a:1", " "], ("a:1",)), (["a:1", 7], ENDS_THE_START), ("a:1", ENDS_THE_START)),
     ),
     flag("ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP", "enable_untracked_image_cleanup"),
     span(

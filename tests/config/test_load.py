@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.load import BadSettings, load, settle
+from agent.config.load import FOUND, BadSettings, load, settle
 from agent.config.reference import SETTINGS
 from agent.config.settings import Settings
 from agent.config.sources import Form, Given, Source
@@ -435,3 +435,16 @@ def test_marks_that_rise_are_taken() -> None:
 
     marks = settings.disk_low_watermark, settings.disk_high_watermark, settings.disk_critical_watermark
     assert marks == (10, 20, 100)
+
+
+@pytest.mark.parametrize("form", [Form.TEXT, Form.TOML])
+def test_an_empty_list_takes_back_what_was_found_on_the_machine_and_nothing_else(form: Form) -> None:
+    name, written = {
+        Form.TEXT: ("ECS_VOLUME_PLUGIN_CAPABILITIES", "[]"),
+        Form.TOML: ("ecs.volume_plugin_capabilities", []),
+    }[form]
+    said = {"ECS_VOLUME_PLUGIN_CAPABILITIES": '["efsAuth"]'}
+    empty = Source("empty", form, {name: written})
+
+    assert settle(Given((Source(FOUND, Form.TEXT, said), empty))).settings.volume_plugin_capabilities == ()
+    assert settle(Given((Source("file", Form.TEXT, said), empty))).settings.volume_plugin_capabilities == ("efsAuth",)
