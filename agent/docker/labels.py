@@ -114,7 +114,7 @@ def read(found: Mapping[str, str]) -> Labels | None:
         return None
     try:
         spec = msgspec.json.decode(found.get(SPEC, "{}"), type=_Spec)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         spec = _Spec()
     return Labels(
         agent=agent,

@@ -93,7 +93,8 @@ def test_a_container_without_our_label_has_none_of_our_labels() -> None:
 def test_a_damaged_spec_leaves_its_defaults() -> None:
     written = labels.write(replace(A_LABEL, essential=True, stop_timeout=3.0), "tests")
 
-    for damage in ("{", '{"order": "first"}', "[]"):
+    deep = '{"x":' + "[" * 100_000
+    for damage in ("{", '{"order": "first"}', "[]", deep, '{"image":"\ud800"}'):
         found = labels.read(written | {labels.SPEC: damage})
         assert found is not None
         assert (found.task, found.stop_timeout, found.order) == (A_LABEL.task, None, 0)
