@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -24,6 +25,9 @@ from agent.version import VERSION
 
 log = structlog.get_logger(__name__)
 
+THREADS = 64
+"""More than names are looked up at once: a name server that does not answer holds each for half a minute, and the usual
+six of a small machine would all be held (a proxy's name is looked up for each call), with cgroups waiting for one."""
 ENDS_WITHIN = 15.0
 """Seconds for the last reports, and for closing what is open; systemd's TimeoutStopSec is longer."""
 
@@ -49,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     """The daemon with a signal handler and a line to systemd around it; gives the exit code."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     if settings.not_honoured:
         log.warning("settings_not_honoured", names={name: why(name) for name in settings.not_honoured})
     notify = Notify.from_environment(environ, os.getpid())

@@ -108,3 +108,31 @@ import rich
 """
 
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+LOOKUPS_HANG = """
+import asyncio, threading
+from agent import daemon
+from agent.cli import run
+from agent.config.settings import Settings
+
+async def serve(*_, told_to_stop, **__):
+    answers = threading.Event()
+    lookups = [asyncio.create_task(asyncio.to_thread(answers.wait, 30)) for _ in range(40)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            return await asyncio.to_thread(lambda: 7)
+    finally:
+        answers.set()
+        told_to_stop.set()
+        await asyncio.gather(*lookups)
+
+daemon.serve = serve
+print(asyncio.run(run.serve(Settings(), {})))
+"""
+
+
+def test_a_name_server_that_hangs_holds_up_nothing_else() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOOKUPS_HANG], capture_output=True, timeout=40, check=False)
+    assert ended.stdout.endswith(b"7\n"), ended
