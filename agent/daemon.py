@@ -239,15 +239,7 @@ class House:
         desk = StopDesk(engine, runner.post)
         containers, events = self._containers(owner)
         watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
-        volumes = VolumeDriver(self.docker, owner, self.around)
-        performer = Performer(
-            Hands(containers, shelves.images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
-            vault,
-            clock=utc_now,
-            post=runner.post,
-            list_soon=watcher.list_soon,
-            pause=asyncio.sleep,
-        )
+        performer = self._performer(owner, containers, shelves, vault, runner, watcher)
         strains = Strains(runner.post, utc_now)
         self.journal.tell(lambda lack: strains.say("journal", lack))
         disks = shelves.disks(self.facts, engine, runner, strains)
@@ -274,6 +266,25 @@ class House:
             acs = self._acs(owner, runner, vault, manifests, ready)
             health.is_connected = lambda: acs.is_connected
             jobs.create_task(acs.run(), name="acs")
+
+    def _performer(
+        self,
+        owner: "_Owner",
+        containers: ContainerDriver,
+        shelves: Shelves,
+        vault: Vault,
+        runner: Runner,
+        watcher: Watcher,
+    ) -> Performer:
+        volumes = VolumeDriver(self.docker, owner, self.around)
+        return Performer(
+            Hands(containers, shelves.images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
+            vault,
+            clock=utc_now,
+            post=runner.post,
+            list_soon=watcher.list_soon,
+            pause=asyncio.sleep,
+        )
 
     async def _belong(self, jobs: asyncio.TaskGroup, owner: "_Owner", leaving: Leaving) -> None:
         await in_service(self.settings, self.instance)
