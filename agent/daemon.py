@@ -31,6 +31,7 @@ from agent.docker.engine_driver import DockerEngine
 from agent.docker.event_driver import EventDriver
 from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
+from agent.doors import Doors
 from agent.engine.engine import Engine
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
@@ -39,6 +40,7 @@ from agent.host.gpu_driver import GpuDriver
 from agent.host.links_driver import LinksDriver
 from agent.host.ports_driver import PortProbe
 from agent.images.held import Held
+from agent.joints import Joints
 from agent.membership.gpus_loop import GpuLoop, Told
 from agent.membership.interruption_loop import Interruptions
 from agent.membership.leave_loop import Leaving, Progress, Rooms, nobody_listens
@@ -54,9 +56,8 @@ from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
 from agent.operator.chronicle import Chronicle
 from agent.operator.health import Health
-from agent.operator.health_server import HealthDesk, HealthServer
-from agent.operator.operator_server import OperatorServer, Sources
 from agent.operator.stop_server import StopDesk
+from agent.reception import Reception
 from agent.reporter.loop import Reporter
 from agent.runner import story
 from agent.runner.loop import Runner
@@ -69,6 +70,7 @@ from agent.shelves import Shelves
 from agent.store.clock_driver import ClockFile
 from agent.store.journal_driver import Journal
 from agent.takeover.adoption_driver import Adoption, adopt
+from agent.telemetry import Telemetry
 from agent.version import AGENT_HASH, AGENT_VERSION
 
 log = structlog.get_logger()
@@ -212,9 +214,7 @@ class House:
 
     async def live(self, ready: Callable[[str], None], leaving: Leaving) -> None:
         """Run every loop, register, and stay."""
-        identity = self.identity
-        owner = _Owner(identity)
-        saved = self.saved
+        owner, saved = _Owner(self.identity), self.saved
         engine = Engine(self.rules, saved.tasks, saved.tombstones, saved.manifest, saved.attachments)
         vault = Vault(lambda: ids_in_use(engine.tasks.values()))
         shelves = Shelves.of(self.settings, self.docker, self.journal, Held(saved.tasks))
@@ -225,6 +225,7 @@ class House:
             shelves.hear(decided)
             manifests.hear(decided.manifests)
             attachments.hear(decided.attachments)
+            reception.hear(decided)
 
         chronicle = Chronicle()
 
@@ -237,52 +238,65 @@ class House:
         runner = Runner(engine, self.journal, clock=utc_now, after_commit=committed, note=note, clocks=clocks)
         attachments = AttachmentsLoop(runner, engine.attachments, LinksDriver())
         desk = StopDesk(engine, runner.post)
-        containers, events = self._containers(owner)
-        watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
-        performer = self._performer(owner, containers, shelves, vault, runner, watcher)
+        joints = self._joints(owner, engine, runner, vault, shelves)
+        watcher = joints.watcher
         strains = Strains(runner.post, utc_now)
         self.journal.tell(lambda lack: strains.say("journal", lack))
         disks = shelves.disks(self.facts, engine, runner, strains)
         health = Health(
             lambda: watcher.is_there, lambda: self.journal.lack or disks.trouble, lambda: self.gpus.reading.trouble
         )
-        reports = TaskReports(self.ecs, identity.cluster)
-        reporter = Reporter(self.journal, reports, runner, is_wanted=attachments.is_wanted)
+        reporter = Reporter(
+            self.journal, TaskReports(self.ecs, self.identity.cluster), runner, is_wanted=attachments.is_wanted
+        )
         self.flush.reporter = reporter
+        reception, telemetry = Reception.of(joints), Telemetry.of(joints)
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
         async with WatchedJobs(self.alarm) as jobs:
             self._adopt(jobs, runner)
-            jobs.create_task(runner.run(performer), name="runner")
+            jobs.create_task(runner.run(self._performer(joints)), name="runner")
             jobs.create_task(watcher.run(), name="docker")
             jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
             jobs.create_task(attachments.run(), name="attachments")
-            sources = Sources(engine, chronicle, self.journal, shelves.progress, vault)
-            self._open_doors(jobs, sources, desk, HealthDesk(health))
+            Doors(joints, chronicle, desk, health).open(jobs)
+            reception.open(jobs)
             jobs.create_task(shelves.loop().run(), name="images")
             jobs.create_task(disks.run(), name="disks")
             self._watch_gpus(jobs, owner, runner)
             await self._belong(jobs, owner, leaving)
+            telemetry.open(jobs)
             acs = self._acs(owner, runner, vault, manifests, ready)
             health.is_connected = lambda: acs.is_connected
             jobs.create_task(acs.run(), name="acs")
 
-    def _performer(
-        self,
-        owner: "_Owner",
-        containers: ContainerDriver,
-        shelves: Shelves,
-        vault: Vault,
-        runner: Runner,
-        watcher: Watcher,
-    ) -> Performer:
-        volumes = VolumeDriver(self.docker, owner, self.around)
-        return Performer(
-            Hands(containers, shelves.images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
+    def _joints(self, owner: "_Owner", engine: Engine, runner: Runner, vault: Vault, shelves: Shelves) -> Joints:
+        taken = self.adoption.taken
+        containers = ContainerDriver.of(self.docker, self.settings, owner, self.around, taken)
+        events = EventDriver(self.docker, owner, taken)
+        watcher = Watcher(engine, runner, containers, events, self.docker, clock=utc_now, pause=asyncio.sleep)
+        rooms = (
+            self.docker,
+            containers,
+            self.facts,
+            self.around,
+            engine,
+            runner,
+            watcher,
             vault,
+            self.journal,
+            shelves,
+        )
+        return Joints(self.settings, owner, *rooms, self.ecs, self.access, self.instance)
+
+    def _performer(self, joints: Joints) -> Performer:
+        images, volumes = joints.shelves.images, VolumeDriver(self.docker, joints.owner, self.around)
+        return Performer(
+            Hands(joints.containers, images, PortProbe(), volumes, self.cgroups, NoValues(), self.journal.images),
+            joints.vault,
             clock=utc_now,
-            post=runner.post,
-            list_soon=watcher.list_soon,
+            post=joints.runner.post,
+            list_soon=joints.watcher.list_soon,
             pause=asyncio.sleep,
         )
 
@@ -325,20 +339,10 @@ class House:
         if owner.identity is before:  # else ECS has let go of that instance meanwhile
             owner.identity = after
 
-    def _open_doors(self, jobs: asyncio.TaskGroup, sources: Sources, desk: StopDesk, health: HealthDesk) -> None:
-        operator = OperatorServer(self.settings.data_dir, sources, desk, health)
-        jobs.create_task(operator.run(), name="operator")
-        jobs.create_task(HealthServer(self.settings.health_address, health).run(), name="health")
-
     def _adopt(self, jobs: asyncio.TaskGroup, runner: Runner) -> None:
         """Before anything else is heard."""
         self.adoption.tell(runner.post)
         jobs.create_task(self.adoption.settle(runner.save, self.docker), name="takeover")
-
-    def _containers(self, owner: "_Owner") -> tuple[ContainerDriver, EventDriver]:
-        taken = self.adoption.taken
-        containers = ContainerDriver.of(self.docker, self.settings, owner, self.around, taken)
-        return containers, EventDriver(self.docker, owner, taken)
 
     def _acs(
         self, owner: "_Owner", runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]

@@ -12,7 +12,7 @@ HOUSE = Path(__file__).parent.parent / "agent"
 
 WORDS = frozenset({"model"})
 TRANSLATION = WORDS | {"wire", "config"}
-LOOPS = frozenset({"acs", "images", "membership", "operator", "reporter", "runner"})
+LOOPS = frozenset({"acs", "endpoints", "images", "membership", "operator", "reporter", "runner", "tcs"})
 HANDS = frozenset({"aws", "docker", "host", "store"})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -28,8 +28,15 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "doctor": TRANSLATION | HANDS | {"membership", "opening", "version"},
     "departure": TRANSLATION | HANDS | {"membership", "opening", "takeover", "version"},
     "shelves": TRANSLATION | {"engine", "docker", "host", "store", "images", "runner"},
+    "joints": TRANSLATION | {"aws", "docker", "engine", "runner", "shelves", "store"},
+    "reception": TRANSLATION | {"aws", "docker", "endpoints", "engine", "host", "joints", "runner", "store"},
+    "telemetry": TRANSLATION | {"aws", "docker", "engine", "host", "joints", "runner", "store", "tcs", "version"},
+    "doors": TRANSLATION | {"docker", "engine", "host", "joints", "operator", "runner", "store", "version"},
     "alarm": WORDS,
-    "daemon": TRANSLATION | {"alarm", "engine", "opening", "shelves", "takeover", "version"} | HANDS | LOOPS,
+    "daemon": TRANSLATION
+    | {"alarm", "doors", "engine", "joints", "opening", "reception", "shelves", "takeover", "telemetry", "version"}
+    | HANDS
+    | LOOPS,
     "cli": WORDS
     | {"config", "controlplane", "daemon", "departure", "doctor", "takeover", "version"}
     | {"host/cgroup_driver", "host/notify_driver"},
@@ -62,7 +69,9 @@ WORLDLY = frozenset(
 WORLDLY_NAMES = ("driver", "client", "server", "db", "loop")
 AWAITS_ONLY_PORTS = frozenset({"runner/perform", "runner/vault"})
 PURE_ROOMS = frozenset({"model", "config", "wire", "engine"})
-UNBOUND = frozenset({"alarm", "cli", "daemon", "departure", "opening", "shelves", "__main__"})
+UNBOUND = frozenset(
+    {"alarm", "cli", "daemon", "departure", "doors", "opening", "reception", "shelves", "telemetry", "__main__"}
+)
 """The wiring and the door, which touch the world by their trade."""
 
 

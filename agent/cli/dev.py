@@ -65,5 +65,9 @@ def settings_for(place: Place, environ: Mapping[str, str]) -> Settings:
         "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
         "DOCKWORKER_SHARE_HOST": "true",
     }
-    usual = {"DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true", "DOCKWORKER_HEALTH_ADDRESS": "off"}
+    usual = {
+        "DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true",
+        "DOCKWORKER_HEALTH_ADDRESS": "off",
+        "ECS_AUDIT_LOGFILE": str((place.data / "agent" / "audit.log").absolute()),
+    }
     return load({**usual, **environ, **ours})

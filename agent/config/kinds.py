@@ -247,6 +247,20 @@ def port_range() -> Kind:
     return Kind(str.strip, check, rule)
 
 
+def rates() -> Kind:
+    """Two whole numbers: how many in a second, and how many at once."""
+    rule = "two whole numbers above 0 with a comma between, steady and burst, such as 40,60"
+
+    def check(value: object) -> tuple[int, int]:
+        written = ",".join(map(str, value)) if isinstance(value, list) else _a(str, value, rule)
+        found = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", written)
+        if not found or not int(found[1]) or not int(found[2]):
+            raise ValueError(rule)
+        return int(found[1]), int(found[2])
+
+    return Kind(str.strip, check, rule)
+
+
 def words(*known: str) -> Kind:
     """A list of words out of *known*."""
     rule = "a list out of " + ", ".join(known)

@@ -11,12 +11,10 @@ from agent.config.kinds import FALSE, TRUE
 from agent.config.setting import key_of
 
 NO_AGENT_CONTAINER = "cannot apply: the agent is a process of the host, there is no agent container"
-NO_FIREWALL_RULES = "cannot apply: the agent writes no firewall rules of the host"
 NO_UPDATES = "cannot apply: the agent does not update itself, packages do"
 NO_WINDOWS = "cannot apply: it is for Windows"
-NO_METRICS = "is not here yet: the agent tells ECS of no metrics"
+NO_POLLING = "cannot apply: figures are read from the kernel each second, and not from Docker"
 NO_AWSVPC = "is not here yet: tasks of the network mode awsvpc are refused"
-NO_TASK_ENDPOINTS = "is not here yet: tasks are served no credentials and no metadata"
 NO_GMSA = "is not here yet: there is no gMSA"
 NO_EBS = "is not here yet: volumes of EBS are not attached"
 NO_PAUSE = "is not here yet: there are no pause containers"
@@ -53,9 +51,8 @@ UNHEEDED: tuple[Unheeded, ...] = (
         " ECS_INIT_DOCKER_LOG_FILE_NUM ECS_INIT_DOCKER_LOG_FILE_SIZE",
     ),
     *_some(
-        NO_FIREWALL_RULES,
-        "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME"
-        " ECS_SKIP_LOCALHOST_TRAFFIC_FILTER",
+        "cannot apply: DOCKWORKER_LOCALHOST_TRAFFIC_FILTER=false leaves that rule out",
+        "ECS_SKIP_LOCALHOST_TRAFFIC_FILTER",
     ),
     *_some(NO_UPDATES, "ECS_UPDATES_ENABLED/UpdatesEnabled ECS_UPDATE_DOWNLOAD_DIR/UpdateDownloadDir"),
     *_some(
@@ -85,18 +82,14 @@ UNHEEDED: tuple[Unheeded, ...] = (
         "ECS_POLL_METRICS_WAIT_DURATION",
     ),
     *_some(
-        NO_METRICS,
-        "ECS_DISABLE_METRICS/DisableMetrics ECS_POLL_METRICS/PollMetrics"
-        " ECS_POLLING_METRICS_WAIT_DURATION/PollingMetricsWaitDuration",
+        NO_POLLING,
+        "ECS_POLL_METRICS/PollMetrics ECS_POLLING_METRICS_WAIT_DURATION/PollingMetricsWaitDuration",
     ),
     *_some(
-        NO_TASK_ENDPOINTS,
-        "ECS_AUDIT_LOGFILE/CredentialsAuditLogFile ECS_AUDIT_LOGFILE_DISABLED/CredentialsAuditLogDisabled"
-        " ECS_DISABLE_TASK_METADATA_AZ/TaskMetadataAZDisabled ECS_ENABLE_CONTAINER_METADATA/ContainerMetadataEnabled"
-        " ECS_HOST_DATA_DIR/DataDirOnHost ECS_ENABLE_TASK_IAM_ROLE/TaskIAMRoleEnabled"
-        " ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST/TaskIAMRoleEnabledForNetworkHost ECS_TASK_METADATA_RPS_LIMIT"
-        " /TaskMetadataSteadyStateRate /TaskMetadataBurstRate",
+        "cannot apply: Amazon's agent takes both from ECS_TASK_METADATA_RPS_LIMIT too",
+        "/TaskMetadataSteadyStateRate /TaskMetadataBurstRate",
     ),
+    *_some(NO_AGENT_CONTAINER, "ECS_HOST_DATA_DIR/DataDirOnHost"),
     *_some(
         "is not here yet: the logs of a container are sent with the agent's keys",
         "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE/OverrideAWSLogsExecutionRole",

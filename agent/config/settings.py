@@ -113,6 +113,29 @@ class Settings:
     """Per cent, of bytes and of inodes."""
     health_address: str = "127.0.0.1:51678"
     """``off`` answers nobody."""
+    offhost_introspection: bool = False
+    """Answer at every address of the host what is answered at `health_address`."""
+    offhost_introspection_interface: str = ""
+    """Of all addresses, only those of this interface; empty is all."""
+
+    task_address: str = "127.0.0.1:51679"
+    """Where containers are answered: metadata, credentials; ``off`` answers none."""
+    task_redirect: bool = True
+    """Make the rules of the host's firewall by which 169.254.170.2 leads to `task_address`."""
+    localhost_traffic_filter: bool = True
+    """Beside them, the rule that keeps the rest of the host's loopback from containers."""
+    isolate_tasks: bool = True
+    """Answer a container about its own task alone; False goes by the id in the path, as the reference agent does."""
+    task_iam_role: bool = True
+    task_iam_role_network_host: bool = True
+    task_rate_limit: tuple[int, int] = (40, 60)
+    """Requests a second of one client for one path, and how many at once."""
+    audit_log_file: Path = Path("/var/log/ecs/audit.log")
+    audit_log_disabled: bool = False
+    disable_task_metadata_az: bool = False
+    container_metadata: bool = False
+    """Give each container a file that tells of it."""
+    disable_metrics: bool = False
 
     log_level: str = "info"
     log_level_on_instance: str = ""

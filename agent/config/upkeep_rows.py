@@ -87,7 +87,19 @@ UPKEEP: tuple[Setting, ...] = (
         "health_address",
         "DOCKWORKER_HEALTH_ADDRESS",
         kinds.address(),
-        "Where GET /health/ready is answered, as host:port; off answers on the operator's socket alone.",
+        "Where health, introspection and metrics are answered, as host:port; off is on the operator's socket alone.",
+    ),
+    row(
+        "offhost_introspection",
+        "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS",
+        kinds.flag(),
+        "Answer there at every address of the host, for containers and other machines too.",
+    ),
+    row(
+        "offhost_introspection_interface",
+        "ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME",
+        kinds.text(),
+        "Of these, only at the addresses of this interface.",
     ),
     # what we say
     row(

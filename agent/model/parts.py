@@ -168,3 +168,15 @@ class Volume:
     def is_shared(self) -> bool:
         """Does it outlive the task?"""
         return self.kind is VolumeKind.DOCKER and self.scope is Scope.SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """What ECS gave to containers of a task beside images and volumes, such as a GPU; containers may ask for it."""
+
+    kind: str
+    """``gpu``, ``elastic-inference``, ..."""
+    name: str
+    containers: tuple[str, ...] = ()
+    content: str = field(default="", repr=False)
+    """Answered verbatim to who asks for this association by its name."""

@@ -1,6 +1,6 @@
 """What Docker shows of a container of ours, free of environment, options and secrets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -70,6 +70,11 @@ class Seen:
     """None where the container has no health check; UNKNOWN while it is starting."""
     health_output: str = ""
     """The last output of the health check, at most 1024 bytes, free of the container's private values."""
+
+    metadata_id: str = field(default="", repr=False)
+    """The secret part of its metadata address, as its environment has it."""
+    task_credentials_id: str = field(default="", repr=False)
+    """The id of its task's credentials, as its environment has it."""
 
     @property
     def status(self) -> Status:

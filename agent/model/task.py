@@ -13,6 +13,7 @@ from typing import Self
 
 from agent.model.names import NO_ID, DockerId, Image, TaskArn
 from agent.model.parts import (
+    Association,
     Condition,
     Dependency,
     EnvironmentFile,
@@ -147,6 +148,11 @@ class TaskSpec:
     execution_credentials_id: str = ""
     service: str = ""
     """The service whose task it is, as ECS says; empty for a standalone one, and where nobody knows."""
+    launch_type: str = ""
+    """As ECS says: ``EC2``, ``EXTERNAL``."""
+    associations: tuple[Association, ...] = ()
+    fault_injection: bool = False
+    """May containers of this task ask for faults (``enableFaultInjection``)?"""
     rebuilt: bool = False
     """True while the task is known only from the labels of its containers (the journal was lost)."""
 
@@ -212,6 +218,8 @@ class Container:
     restarts: int = 0
     """How often the restart policy has started this container again."""
     restarted_at: datetime | None = None
+    metadata_id: str = field(default="", repr=False)
+    """The secret part of its metadata address, where it was found with the container; else it derives from the draw."""
     health: Health = Health.UNKNOWN
     health_since: datetime | None = None
     health_output: str = ""
@@ -260,7 +268,7 @@ class Task:
     spec: TaskSpec
     containers: tuple[Container, ...]
     arrived: datetime
-    draw: str = ""
+    draw: str = field(default="", repr=False)
     """Hexadecimal digits drawn when the task arrived; names and first guesses of ports derive from it."""
     admitted: datetime | None = None
     known: Status = Status.NONE

@@ -184,6 +184,7 @@ def agent_environment(folder: Path, url: str, settings: Mapping[str, str]) -> di
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKWORKER_SHARE_HOST": "true",
+        "DOCKWORKER_TASK_ADDRESS": "off",
         "ECS_BACKEND_HOST": url,
         "ECS_CLUSTER": CLUSTER,
         "ECS_DATADIR": str(folder / "agent"),

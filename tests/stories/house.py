@@ -107,6 +107,7 @@ class House:
                 "DOCKWORKER_HEALTH_ADDRESS": "off",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "DOCKWORKER_SHARE_HOST": "true",
+                "DOCKWORKER_TASK_ADDRESS": "off",
                 **settings,
             },
             folder / "agent.log",

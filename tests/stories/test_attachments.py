@@ -33,6 +33,7 @@ def an_agent(there: Inside, folder: Path) -> Program:
         "DOCKWORKER_HEALTH_ADDRESS": "off",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKWORKER_SHARE_HOST": "true",
+        "DOCKWORKER_TASK_ADDRESS": "off",
     }
     return Program("agent", (*DOCKWORKER, "run"), environ, folder / "agent.log")
 
