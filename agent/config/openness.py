@@ -23,7 +23,7 @@ AT_LEAST = {
 """Durations that are raised to their least value; a zero counts as not given."""
 NEVER_IN_JSON = frozenset({"stop_timeout", "container_start_timeout"})
 UNBOUNDED_IN_JSON = frozenset({"container_create_timeout", "manifest_pull_timeout"})
-PASSED_OVER_IN_JSON = frozenset({"engine_auth_type", "cgroup_path"})
+PASSED_OVER_IN_JSON = frozenset({"engine_auth_type", "cgroup_path", "audit_log_file"})
 """Texts that break a rule there, and are of the type that the key wants."""
 NEVER = frozenset(
     {"instance_attributes", "instance_tags", "data_dir", "docker_host", "backend_host", "imds_endpoint", "ca_file"}

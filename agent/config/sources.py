@@ -74,6 +74,6 @@ def on_host(field_name: str, written: object) -> object:
         return written
     if field_name == "data_dir" and written.strip() in REFERENCE_DATA:
         return ""
-    if field_name == "log_file" and written.startswith(REFERENCE_LOGS):
+    if field_name in ("log_file", "audit_log_file") and written.startswith(REFERENCE_LOGS):
         return HOST_LOGS + written.removeprefix(REFERENCE_LOGS)
     return written

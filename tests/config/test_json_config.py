@@ -76,12 +76,18 @@ def test_a_key_that_means_nothing_is_a_remark_with_the_nearest_one() -> None:
 
 def test_paths_of_the_reference_agents_container_are_those_of_the_host() -> None:
     source, _ = file_source('{"DataDir": "/data/"}', "file")
-    config = Source("ecs.config", Form.TEXT, {"ECS_LOGFILE": "/log/ecs-agent.log"}, is_of_reference=True)
+    config = Source(
+        "ecs.config",
+        Form.TEXT,
+        {"ECS_LOGFILE": "/log/ecs-agent.log", "ECS_AUDIT_LOGFILE": "/log/a.log"},
+        is_of_reference=True,
+    )
 
     settings = settle(Given((source, config))).settings
 
     assert settings.data_dir == Settings().data_dir
     assert str(settings.log_file) == "/var/log/ecs/ecs-agent.log"
+    assert str(settings.audit_log_file) == "/var/log/ecs/a.log"
 
 
 @pytest.mark.parametrize("text", ["", "#!/bin/sh\necho {}", "{", "[]", '{"other": {}}', '{"ECSAgentConfiguration": 7}'])

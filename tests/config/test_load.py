@@ -391,9 +391,9 @@ def test_keys_in_a_url_of_a_toml_list_are_in_no_complaint() -> None:
 
 
 def test_what_only_the_reference_agent_knows_is_named_and_harms_nothing() -> None:
-    settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_container_metadata = true")
+    settings = load({"ECS_ENABLE_TASK_ENI": "true", "ECS_POLL_METRICS": ""}, "[ecs]\nenable_firelens_async = true")
 
-    assert settings == Settings(not_honoured=("ECS_ENABLE_TASK_ENI", "ecs.enable_container_metadata"))
+    assert settings == Settings(not_honoured=("ECS_ENABLE_TASK_ENI", "ecs.enable_firelens_async"))
 
 
 @given(st.dictionaries(st.sampled_from([name for setting in SETTINGS for name in setting.variables]), st.text()))
