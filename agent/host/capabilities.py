@@ -24,6 +24,9 @@ promised                                                  when
 ``ecs.capability.nvidia-driver-version.*``,               the operator wants GPUs, and there are some whose driver says
 ``ecs.capability.gpu-driver-version``                     its version
 ``ecs.capability.external``                               ``ECS_EXTERNAL``
+``com.amazonaws.ecs.capability.task-iam-role``,           containers are answered (``DOCKWORKER_TASK_ADDRESS``), and
+``...task-iam-role-network-host``                         unless ``ECS_ENABLE_TASK_IAM_ROLE[_NETWORK_HOST]`` is false;
+                                                          the engine speaks 1.17
 ========================================================  ===========================================================
 
 Bridge, host and none networks, static and dynamic tcp and udp ports, environment, command, entry point, start and stop
@@ -64,8 +67,6 @@ IN_EVERY_ENGINE = "none"
 """Not in the engine's list of drivers, because it is none."""
 
 WITHHELD = {
-    OLD + "task-iam-role": "no credentials endpoint",
-    OLD + "task-iam-role-network-host": "no credentials endpoint",
     OLD + "ecr-auth": "nobody fetches the login",
     OLD + "logging-driver.awsfirelens": "no log router",
     NEW + "execution-role-ecr-pull": "nobody fetches the login",
@@ -144,6 +145,10 @@ class Wishes:
     task_limits: bool = False
     """True if tasks have cgroups; a matter of the machine too."""
     external: bool = False
+    task_roles: bool = False
+    """True if containers of tasks are served credentials; ``bridge`` and ``none``."""
+    task_roles_on_host: bool = False
+    """The same for tasks in the network of the host."""
     detailed_os: str = ""
     """What the operator calls the operating system; empty goes by the machine."""
 
@@ -182,6 +187,10 @@ def _old(engine: EngineOffer, wishes: Wishes) -> Iterator[str]:
         has_it = driver in engine.log_drivers or driver == IN_EVERY_ENGINE
         if known_since is not None and has_it and api_version(engine.api_version) >= known_since:
             yield f"logging-driver.{driver}"
+    if wishes.task_roles and versions:
+        yield "task-iam-role"
+    if wishes.task_roles_on_host and versions:
+        yield "task-iam-role-network-host"
     if wishes.selinux and "selinux" in engine.security:
         yield "selinux"
     if wishes.apparmor and "apparmor" in engine.security:

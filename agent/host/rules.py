@@ -115,5 +115,12 @@ def wishes(settings: Settings, *, task_limits: bool) -> Wishes:
         health_checks=not settings.disable_docker_health_check,
         task_limits=task_limits,
         external=settings.external,
+        task_roles=settings.task_iam_role and serves_tasks(settings),
+        task_roles_on_host=settings.task_iam_role_network_host and serves_tasks(settings),
         detailed_os=settings.detailed_os_family,
     )
+
+
+def serves_tasks(settings: Settings) -> bool:
+    """Are containers answered what they ask?"""
+    return settings.task_address != "off"

@@ -2,6 +2,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from agent.config.settings import Settings
+from agent.host import rules
 from agent.host.capabilities import WITHHELD, EngineOffer, Wishes, api_versions, attributes
 from agent.host.resources import Machine
 from agent.model.devices import Gpus
@@ -37,7 +39,7 @@ def test_all_that_is_promised_by_default() -> None:
 
 def test_nothing_is_both_promised_and_withheld() -> None:
     everything = Wishes(("json-file", "syslog", "awslogs", "awsfirelens", "none"), selinux=True, apparmor=True)
-    everything = replace(everything, task_limits=True, external=True)
+    everything = replace(everything, task_limits=True, external=True, task_roles=True, task_roles_on_host=True)
     engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}), frozenset({"local"}))
     assert not names(engine, everything) & WITHHELD.keys()
 
@@ -287,6 +289,17 @@ def test_the_operator_may_say_what_the_operating_system_is_called() -> None:
     assert without(detailed_os="amzn_2023").told()["ecs.os-type-detailed"] == "amzn_2023"
 
 
+def test_roles_of_tasks_are_promised_where_containers_are_served_credentials() -> None:
+    both = {OLD + "task-iam-role", OLD + "task-iam-role-network-host"}
+
+    assert names(wishes=Wishes(task_roles=True, task_roles_on_host=True)) & both == both
+    assert names(wishes=Wishes(task_roles=True)) & both == {OLD + "task-iam-role"}
+    assert not names(wishes=Wishes()) & both
+    assert not rules.wishes(Settings(task_address="off"), task_limits=False).task_roles
+    assert not rules.wishes(Settings(task_address="off"), task_limits=False).task_roles_on_host
+    assert rules.wishes(Settings(task_iam_role=False), task_limits=False).task_roles_on_host
+
+
 REFERENCE = """
     private-registry-authentication.secretsmanager secrets.ssm.environment-variables secrets.ssm.bootstrap.log-driver
     ecr-endpoint secrets.asm.environment-variables secrets.asm.bootstrap.log-driver env-files.s3
@@ -298,7 +311,7 @@ REFERENCE = """
     imds-iam-roles fsxWindowsFileServer
 """
 REFERENCE_OLD = """
-    task-iam-role task-iam-role-network-host ecr-auth logging-driver.awsfirelens
+    ecr-auth logging-driver.awsfirelens
     logging-driver.awsfirelens.log-driver-buffer-limit
 """
 
