@@ -17,7 +17,7 @@ from structlog import get_logger
 
 from agent.aws.chain_client import ROTATED, Places, find_keys, freeze, said
 from agent.aws.server_time_driver import SKEWED, ServerTime
-from agent.aws.signing import signed_headers
+from agent.aws.signing import host_of, signed_headers
 from agent.model.clock import utc_now
 from agent.model.credentials import SigningKeys
 from agent.model.errors import TryAgain
@@ -165,7 +165,7 @@ def _in_a_thread(search: Callable[[], SigningKeys]) -> Future[SigningKeys]:
 
 
 class UpgradeSigner:
-    """Signs the requests that open WebSockets to ACS and TCS."""
+    """Signs the requests that open WebSockets to ACS and TCS, and the frames of TCS."""
 
     def __init__(self, keys: Keys, region: str, server_time: ServerTime | None = None) -> None:
         self._keys = keys
@@ -180,6 +180,15 @@ class UpgradeSigner:
         """
         keys = await self._keys.keys()
         return signed_headers("GET", url, {}, b"", keys=keys, region=self._region, now=self._time.now(url))
+
+    async def frame_headers(self, url: str, body: bytes) -> dict[str, str]:
+        """The headers of one frame of TCS: signed like a GET of *url* with *body*, the host among them.
+
+        Raises TryAgain without keys. A large body is hashed for some milliseconds.
+        """
+        keys = await self._keys.keys()
+        headers = {"Host": host_of(url)}
+        return signed_headers("GET", url, headers, body, keys=keys, region=self._region, now=self._time.now(url))
 
     def refused(self, url: str, date: str, why: str) -> bool:
         """The handshake at *url* was refused at *date* for the reason *why*. Is the date of the signature to blame?"""

@@ -52,3 +52,10 @@ def canonical_url(url: str) -> str:
     parts = urlsplit(url)
     query = urlencode(parse_qsl(parts.query, keep_blank_values=True), quote_via=quote, safe="-_.~")
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def host_of(url: str) -> str:
+    """The host that is signed for *url*: with its port, unless that is the usual one."""
+    parts = urlsplit(url)
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, ":")
+    return parts.netloc.rpartition("@")[2].removesuffix(usual)

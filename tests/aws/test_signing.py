@@ -6,7 +6,8 @@ from botocore.credentials import Credentials
 
 from agent.aws.credentials_client import UpgradeSigner
 from agent.aws.server_time_driver import ServerTime
-from agent.aws.signing import canonical_url, signed_headers
+from agent.aws.signing import canonical_url, host_of, signed_headers
+from agent.model.credentials import SigningKeys
 from tests.aws.peers import KEYS, NOON, REGION, SESSION_KEYS, FixedKeys, run
 
 URL = (
@@ -74,3 +75,36 @@ def test_a_plus_in_a_query_is_signed_as_the_space_it_means() -> None:
 def test_keys_print_without_their_values() -> None:
     assert KEYS.secret_access_key not in repr(KEYS)
     assert KEYS.access_key_id not in repr(KEYS)
+
+
+FRAME_URL = (
+    "http://tcs.test.example/ws?agentHash=a8b3e7d3&agentVersion=1.105.1&cluster=demo&containerInstance="
+    "arn%3Aaws%3Aecs%3Aus-west-2%3A111122223333%3Acontainer-instance%2Fdemo%2F0123456789abcdef0123456789abcdef"
+    "&dockerVersion=25.0.14"
+)
+FRAME = (
+    b'{"type":"PublishMetricsRequest","message":{"metadata":{"cluster":"demo","containerInstance":'
+    b'"arn:aws:ecs:us-west-2:111122223333:container-instance/demo/0123456789abcdef0123456789abcdef",'
+    b'"fin":true,"idle":true,"messageId":"5b0f7f0e-6c8e-4f4a-9d3e-0c7d9c7c2a11"},"timestamp":1768478400.123}}'
+)
+FRAME_SIGNATURE = "929c1010967431d2e9a867493eb150ace364ca537e77a8e5101c145b902a0931"
+
+
+def test_the_frame_of_the_published_vector_has_the_published_signature() -> None:
+    keys = FixedKeys(SigningKeys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "TOKENEXAMPLE"))
+    signer = UpgradeSigner(keys, REGION, ServerTime(lambda: NOON))
+
+    assert sha256(FRAME).hexdigest() == "c90b2a180255f0532c0de50762a0c755b095d2b14143426b5afa4bbb8cdd14af"
+    assert run(signer.frame_headers(FRAME_URL, FRAME)) == {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260115/us-west-2/ecs/aws4_request, "
+        f"SignedHeaders=host;x-amz-date;x-amz-security-token, Signature={FRAME_SIGNATURE}",
+        "Host": "tcs.test.example",
+        "X-Amz-Date": "20260115T120000Z",
+        "X-Amz-Security-Token": "TOKENEXAMPLE",
+    }
+
+
+def test_the_host_of_a_frame_has_its_port_unless_it_is_the_usual_one() -> None:
+    urls = ["http://a.example:80/ws", "https://a.example:443/", "http://a.example:443/", "https://[::1]:8443/ws?a=b"]
+
+    assert [host_of(url) for url in urls] == ["a.example", "a.example", "a.example:443", "[::1]:8443"]
