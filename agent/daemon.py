@@ -15,7 +15,6 @@ import structlog
 
 from agent import opening
 from agent.acs.attachments_loop import AttachmentsLoop
-from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
@@ -67,6 +66,7 @@ from agent.runner.values import NoValues
 from agent.runner.vault import Vault, ids_in_use
 from agent.runner.watch_loop import Watcher
 from agent.shelves import Shelves
+from agent.sockets.client import dial
 from agent.store.clock_driver import ClockFile
 from agent.store.journal_driver import Journal
 from agent.takeover.adoption_driver import Adoption, adopt

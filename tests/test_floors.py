@@ -20,8 +20,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "config": WORDS,
     "wire": WORDS,
     "engine": WORDS,
+    "sockets": WORDS,
     **dict.fromkeys(HANDS, TRANSLATION),
     **dict.fromkeys(LOOPS, TRANSLATION | {"engine"}),
+    "acs": TRANSLATION | {"engine", "sockets"},
+    "tcs": TRANSLATION | {"engine", "sockets"},
     "controlplane": WORDS | {"wire", "store/db"},
     "opening": TRANSLATION | HANDS | {"membership", "version"},
     "takeover": TRANSLATION | HANDS | {"membership", "opening"},
@@ -30,11 +33,24 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "shelves": TRANSLATION | {"engine", "docker", "host", "store", "images", "runner"},
     "joints": TRANSLATION | {"aws", "docker", "engine", "runner", "shelves", "store"},
     "reception": TRANSLATION | {"aws", "docker", "endpoints", "engine", "host", "joints", "runner", "store"},
-    "telemetry": TRANSLATION | {"aws", "docker", "engine", "host", "joints", "runner", "store", "tcs", "version"},
+    "telemetry": TRANSLATION
+    | {"aws", "docker", "engine", "host", "joints", "runner", "sockets", "store", "tcs", "version"},
     "doors": TRANSLATION | {"docker", "engine", "host", "joints", "operator", "runner", "store", "version"},
     "alarm": WORDS,
     "daemon": TRANSLATION
-    | {"alarm", "doors", "engine", "joints", "opening", "reception", "shelves", "takeover", "telemetry", "version"}
+    | {
+        "alarm",
+        "doors",
+        "engine",
+        "joints",
+        "opening",
+        "reception",
+        "shelves",
+        "sockets",
+        "takeover",
+        "telemetry",
+        "version",
+    }
     | HANDS
     | LOOPS,
     "cli": WORDS

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from agent.acs.backoff import INACTIVE, PROBATION, Ended, Pace
-from agent.acs.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
 from agent.acs.heard import Heard
 from agent.acs.manifests import Manifests
 from agent.acs.ports import Engine, PollEndpoints, Signer, Vault
@@ -26,6 +25,7 @@ from agent.acs.session import Draw, answers, received
 from agent.acs.settings import AcsSettings, session_url
 from agent.model.clock import Clock, utc_now
 from agent.model.errors import AgentError, InactiveInstance, TryAgain
+from agent.sockets.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
 from agent.wire import acs
 
 INACTIVITY = 60.0

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
-from agent.acs import client, loop
+from agent.acs import loop
 from agent.model.errors import InactiveInstance, TryAgain
 from agent.model.events import CredentialsArrived, TaskAssigned, TaskStopRequested
+from agent.sockets import client
 from tests.acs.world import PATIENCE, Accepted, a_server, an_agent
 from tests.wire.acs_samples import ARN, INSTANCE, ROLE, a_task
 

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from agent.acs.client import dial
 from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
 from agent.acs.settings import AcsSettings
 from agent.model.credentials import RoleCredentials
 from agent.model.events import Event
+from agent.sockets.client import dial
 from tests.wire.acs_samples import INSTANCE
 
 PATIENCE = 10.0

@@ -9,13 +9,13 @@ import aiohttp
 import pytest
 from aiohttp import WSMessage, web
 
-from agent.acs.client import CannotConnect, Connection, dial
 from agent.acs.settings import AcsSettings
 from agent.aws.ecs_client import EcsClient, EcsSettings
 from agent.aws.failures import EcsError
 from agent.aws.roads_client import Roads
 from agent.aws.trust_driver import trust
 from agent.model.errors import BadInput
+from agent.sockets.client import CannotConnect, Connection, dial
 from tests.aws.certificates import Authority
 from tests.aws.peers import INSTANCE, REGION, EcsPeer, FixedKeys, run
 from tests.aws.proxy import Proxy, a_proxy

@@ -3,12 +3,14 @@
 import json
 from dataclasses import dataclass
 
-from agent.acs.reader_client import MESSAGE_LIMIT
+from agent.sockets.reader_client import MESSAGE_LIMIT
 from tests.bench.plane import INSTANCE
 from tests.faults.hand import CLUSTER_ARN, listed, payload
 
 MIB = 1024 * 1024
 BEAT = '{"type":"HeartbeatMessage","message":{"messageId":"odd"}}'
+DROPPED_UNREAD = "socket_frame_dropped"
+"""A message that nobody gets to see."""
 NOT_JSON, NOT_UTF8 = "is not JSON", "is not UTF-8"
 
 
@@ -68,13 +70,13 @@ ODD = (
     Odd("UTF-16", frame(BEAT.encode("utf-16")), NOT_JSON),
     Odd("a byte order mark", frame("\ufeff" + BEAT), NOT_JSON),
     Odd("octets of zero", frame(bytes(300)), NOT_JSON),
-    Odd("one octet more than the limit", frame(b" " * (MESSAGE_LIMIT + 1)), "octets at most"),
-    Odd("64 MiB and an octet", frame(b"[" * (64 * MIB + 1)), "octets at most"),
-    Odd("12 MiB in twelve fragments", pieces(b"x" * (12 * MIB), 12, 2), "octets at most"),
-    Odd("a message compressed unasked", frame(b"\xaaV*\xa9,HU\x02", bits=0x40), "is compressed"),
-    Odd("fragments compressed unasked", pieces(b"\xaaV*\xa9,HU\x02", 3, bits=0x40), "is compressed"),
-    Odd("a fragment of no message", frame("x", 0), "continues a message that was never begun"),
-    Odd("a message that never ends", frame('{"type":', final=False), "was not finished"),
+    Odd("one octet more than the limit", frame(b" " * (MESSAGE_LIMIT + 1)), "octets at most", DROPPED_UNREAD),
+    Odd("64 MiB and an octet", frame(b"[" * (64 * MIB + 1)), "octets at most", DROPPED_UNREAD),
+    Odd("12 MiB in twelve fragments", pieces(b"x" * (12 * MIB), 12, 2), "octets at most", DROPPED_UNREAD),
+    Odd("a message compressed unasked", frame(b"\xaaV*\xa9,HU\x02", bits=0x40), "is compressed", DROPPED_UNREAD),
+    Odd("fragments compressed unasked", pieces(b"\xaaV*\xa9,HU\x02", 3, bits=0x40), "is compressed", DROPPED_UNREAD),
+    Odd("a fragment of no message", frame("x", 0), "continues a message that was never begun", DROPPED_UNREAD),
+    Odd("a message that never ends", frame('{"type":', final=False), "was not finished", DROPPED_UNREAD),
     # -- JSON
     Odd("a truncated heartbeat", frame(BEAT[:-2]), NOT_JSON),
     Odd("a truncated payload", frame(of_payload(tasks=[{"arn": "a"}])[:-20]), NOT_JSON),

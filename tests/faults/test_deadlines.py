@@ -16,7 +16,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agent.acs import client as acs_client
 from agent.acs.settings import AcsSettings
 from agent.aws import credentials_client, ec2_client, ecs_client, imds_client, poll_client
 from agent.aws.credentials_client import CredentialsClient
@@ -42,6 +41,7 @@ from agent.model.registration import Registration
 from agent.model.reports import Verdict
 from agent.model.status import ResourceKind
 from agent.model.task import ContainerSpec, ImageSource
+from agent.sockets import client as sockets_client
 from tests.aws.peers import FixedKeys
 from tests.reporter.made_up import RUNNING, a_report
 
@@ -70,7 +70,7 @@ LONG_BOUNDS = (
     (credentials_client, ("PATIENCE",)),
     (poll_client, ("PATIENCE",)),
     (ec2_client, ("PATIENCE",)),
-    (acs_client, ("DIAL_TIMEOUT",)),
+    (sockets_client, ("DIAL_TIMEOUT",)),
     (cgroup_driver, ("SYSTEMD_PATIENCE",)),
 )
 
@@ -179,7 +179,7 @@ async def metadata(silent: Silent) -> None:
 
 async def dial(silent: Silent) -> object:
     settings = AcsSettings("demo", "arn", agent_version="1", agent_hash="a", docker_version="20")
-    return await acs_client.dial(f"{silent.url}/ws", {}, settings)
+    return await sockets_client.dial(f"{silent.url}/ws", {}, settings)
 
 
 async def systemd(silent: Silent) -> object:
@@ -289,5 +289,5 @@ def test_no_call_is_without_a_bound_but_those_that_have_another_one() -> None:
                 and isinstance(node.func.value, ast.Name)
             ):
                 unsaid.add(str(file))
-    assert without == {"agent/acs/client.py", "agent/docker/engine_driver.py"}
+    assert without == {"agent/sockets/client.py", "agent/docker/engine_driver.py"}
     assert not unsaid

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.acs.frames import (
+from agent.sockets.frames import (
     BINARY,
     CLOSE,
     COMPRESSED,

@@ -7,7 +7,7 @@ import aiohttp
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
-from agent.acs.frames import BINARY, CLOSE, PING, TEXT, Broken, Frames, Message, PassedOver
+from agent.sockets.frames import BINARY, CLOSE, PING, TEXT, Broken, Frames, Message, PassedOver
 
 MESSAGE_LIMIT = 8 * 1024 * 1024
 """Octets of one message. The reference has no limit; a payload is a few KiB, and JSON grows when it is read."""
@@ -27,7 +27,7 @@ class Reader:
         try:
             for found in self._frames.feed(bytes(octets)):
                 if isinstance(found, PassedOver):
-                    log.warning("acs_frame_dropped", error=found.rule, size=found.size)
+                    log.warning("socket_frame_dropped", error=found.rule, size=found.size)
                 else:
                     self._queue.feed_data(_message(found), len(found.content))
         except Broken as error:

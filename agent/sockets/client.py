@@ -1,4 +1,4 @@
-"""One WebSocket to ACS.
+"""One WebSocket to a service of ECS: ACS or TCS.
 
 What aiohttp leaves open is settled here: why a handshake was refused (its error hides the body, and ECS says there that
 an instance is inactive), and whether the peer ended the connection in good order or it broke.
@@ -6,15 +6,15 @@ an instance is inactive), and whether the peer ended the connection in good orde
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import aiohttp
 import structlog
 from aiohttp import WSCloseCode, WSMsgType
 from yarl import URL
 
-from agent.acs.reader_client import Socket
-from agent.acs.settings import AcsSettings
 from agent.model.errors import AgentError, BadInput
+from agent.sockets.reader_client import Socket
 
 DIAL_TIMEOUT = 30.0
 READ_DEADLINE = 180.0
@@ -30,6 +30,15 @@ CLEAN_CODES = frozenset({1000, 1001, 1011})
 """Close codes by which a server asks for another connection at once."""
 
 log = structlog.get_logger()
+
+
+class Caller(Protocol):
+    """Who opens the connection."""
+
+    @property
+    def user_agent(self) -> str:
+        """What it calls itself."""
+        ...
 
 
 class CannotConnect(AgentError):
@@ -117,7 +126,7 @@ class Connection:
                 await self._session.close()
                 await self._socket.close()
         except TimeoutError:
-            log.warning("acs_socket_lingered", seconds=DROP_TIMEOUT)
+            log.warning("socket_lingered", seconds=DROP_TIMEOUT)
 
     async def _answer_close(self, code: int) -> None:
         """Echo the close frame, if it had a code to echo; a frame without one is no clean end anyhow."""
@@ -127,7 +136,7 @@ class Connection:
             async with asyncio.timeout(DROP_TIMEOUT):
                 await self._socket.close(code=code)
         except TimeoutError:
-            log.warning("acs_close_not_echoed", code=code)
+            log.warning("socket_close_not_echoed", code=code)
 
     async def _end(self) -> ConnectionEnded:
         """Why aiohttp says no more than "closed": our own close, a FIN, or a connection that broke."""
@@ -155,7 +164,7 @@ def straight(_: str) -> aiohttp.BaseConnector:
 async def dial(
     url: str,
     headers: Mapping[str, str],
-    settings: AcsSettings,
+    settings: Caller,
     *,
     road: Callable[[str], aiohttp.BaseConnector] = straight,
 ) -> Connection:

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.acs import client
-from agent.acs.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
+from agent.sockets import client
+from agent.sockets.client import CannotConnect, CannotSend, Connection, ConnectionEnded, dial
 from tests.acs.world import SETTINGS, Accepted, a_server
 
 HEADERS = {"Authorization": "AWS4-HMAC-SHA256 Credential=x", "X-Amz-Date": "20260115T120000Z"}
