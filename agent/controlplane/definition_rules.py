@@ -20,7 +20,7 @@ MOST_CONTAINERS = 10
 
 TASK_MEMBERS = words(
     "family containerDefinitions cpu memory networkMode requiresCompatibilities taskRoleArn executionRoleArn"
-    " runtimePlatform volumes pidMode ipcMode tags"
+    " runtimePlatform volumes pidMode ipcMode enableFaultInjection tags"
 )
 
 
@@ -69,6 +69,7 @@ def _of_task(request: JsonObject) -> JsonObject:
         "runtimePlatform",
         "pidMode",
         "ipcMode",
+        "enableFaultInjection",
     ):
         if request.get(member):
             body[member] = request[member]

@@ -59,7 +59,7 @@ OPERATIONS: dict[str, Operation] = {
     "RegisterTaskDefinition": Operation.of(
         ops_task_definitions.register_task_definition,
         "family containerDefinitions cpu memory networkMode requiresCompatibilities taskRoleArn executionRoleArn"
-        " runtimePlatform volumes pidMode ipcMode tags",
+        " runtimePlatform volumes pidMode ipcMode enableFaultInjection tags",
         client,
     ),
     "DescribeTaskDefinition": Operation.of(ops_task_definitions.describe_task_definition, "taskDefinition include"),

@@ -70,6 +70,7 @@ def _to_run(task: PlaneTask, launch: Launch, definition: TaskDefinition, minted:
         role_credentials=minted.get(task.task_credentials_id),
         execution_role_credentials=minted.get(task.execution_credentials_id),
         launch_type=task.launch_type,
+        enable_fault_injection=body.get("enableFaultInjection"),
         group=task.group,
         service_name=task.group.removeprefix("service:") if task.group.startswith("service:") else None,
     )

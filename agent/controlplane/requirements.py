@@ -27,6 +27,8 @@ def _of_task(body: JsonObject) -> Iterator[str]:
         yield f"{OLD}task-iam-role-network-host" if body["networkMode"] == "host" else f"{OLD}task-iam-role"
     if "cpu" in body or "memory" in body:
         yield f"{NEW}task-cpu-mem-limit"
+    if body.get("enableFaultInjection"):
+        yield f"{NEW}fault-injection"
     if "task" in (body.get("pidMode"), body.get("ipcMode")):
         yield f"{NEW}pid-ipc-namespace-sharing"
     for volume in body["volumes"]:

@@ -12,7 +12,6 @@ from agent.wire.reading import join, member, read_document
 OF_TASKS = {
     "elastic_network_interfaces": "elastic network interfaces (awsvpc)",
     "proxy_configuration": "proxy configuration (App Mesh)",
-    "enable_fault_injection": "fault injection",
 }
 """Fields of a task whose being filled in asks for the thing named beside them."""
 

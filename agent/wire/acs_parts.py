@@ -4,7 +4,7 @@ Words out of a fixed set are texts here: which of them are known is said where t
 the field, and a word of a newer protocol breaks nothing on the way.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -156,13 +156,20 @@ class Volume(Shape, frozen=True):
     efs_volume_configuration: EfsVolume | None = None
 
 
+class AssociationContent(Shape, frozen=True):
+    """What containers are answered that ask for an association by its name; ``encoding`` is ``plaintext``."""
+
+    encoding: str | None = None
+    value: str | None = None
+
+
 class Association(Shape, frozen=True):
     """A device or accelerator that belongs to some of the containers; of a GPU, ``name`` is its UUID."""
 
     name: str | None = None
     type: str | None = None
     containers: list[str] | None = None
-    content: Any = None
+    content: AssociationContent | None = None
 
 
 class AttachmentProperty(Shape, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 from agent.model.credentials import RoleCredentials
 from agent.model.errors import BadInput
 from agent.model.names import TaskArn, task_id
+from agent.model.parts import Association
 from agent.model.task import TaskSpec
 from agent.wire import pieces
 from agent.wire.acs_container import container
@@ -149,6 +150,9 @@ def read_spec(raw: msgspec.Raw) -> TaskSpec:
         task_credentials_id=roles.get(TASK_ROLE, ""),
         execution_credentials_id=roles.get(EXECUTION_ROLE, ""),
         service=task.service_name or "",
+        launch_type=task.launch_type or "",
+        associations=_associations(task),
+        fault_injection=bool(task.enable_fault_injection),
     )
 
 
@@ -157,6 +161,19 @@ def _usable(arn: TaskArn) -> TaskArn:
     if not PRINTABLE.fullmatch(arn) or not PLAIN_ID.fullmatch(task_id(arn)):
         raise BadInput("arn", "must be printable and end with letters, digits, - and _ behind its last slash")
     return arn
+
+
+def _associations(task: Task) -> tuple[Association, ...]:
+    """What containers may ask for; `_gpus` has found out that it makes sense."""
+    return tuple(
+        Association(
+            one.type or "",
+            one.name or "",
+            tuple(one.containers or ()),
+            (one.content.value or "") if one.content is not None else "",
+        )
+        for one in task.associations or ()
+    )
 
 
 def _gpus(task: Task) -> dict[str, list[str]]:

@@ -373,6 +373,8 @@ def test_a_container_asks_for_what_an_agent_must_be_able_to_do(
             {"taskRoleArn": ROLE, "networkMode": "host"},
             ["com.amazonaws.ecs.capability.task-iam-role-network-host"],
         ),
+        ({"enableFaultInjection": True}, ["fault-injection"]),
+        ({"enableFaultInjection": False}, []),
         ({"pidMode": "host"}, []),
         ({"ipcMode": "none"}, []),
         ({"volumes": [{"name": "v"}]}, []),

@@ -241,6 +241,13 @@ def test_limits_and_namespaces_of_a_task_are_told() -> None:
     assert (task["cpu"], task["memory"], task["pidMode"], task["ipcMode"]) == (0.5, 1024, "host", "none")
 
 
+def test_a_task_is_told_what_it_is_launched_as_and_that_it_may_have_faults() -> None:
+    plain, faulty = told(WEB), told(WEB, enableFaultInjection=True)
+
+    assert (plain["launchType"], plain.get("enableFaultInjection")) == ("EC2", None)
+    assert (faulty["launchType"], faulty["enableFaultInjection"]) == ("EC2", True)
+
+
 def test_overrides_take_the_place_of_files_and_gpus() -> None:
     other = FILE | {"value": "arn:aws:s3:::bucket/b.env"}
     gpus = [{"type": "GPU", "value": "2"}]

@@ -25,7 +25,6 @@ def docker(host: object, **more: object) -> dict[str, object]:
         ({"attachments": [{"attachmentType": "s3files"}]}, "attachments[0]", "S3 Files"),
         ({"pidMode": "task"}, "pidMode", "pidMode"),
         ({"ipcMode": "task"}, "ipcMode", "ipcMode"),
-        ({"enableFaultInjection": True}, "enableFaultInjection", "fault injection"),
     ],
 )
 def test_a_task_that_asks_for_what_is_not_there_is_refused_by_name(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent.model.errors import BadInput
 from agent.model.names import Image, TaskArn
 from agent.model.parts import (
+    Association,
     Condition,
     Dependency,
     Efs,
@@ -220,6 +221,9 @@ def efs(asked: Efs) -> TaskSpec:
         ('"executionRoleCredentials":{"credentialsId":"x"}', replace(SPEC, execution_credentials_id="x")),
         ('"serviceName":"shop"', replace(SPEC, service="shop")),
         ('"group":"service:shop"', SPEC),
+        ('"launchType":"EXTERNAL"', replace(SPEC, launch_type="EXTERNAL")),
+        ('"enableFaultInjection":true', replace(SPEC, fault_injection=True)),
+        ('"enableFaultInjection":false', SPEC),
         ('"volumes":[{"name":"v","host":{}}]', having(Volume("v"))),
         (
             '"volumes":[{"name":"v","type":"host","host":{"sourcePath":"/srv"}}]',
@@ -254,9 +258,18 @@ def efs(asked: Efs) -> TaskSpec:
         (
             (
                 '"associations":[{"type":"gpu","name":"GPU-2","containers":["side"]},{"type":"gpu","name":"GPU-1",'
-                '"containers":["side"]},{"type":"gpu","name":"GPU-3","containers":["web"]}]'
+                '"containers":["side"]},{"type":"gpu","name":"GPU-3","containers":["web"],'
+                '"content":{"encoding":"plaintext","value":"{\\"slot\\":3}"}}]'
             ),
-            replace(SPEC, containers=(replace(WEB, gpus=("GPU-3",)), replace(SIDE, gpus=("GPU-2", "GPU-1")))),
+            replace(
+                SPEC,
+                containers=(replace(WEB, gpus=("GPU-3",)), replace(SIDE, gpus=("GPU-2", "GPU-1"))),
+                associations=(
+                    Association("gpu", "GPU-2", ("side",)),
+                    Association("gpu", "GPU-1", ("side",)),
+                    Association("gpu", "GPU-3", ("web",), '{"slot":3}'),
+                ),
+            ),
         ),
     ],
 )
