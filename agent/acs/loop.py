@@ -21,6 +21,7 @@ from agent.acs.backoff import INACTIVE, PROBATION, Ended, Pace
 from agent.acs.heard import Heard
 from agent.acs.manifests import Manifests
 from agent.acs.ports import Engine, PollEndpoints, Signer, Vault
+from agent.acs.renewal import Renewal
 from agent.acs.session import Draw, answers, received
 from agent.acs.settings import AcsSettings, session_url
 from agent.model.clock import Clock, utc_now
@@ -40,6 +41,7 @@ LIFE_JITTER = 5 * 60.0
 RENEW_AFTER = 60.0
 """Seconds from ECS's word that it has let go of this instance to the registration of a new one."""
 EXPIRED = "ConnectionExpired: Reconnect to continue"
+LACKING = "CredentialsNotRefreshed: Reconnect to receive them"
 NORMAL = 1000
 PREPARE_TIMEOUT = 150.0
 """Seconds for the endpoint and the signature; DiscoverPollEndpoint alone may take 126."""
@@ -113,10 +115,15 @@ class AcsLoop:
         self._renew = renew
         self._world = world or World()
         self._has_connected = False
+        self._renewal = Renewal()
         self._failures = 0
         self._waiting = 0
         self._latest = 0
         self.is_connected = False
+        self.attempts = self.connections = 0
+        self.changed_at: float | None = None
+        """When a connection was opened or lost last."""
+        self.heard_at: float | None = None
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -150,19 +157,22 @@ class AcsLoop:
         return Pace()
 
     async def _one_connection(self, submits: asyncio.TaskGroup) -> Ended:
+        self.attempts += 1
         try:
             connection = await self._connect()
         except AgentError as error:
             return Ended(_why(error))
-        began = self._world.monotonic()
+        self.changed_at = began = self._world.monotonic()
         try:
             self._failures = 0
+            self.connections += 1
             self._has_connected = self.is_connected = True
             log.info("acs_connected")
             self._connected()
             ended = await self._converse(connection, submits)
         finally:
             self.is_connected = False
+            self.changed_at = self._world.monotonic()
             await connection.drop()
         return Ended(str(ended), ended.clean, self._world.monotonic() - began, opened=True)
 
@@ -206,6 +216,7 @@ class AcsLoop:
         inactivity = jobs.create_task(self._miss(), name="acs inactivity timer")
         while True:
             frame = await connection.receive()
+            self.heard_at = self._world.monotonic()
             heard = received(frame, self._world.clock(), self._world.draw, self._latest)
             self._latest = max(self._latest, heard.seq)
             if heard.understood:
@@ -216,6 +227,9 @@ class AcsLoop:
             for reply in heard.replies:
                 lines.out.put_nowait(reply)
             self._pass_on(heard, lines, submits)
+            if self._renewal.is_due(self._world.monotonic(), lacks=self._vault.is_missing_any()):
+                log.warning("credentials_not_refreshed", next="the connection is opened anew, to ask for them")
+                jobs.create_task(connection.close(NORMAL, LACKING), name="acs renewal")
 
     def _pass_on(self, heard: Heard, lines: _Lines, submits: asyncio.TaskGroup) -> None:
         """Values into the vault, facts to the engine, and a place in the line for the acknowledgements."""

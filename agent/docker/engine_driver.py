@@ -7,6 +7,7 @@ drivers of this room; `DockerError` passes from `call` and `stream` to them, to 
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
@@ -47,6 +48,9 @@ class DockerEngine:
         """Open streams, and when they were last heard."""
         self._calls: dict[asyncio.Timeout, float] = {}
         """Calls that wait for an answer, and until when they may where all is well."""
+        self.calls = 0
+        self.errors: Counter[str] = Counter()
+        """How many calls failed: ``late``, ``lost``, ``unreadable``, or refused (``4xx``, ``5xx``)."""
 
     @classmethod
     @asynccontextmanager
@@ -121,12 +125,14 @@ class DockerEngine:
         Raises *lost* where the answer did not come, DockerError where it was a refusal. *aim* is what the call should
         have made of a thing, such as ``created``: then the text for a late answer is the one that ECS users know.
         """
+        self.calls += 1
         try:
             async with self._of_calls(bound, grace):
                 with self._reached(lost):
                     await self._agree_on_version(lost)
                     yield self._client
         except TimeoutError as error:
+            self.errors["late"] += 1
             text = reasons.timed_out(aim, bound) if aim else f"Docker did not answer within {bound:g} s"
             raise _silent(lost)(text) from error
 
@@ -213,13 +219,17 @@ class DockerEngine:
             yield
         except DockerError as error:
             if error.status != _NO_CONNECTION:
+                self.errors[f"{error.status // 100}xx"] += 1
                 raise
+            self.errors["lost"] += 1
             self.forget_version()
             raise _silent(lost)(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
+            self.errors["lost"] += 1
             self.forget_version()
             raise _silent(lost)(f"the connection to Docker was lost: {error}") from error
         except (json.JSONDecodeError, msgspec.DecodeError) as error:
+            self.errors["unreadable"] += 1
             raise lost(f"Docker's answer cannot be read: {error}") from error
 
     async def _documents(self, response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:

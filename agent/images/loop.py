@@ -49,6 +49,15 @@ class Gone:
     images_left: int = 0
 
 
+@dataclass(slots=True)
+class Collected:
+    """What has gone since the agent began. Layers that images share count for each of them."""
+
+    images: int = 0
+    containers: int = 0
+    bytes: int = 0
+
+
 class Cleaner:
     """Removes what is old and unused. `wanted` gives the images that tasks hold, `pulling` those on their way here."""
 
@@ -69,6 +78,8 @@ class Cleaner:
         self._wanted = wanted
         self._pulling = pulling
         self._dropped: dict[str, datetime] = {}
+        self._sizes: dict[str, int] = {}
+        self.collected = Collected()
 
     def dropped(self, images: Mapping[Image, datetime | None]) -> None:
         """Hear that tasks were cleaned up that held *images*, and used them until they stopped."""
@@ -135,6 +146,7 @@ class Cleaner:
 
     async def _scene(self) -> Scene:
         images, containers = await self._shelf.images(), await self._shelf.containers()
+        self._sizes = {image.id: image.size for image in images}
         return Scene(
             now=self._clock(),
             images=tuple(images),
@@ -172,6 +184,8 @@ class Cleaner:
         async with _writing(must_write=must_write):
             await self._records.forget((one.id,), ())
         log.info("image_removed", image=one.id, names=one.taken)
+        self.collected.images += 1
+        self.collected.bytes += self._sizes.get(one.id, 0)
         return True
 
     async def _remove_containers(self, scene: Scene, most: int) -> int:
@@ -183,6 +197,7 @@ class Cleaner:
                 if is_over(one, await self._shelf.finished_at(one.id), scene.now, self._rules):
                     await self._shelf.remove_container(one.id)
                     removed += 1
+                    self.collected.containers += 1
             except GiveUp as error:
                 log.info("container_kept", container=one.id, reason=str(error))
         return removed

@@ -1,7 +1,7 @@
 """Whether the agent can do its work now: what it needs, and what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 READY, NOT_READY = 200, 503
 
@@ -26,6 +26,8 @@ class Health:
     disk: Callable[[], str]
     gpus: Callable[[], str]
     is_connected: Callable[[], bool] = lambda: False
+    others: list[Callable[[], Condition]] = field(default_factory=list)
+    """What else is looked at: whoever knows of something that the agent needs puts it here."""
 
     def __call__(self) -> Sequence[Condition]:
         """The conditions, as they are now. A host whose GPUs fail can do all other work."""
@@ -34,6 +36,7 @@ class Health:
             Condition("disk", self.disk()),
             Condition("acs", "" if self.is_connected() else "there is no connection to ECS"),
             Condition("gpus", self.gpus(), is_vital=False),
+            *(other() for other in self.others),
         )
 
 

@@ -7,6 +7,7 @@ same content after the next start.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -77,6 +78,8 @@ class Reporter:
         """The limits of the calls in flight, and when each began, on the loop's clock."""
         self._ended: set[TaskArn] = set()
         self._ended_news = asyncio.Event()
+        self.answers: Counter[str] = Counter()
+        """How ECS answered, and how often."""
 
     async def run(self) -> None:
         """Tell ECS everything that the outbox holds and will hold, until cancelled. Raises only for a bug."""
@@ -189,6 +192,7 @@ class Reporter:
     async def _obey(self, call: Call, verdict: Verdict, began: float) -> None:
         """Do what ECS's answer asks."""
         now, task = self._monotonic(), call.report.subject
+        self.answers[verdict] += 1
         match verdict:
             case Verdict.SETTLED:
                 log.info("report_settled", **_named(call.report))

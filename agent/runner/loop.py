@@ -92,6 +92,8 @@ class Runner:
         self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._kept = Decision()
         self._uncommitted: list[asyncio.Future[None]] = []
+        self.busy_since: float | None = None
+        """Since when a batch is being decided and committed, on the monotonic clock; None between two."""
         self._not_begun_on_disk: set[TaskArn] = set()
         """Tasks that have run, or ended, of which the disk says that they are still to begin."""
 
@@ -106,6 +108,11 @@ class Runner:
         await self.submit(*events)
         await self._journal.saved()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait to have something decided."""
+        return self._inbox.qsize()
+
     def post(self, *events: Event) -> None:
         """Have *events* decided, without waiting for it."""
         self._inbox.put_nowait(_Waiting(events))
@@ -115,9 +122,12 @@ class Runner:
         await self._go_on_with_clock()
         async with asyncio.TaskGroup() as jobs:
             while True:
-                await self._hear(await self._drain())
+                batch = await self._drain()
+                self.busy_since = self._monotonic()
+                await self._hear(batch)
                 decided, self._kept = self._kept, Decision()
                 await self._commit(decided)
+                self.busy_since = None
                 self._keep_clock(jobs)
                 for act in decided.acts:
                     jobs.create_task(self._do(performer, act), name=type(act).__name__)

@@ -6,8 +6,10 @@ that does not take what is written ends neither: see mirror_db.py.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -39,6 +41,9 @@ class Journal:
     def __init__(self, rows: Mirror) -> None:
         self._rows = rows
         self._added = asyncio.Event()
+        self.commits = 0
+        self.commit_seconds = 0.0
+        """How long all commits took."""
         self.images = ImageMemory(rows)
         """What is remembered of images; it stands in the same file."""
 
@@ -102,8 +107,11 @@ class Journal:
             tasks.write(connection, decision)
             outbox.append(connection, decision.reports)
 
+        began = time.monotonic()
         try:
             await self._rows.write(change)
+            self.commits += 1
+            self.commit_seconds += time.monotonic() - began
         finally:  # a cancelled commit may have been made: better to look in vain than not to look
             if decision.reports:
                 self._added.set()
@@ -111,6 +119,10 @@ class Journal:
     async def unsent(self, after: int = 0, most: int = outbox.ALL) -> tuple[OutboxRow, ...]:
         """Unsettled rows with a number above *after*, in the order of the numbers; *most* of them, or every one."""
         return await self._rows.read(lambda connection: outbox.unsent(connection, after, most))
+
+    async def backlog(self) -> tuple[int, datetime | None]:
+        """How many reports wait to be settled, and from when the oldest is."""
+        return await self._rows.read(outbox.backlog)
 
     async def all_told(self) -> frozenset[TaskArn]:
         """The tasks whose end was told and settled, though the rows do not say so yet."""

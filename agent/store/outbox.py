@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime
 
 from agent.model.names import TaskArn
 from agent.model.reports import TaskReport
@@ -28,6 +29,13 @@ def unsent(connection: sqlite3.Connection, after: int, most: int = ALL) -> tuple
         OutboxRow(number, decoded(rows.report_from, report, f"outbox, {number}"), call)
         for number, call, report in found
     )
+
+
+def backlog(connection: sqlite3.Connection) -> tuple[int, datetime | None]:
+    """How many rows there are, and when the oldest came about."""
+    (count,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    oldest = unsent(connection, 0, 1)
+    return count, oldest[0].report.at if oldest else None
 
 
 def freeze(connection: sqlite3.Connection, numbers: Iterable[int], call: int) -> None:
