@@ -63,7 +63,7 @@ from agent.runner.loop import Runner
 from agent.runner.perform import Hands, Performer
 from agent.runner.strains import Strains
 from agent.runner.values import NoValues
-from agent.runner.vault import Vault, ids_in_use
+from agent.runner.vault import Vault
 from agent.runner.watch_loop import Watcher
 from agent.shelves import Shelves
 from agent.sockets.client import dial
@@ -216,12 +216,12 @@ class House:
         """Run every loop, register, and stay."""
         owner, saved = _Owner(self.identity), self.saved
         engine = Engine(self.rules, saved.tasks, saved.tombstones, saved.manifest, saved.attachments)
-        vault = Vault(lambda: ids_in_use(engine.tasks.values()))
+        vault = Vault(lambda: engine.tasks.values())
         shelves = Shelves.of(self.settings, self.docker, self.journal, Held(saved.tasks))
         manifests = Manifests()
 
         def committed(decided: Decision) -> None:
-            vault.follow(decided.tasks)
+            vault.follow(decided.tasks, decided.forgotten)
             shelves.hear(decided)
             manifests.hear(decided.manifests)
             attachments.hear(decided.attachments)

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     | LOOPS,
     "cli": WORDS
     | {"config", "controlplane", "daemon", "departure", "doctor", "takeover", "version"}
-    | {"host/cgroup_driver", "host/notify_driver"},
+    | {"host/cgroup_driver", "host/notify_driver", "host/redirect_driver", "host/rolling_driver"},
     "version": frozenset(),
     "__main__": frozenset({"cli"}),
 }

@@ -43,7 +43,7 @@ class Vault(Protocol):
         ...
 
     def is_missing_any(self) -> bool:
-        """Is there a saved credentials id without a value? Then ACS is asked to send credentials again."""
+        """Is an id without values, or with values that expire soon? Then ACS is asked to send credentials again."""
         ...
 
 

@@ -21,9 +21,9 @@ from typing import NoReturn, TextIO
 import structlog
 
 from agent.cli.log_driver import Scribe, Stream
-from agent.cli.log_file_driver import MB, RollingFile
 from agent.cli.sieve import Kind, Sieve
 from agent.config.settings import Settings
+from agent.host.rolling_driver import MB, RollingFile
 
 LEVELS = {
     "debug": logging.DEBUG,

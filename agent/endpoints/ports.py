@@ -1,10 +1,11 @@
 """What the endpoints for containers need of the rest of the house."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.model.credentials import RoleCredentials
-from agent.model.names import DockerId, TaskArn
+from agent.model.names import NO_ID, DockerId, TaskArn
 from agent.model.portrait import Portrait
 from agent.model.task import Task
 
@@ -38,14 +39,52 @@ class Vault(Protocol):
         ...
 
 
+class AuditLog(Protocol):
+    """The file in which requests for credentials are noted."""
+
+    def note(self, line: str) -> None:
+        """Write *line* soon. Never waits, and never fails: what the disk does not take is counted and said."""
+        ...
+
+
+class Likenesses(Protocol):
+    """Docker, asked where a container is, by those who must be certain of it."""
+
+    async def portrait(self, docker_id: DockerId) -> Portrait | None:
+        """As it was a moment ago; None where Docker has no such container. Raises TryAgain."""
+        ...
+
+    async def portrait_now(self, docker_id: DockerId) -> Portrait | None:
+        """As it is, asked for after the call began. Otherwise like `portrait`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the socket at the other end of a connection from this host."""
+
+    docker_id: DockerId = NO_ID
+    """The container among those asked about whose process it is."""
+    of_host: bool = False
+    """Is it a process of the host, in no container?"""
+
+
 class Callers(Protocol):
-    """Who on this host holds the other end of a connection."""
+    """Who on this host holds the other end of a connection. Nothing here raises: what cannot be told is nobody."""
 
-    async def docker_id(self, peer: tuple[str, int], server: tuple[str, int]) -> DockerId | None:
-        """The container whose process has the socket *peer* that is connected to *server*; None for no container.
+    async def holder(self, peer: tuple[str, int], server: tuple[str, int], among: Mapping[DockerId, int]) -> Holder:
+        """Who has the socket *peer* that is connected to *server*, both as the server sees them.
 
-        Both by address and port, as the server sees them.
+        *among* are the containers that share the network of the host, with their first processes.
         """
+        ...
+
+    async def is_of(self, pid: int, docker_id: DockerId) -> bool:
+        """Is *pid* a process of that container, now?"""
+        ...
+
+    async def is_ours(self, address: str) -> bool:
+        """Is *address* one of this host?"""
         ...
 
 

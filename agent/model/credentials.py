@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,15 @@ class RoleCredentials:
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When they are good for nothing any more; None where ECS's text does not say so in a way that we read."""
+        try:
+            read = datetime.fromisoformat(self.expiration)
+        except ValueError:
+            return None
+        return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

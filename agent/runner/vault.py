@@ -1,12 +1,15 @@
 """The values of credentials, secrets and logins, in memory only.
 
 Rows, events and logs carry ids. A credentials id that has no value here was saved by an earlier process: ACS is asked
-to send it again. Values of a task are fetched again.
+to send it again, and so it is where values are about to expire and no others have come. Values of a task are fetched
+again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from agent.model.clock import Clock, utc_now
 from agent.model.credentials import ContainerValues, RegistryLogin, RoleCredentials, TaskValues
 from agent.model.names import TaskArn
 from agent.model.status import Status
@@ -14,6 +17,8 @@ from agent.model.task import ImageSource, Task
 
 SHORTEST_SECRET = 4
 """Shorter values stand in too many words to be taken out of a text."""
+SOON, SOON_SHARE = timedelta(minutes=15), 4
+"""Values expire soon that have no more time left than this, and than one of so many parts of their time when they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +27,44 @@ class _Held:
     execution_credentials_id: str = ""
 
 
-class Vault:
-    """Credentials by their id, values by their task. `saved_ids` gives the ids that the rows of live tasks carry."""
+@dataclass(frozen=True, slots=True)
+class _Came:
+    values: RoleCredentials
+    renew_at: datetime | None
+    """From then on others should have come; None for values of which nobody knows when they expire."""
 
-    def __init__(self, saved_ids: Callable[[], Iterable[str]]) -> None:
-        self._saved_ids = saved_ids
-        self._values: dict[str, RoleCredentials] = {}
+
+class Vault:
+    """Credentials by their id, values by their task. `rows` gives the rows of all tasks."""
+
+    def __init__(self, rows: Callable[[], Iterable[Task]], clock: Clock = utc_now) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._values: dict[str, _Came] = {}
         self._tasks: dict[TaskArn, _Held] = {}
 
     def put(self, credentials: RoleCredentials) -> None:
         """Keep the values under their id, in place of older ones."""
-        self._values[credentials.credentials_id] = credentials
+        self._values[credentials.credentials_id] = _Came(credentials, _renew_at(credentials, self._clock()))
 
     def get(self, credentials_id: str) -> RoleCredentials | None:
         """The values behind an id; None until they arrive."""
-        return self._values.get(credentials_id)
+        came = self._values.get(credentials_id)
+        return came.values if came is not None else None
 
     def is_missing_any(self) -> bool:
-        """Is there a saved id without a value?"""
-        return any(known not in self._values for known in self._saved_ids())
+        """Is there an id of a live task without values, or with values that have expired or will soon?"""
+        now = self._clock()
+        return any(self._is_missing(one, now) for one in ids_in_use(self._rows()))
+
+    def _is_missing(self, credentials_id: str, now: datetime) -> bool:
+        came = self._values.get(credentials_id)
+        return came is None or (came.renew_at is not None and now >= came.renew_at)
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Drop the values under *ids* that no live task uses."""
+        """Drop the values under *ids* that nobody may ask for any more."""
         held = self._values.keys() & set(ids)
-        for unused in held - set(self._saved_ids()) if held else ():
+        for unused in held.difference(ids_to_keep(self._rows())) if held else ():
             del self._values[unused]
 
     def keep(self, task: TaskArn, values: TaskValues, execution_credentials_id: str = "") -> None:
@@ -78,12 +97,12 @@ class Vault:
             if task.arn in self._tasks and _is_through(task):
                 del self._tasks[task.arn]
 
-    def follow(self, tasks: Iterable[Task]) -> None:
-        """Drop whatever has no use any more now that *tasks* are as they are."""
+    def follow(self, tasks: Iterable[Task], forgotten: Iterable[TaskArn] = ()) -> None:
+        """Drop whatever has no use any more now that *tasks* are as they are, and others are *forgotten*."""
         changed = tuple(tasks)
         self.settle(changed)
         ended = (task.spec for task in changed if task.known is Status.STOPPED)
-        self.forget(one for spec in ended for one in spec.credentials_ids)
+        self.forget(self._values if any(forgotten) else [one for spec in ended for one in spec.credentials_ids])
 
     def scrubbed(self, text: str, task: TaskArn) -> str:
         """*text* without the values of *task*."""
@@ -95,8 +114,21 @@ class Vault:
 
 
 def ids_in_use(tasks: Iterable[Task]) -> list[str]:
-    """The credentials ids of those *tasks* that have not ended."""
+    """The credentials ids of those *tasks* that have not ended: ECS has values for them."""
     return [one for task in tasks if task.known is not Status.STOPPED for one in task.spec.credentials_ids]
+
+
+def ids_to_keep(tasks: Iterable[Task]) -> Iterator[str]:
+    """The ids of *tasks* that may be asked for. Logs are written a little longer than a task lives."""
+    for task in tasks:
+        if task.known is not Status.STOPPED:
+            yield task.spec.task_credentials_id
+        yield task.spec.execution_credentials_id
+
+
+def _renew_at(credentials: RoleCredentials, now: datetime) -> datetime | None:
+    expires = credentials.expires_at
+    return expires - min(SOON, max(expires - now, timedelta()) / SOON_SHARE) if expires is not None else None
 
 
 def without(text: str, private: Iterable[str]) -> str:

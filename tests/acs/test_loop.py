@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
-from agent.acs import loop
+from agent.acs import loop, renewal
 from agent.model.errors import InactiveInstance, TryAgain
 from agent.model.events import CredentialsArrived, TaskAssigned, TaskStopRequested
 from agent.sockets import client
@@ -654,3 +654,24 @@ def test_a_bug_in_the_engine_ends_the_session_and_is_not_swallowed() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         asyncio.run(story())
     assert caught.group_contains(ZeroDivisionError)
+
+
+def test_credentials_that_are_not_refreshed_are_asked_for_with_a_new_connection() -> None:
+    async def story() -> None:
+        async with a_server() as acs, an_agent(acs.url) as agent:
+            server = await acs.accepted()
+            await beat(server)
+            agent.vault.misses = True
+            await beat(server)
+            agent.time.now += renewal.FIRST
+            await server.tell("HeartbeatMessage", messageId="hb", healthy=True)
+            while (last := await server.receive()).type is WSMsgType.TEXT:
+                pass
+            again = await acs.accepted()
+
+            assert (last.type, last.extra) == (WSMsgType.CLOSE, loop.LACKING)
+            assert again.request.query["sendCredentials"] == "true"
+            assert FIRST_WAIT not in agent.time.asked
+            await beat(again)
+
+    asyncio.run(story())

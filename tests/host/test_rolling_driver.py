@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import log_file_driver
-from agent.cli.log_file_driver import RollingFile
+from agent.host import rolling_driver
+from agent.host.rolling_driver import RollingFile
 
 LINE = b"0123456789\n"
 
@@ -52,7 +52,7 @@ def test_hourly_begins_a_new_one_with_the_hour_and_when_it_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hour = [7]
-    monkeypatch.setattr(log_file_driver, "_hour", lambda: hour[0])
+    monkeypatch.setattr(rolling_driver, "_hour", lambda: hour[0])
     file = a_file(tmp_path, rollover="hourly")
     file.write(LINE)
     hour[0] += 1
@@ -67,7 +67,7 @@ def test_hourly_begins_a_new_one_with_the_hour_and_when_it_is_full(
 def test_none_never_rolls_and_follows_whoever_moves_the_file_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_file_driver, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(rolling_driver, "LOOK_EVERY", 0.0)
     file = a_file(tmp_path, rollover="none")
     for _ in range(4):
         file.write(LINE)
