@@ -4,8 +4,17 @@ from collections.abc import Iterable
 
 from agent.controlplane import arns
 from agent.controlplane.definition_sums import GPU
+from agent.controlplane.health import overall, task_health
 from agent.controlplane.notices import VOLUME
-from agent.controlplane.records import Cluster, ContainerInstance, JsonObject, PlaneTask, TaskContainer, TaskDefinition
+from agent.controlplane.records import (
+    UNKNOWN,
+    Cluster,
+    ContainerInstance,
+    JsonObject,
+    PlaneTask,
+    TaskContainer,
+    TaskDefinition,
+)
 from agent.controlplane.scheduler import Remaining, remaining
 from agent.controlplane.tags import show_tags
 from agent.controlplane.world import World
@@ -62,7 +71,9 @@ def show_definition(definition: TaskDefinition) -> JsonObject:
     }
 
 
-def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool) -> JsonObject:
+def show_instance(
+    world: World, instance: ContainerInstance, *, with_tags: bool, with_health: bool = False
+) -> JsonObject:
     """A ContainerInstance with what is left of it."""
     tasks = world.tasks_on(instance.arn)
     left = remaining(instance, tasks)
@@ -90,7 +101,21 @@ def show_instance(world: World, instance: ContainerInstance, *, with_tags: bool)
         "agentUpdateStatus": instance.update.status if instance.update else None,
         "attachments": _attachments(world, instance=instance.arn),
         "tags": show_tags(instance.tags) if with_tags else [],
+        "healthStatus": _show_checks(instance) if with_health else None,
     }
+
+
+def _show_checks(instance: ContainerInstance) -> JsonObject:
+    details = [
+        {
+            "type": check.type,
+            "status": check.status,
+            "lastUpdated": check.last_updated,
+            "lastStatusChange": check.last_status_change,
+        }
+        for check in instance.checks
+    ]
+    return {"overallStatus": overall(instance.checks), "details": details}
 
 
 def _attachments(world: World, *, instance: str, task: str = "") -> list[JsonObject]:
@@ -144,7 +169,7 @@ def show_task(world: World, task: PlaneTask, *, with_tags: bool) -> JsonObject:
         "cpu": task.cpu,
         "memory": task.memory,
         "availabilityZone": task.availability_zone or None,
-        "healthStatus": "UNKNOWN",
+        "healthStatus": task_health(task),
         "enableExecuteCommand": False,
         "overrides": task.overrides,
         "attachments": _attachments(world, instance=task.instance, task=task.arn),
@@ -168,7 +193,7 @@ def _show_container(task: PlaneTask, container: TaskContainer) -> JsonObject:
         "reason": container.reason or None,
         "networkBindings": list(container.network_bindings),
         "networkInterfaces": [],
-        "healthStatus": "UNKNOWN",
+        "healthStatus": container.health or UNKNOWN,
         "gpuIds": list(container.gpu_ids) or None,
         "cpu": str(container.cpu),
         "memory": None if container.memory is None else str(container.memory),

@@ -7,6 +7,7 @@ from agent.controlplane.delivery import Delivery, Manifest
 from agent.controlplane.faults import Fault
 from agent.controlplane.notices import Notice
 from agent.controlplane.records import JsonObject, PlaneTask
+from agent.controlplane.telemetry import Told
 from agent.controlplane.world import Change
 
 
@@ -96,6 +97,16 @@ class TelemetryAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetryTold:
+    """An agent told something over its session of telemetry, in a frame that `key` has signed."""
+
+    instance: str
+    told: Told
+    at: datetime
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryBroke:
     """A bug of ours: the start of `task` cannot be put into words."""
 
@@ -145,7 +156,7 @@ class PlaneStarted:
     at: datetime
 
 
-News = AgentConnected | AgentLost | Acknowledged | Refused | TelemetryAsked | DeliveryBroke
+News = AgentConnected | AgentLost | Acknowledged | Refused | TelemetryAsked | TelemetryTold | DeliveryBroke
 """What comes of the sessions of agents."""
 
 Event = (
@@ -166,7 +177,8 @@ class PlaneDecision:
     """What an event made of the world. The answer is given after the changes are committed.
 
     `holders` are tasks whose agents have their credentials, `touched` the instances whose agents may be owed something
-    new, `gone` those that were deregistered; `over` are tasks that an agent asked about and must stop.
+    new, `gone` those that were deregistered; `over` are tasks that an agent asked about and must stop; `strangers` are
+    how many tasks an agent told of that are not on its host.
     """
 
     changes: tuple[Change, ...] = ()
@@ -179,3 +191,4 @@ class PlaneDecision:
     gone: frozenset[str] = frozenset()
     manifest: Manifest | None = None
     over: tuple[str, ...] = ()
+    strangers: int = 0

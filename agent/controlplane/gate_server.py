@@ -37,9 +37,26 @@ class Gate:
         headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
         if not self._settings.auth:
             return Visitor("", self._region(headers))
-        signed = SignedRequest(
-            request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body
-        )
+        return await self._verified(request, request.method, headers, body)
+
+    async def admit_frame(self, session: web.BaseRequest, headers: Mapping[str, str], document: bytes) -> Visitor:
+        """Who sends a frame of telemetry on the WebSocket that *session* opened (wire protocol, TCS).
+
+        It is signed like a GET of the session's own URL with the document as its body, under the frame's own
+        *headers*, names in lower case. Raises Fault for a frame that must not be heard.
+        """
+        if not self._settings.auth:
+            return Visitor("", self._region(headers))
+        read_signature(headers)  # one that is missing is to be called so
+        if _host(headers.get("host", "")) != _host(session.headers.get("Host", "")):
+            raise forbidden("InvalidSignatureException", "The frame is signed for another host than its session.")
+        return await self._verified(session, "GET", headers, document)
+
+    async def _verified(
+        self, request: web.BaseRequest, method: str, headers: Mapping[str, str], body: bytes
+    ) -> Visitor:
+        """Who signed *headers* and *body* for the URL of *request*."""
+        signed = SignedRequest(method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body)
         secrets = await self._secrets_for(read_signature(headers).key_id)
         signature = verify(signed, secrets, self._clock())
         return Visitor(OPERATOR if signature.key_id == self._operator else signature.key_id, signature.region)
@@ -64,6 +81,11 @@ class Gate:
             return read_signature(headers).region
         except Fault:
             return self._settings.region
+
+
+def _host(named: str) -> str:
+    """A Host header without a port that its scheme means anyway: some clients sign it so."""
+    return named.lower().removesuffix(":80").removesuffix(":443")
 
 
 def refuse_browsers(headers: Mapping[str, str]) -> None:

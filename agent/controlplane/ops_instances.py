@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.controlplane.call import Call
 from agent.controlplane.describe import show_instance
-from agent.controlplane.faults import Fault, invalid, unsupported
+from agent.controlplane.faults import Fault, invalid
 from agent.controlplane.pages import page
 from agent.controlplane.records import ContainerInstance, JsonObject, PlaneTask
 from agent.controlplane.reports import asked_to_stop
@@ -28,14 +28,13 @@ def describe_container_instances(call: Call) -> JsonObject:
         raise invalid("Container instance cannot be empty.")
     if len(names) > MOST_DESCRIBED:
         raise invalid(f"containerInstances must hold at most {MOST_DESCRIBED} entries")
-    if "CONTAINER_INSTANCE_HEALTH" in call.request.get("include", ()):
-        raise unsupported("include CONTAINER_INSTANCE_HEALTH")
-    with_tags = "TAGS" in call.request.get("include", ())
+    included = call.request.get("include", ())
+    with_tags, with_health = "TAGS" in included, "CONTAINER_INSTANCE_HEALTH" in included
     shown, failures = [], []
     for arn in dict.fromkeys(call.full_arn("container-instance", name, cluster) for name in names):
         instance = call.world.instances.get(arn)
         if instance is not None and instance.cluster == cluster.name:
-            shown.append(show_instance(call.world, instance, with_tags=with_tags))
+            shown.append(show_instance(call.world, instance, with_tags=with_tags, with_health=with_health))
         else:
             failures.append({"arn": arn, "reason": "MISSING"})
     return {"containerInstances": shown, "failures": failures}
@@ -128,7 +127,7 @@ def _let_go(call: Call, task: PlaneTask) -> PlaneTask:
         stopping_at=task.stopping_at or call.at,
         stop_code=task.stop_code or "UserInitiated",
         stopped_reason=task.stopped_reason or "Container instance deregistered by force.",
-        containers=tuple(replace(container, last_status="STOPPED") for container in task.containers),
+        containers=tuple(container.ended() for container in task.containers),
         version=task.version + 1,
         tags=(),
     )

@@ -17,6 +17,7 @@ from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.launch import Launch, launch_of, read_overrides
 from agent.controlplane.pages import page
 from agent.controlplane.records import (
+    UNKNOWN,
     Cluster,
     ContainerInstance,
     JsonObject,
@@ -187,6 +188,7 @@ def _new_container(
         memory=container.get("memory"),
         memory_reservation=container.get("memoryReservation"),
         gpu_ids=gpus,
+        health=UNKNOWN if container.get("healthCheck") else "",
     )
 
 

@@ -30,15 +30,19 @@ from agent.controlplane.events import (
     Refused,
     StopsAsked,
     TelemetryAsked,
+    TelemetryTold,
     UpdateWanted,
 )
 from agent.controlplane.faults import Fault
+from agent.controlplane.figures import LatestFigures
+from agent.controlplane.health import with_checks, with_health
 from agent.controlplane.honoured import refuse_the_rest
 from agent.controlplane.notices import Notice, acknowledged, due_notices, forget, refused
 from agent.controlplane.operations import OPERATIONS
 from agent.controlplane.records import Attachment, ContainerInstance, JsonObject, PlaneTask, Record, RunToken
 from agent.controlplane.reports import NOT_TOLD, acknowledged_stop, asked_to_stop
 from agent.controlplane.rights import check_resources, denied, is_limited, owns
+from agent.controlplane.telemetry import ChecksTold, FiguresTold, HealthTold
 from agent.controlplane.wishes import updated, want_attachment, want_update
 from agent.controlplane.world import Change, World
 
@@ -62,11 +66,17 @@ class Plane:
 
     def __init__(self, region: str, account: str, records: Iterable[Record] = ()) -> None:
         self._world = World(region, account, records)
+        self._figures = LatestFigures()
 
     @property
     def world(self) -> World:
         """What is known. For reading."""
         return self._world
+
+    @property
+    def figures(self) -> LatestFigures:
+        """What containers used lately. For reading."""
+        return self._figures
 
     def decide(self, event: Event) -> PlaneDecision:
         """Say what *event* makes of the world. A Fault is part of the decision; any other error is a bug."""
@@ -94,6 +104,7 @@ class Plane:
             gone=_gone(changes),
             manifest=listed,
             over=ended,
+            strangers=_strangers(self._world, event) if isinstance(event, TelemetryTold) and fault is None else 0,
         )
 
     def undo(self, changes: Iterable[Change]) -> None:
@@ -130,6 +141,8 @@ class Plane:
                 self._take_refusal(event)
             case TelemetryAsked():
                 self._admitted(event.instance, event.key, "StartTelemetrySession")
+            case TelemetryTold():
+                self._take_telemetry(event)
             case DeliveryBroke():
                 self._give_up(event)
             case _:
@@ -156,7 +169,7 @@ class Plane:
         if instance is None:
             raise Fault(UNKNOWN, "The container instance is not registered here.")
         if not owns(instance, key):
-            raise denied(action, instance.arn)
+            raise denied(action, instance.arn, key)
         if instance.status == "INACTIVE":
             raise Fault(INACTIVE, "The container instance is deregistered.")
         return instance
@@ -213,6 +226,19 @@ class Plane:
         if home is not None:
             refused(self._world, home, event.message_id, event.reason)
 
+    def _take_telemetry(self, event: TelemetryTold) -> None:
+        """Take what an agent tells of its own host and of the tasks there; all else is passed over."""
+        home = self._admitted(event.instance, event.key, "StartTelemetrySession")
+        if isinstance(event.told, ChecksTold):
+            self._world.put(with_checks(home, event.told.checks))
+            return
+        for task in self._world.tasks_on(home.arn):
+            match event.told:
+                case HealthTold(tasks) if task.arn in tasks:
+                    self._world.put(with_health(task, tasks[task.arn]))
+                case FiguresTold(figures) if task.arn in figures:
+                    self._figures.take(task, figures[task.arn], event.at)
+
     def _give_up(self, event: DeliveryBroke) -> None:
         """Stop what cannot be started: its agent, which may know it from before, is told no more than that."""
         task = self._world.tasks.get(event.task)
@@ -233,6 +259,7 @@ class Plane:
         for task in list(self._world.tasks.values()):
             if _is_old(task, at):
                 self._world.remove(task)
+        self._figures.keep(self._world.tasks)
         forget(self._world, at, TASK_KEPT)
 
     def _is_over(self, token: RunToken, at: datetime) -> bool:
@@ -244,6 +271,13 @@ class Plane:
 
 def _is_old(task: PlaneTask, at: datetime) -> bool:
     return task.stopped_at is not None and at - task.stopped_at > TASK_KEPT
+
+
+def _strangers(world: World, event: TelemetryTold) -> int:
+    """How many tasks an agent told of that are not on its host, nor ever were as far as anybody remembers."""
+    told = () if isinstance(event.told, ChecksTold) else event.told.tasks
+    found = (world.tasks.get(arn) for arn in told)
+    return sum(task is None or task.instance != event.instance for task in found)
 
 
 def _touched(changes: Iterable[Change]) -> frozenset[str]:

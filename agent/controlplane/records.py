@@ -4,9 +4,9 @@ A record holds everything that must survive a crash and nothing that can be comp
 what it registered minus the charges of its tasks, and what an agent is still owed follows from its tasks (delivery.py).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 JsonObject = dict[str, Any]
 """A JSON object whose members the published API model has already checked."""
@@ -15,6 +15,9 @@ Tags = tuple[tuple[str, str], ...]
 
 LAST_STATUS = ("PENDING", "RUNNING", "STOPPING", "STOPPED")
 """The states of a bridge, host or none mode task, in order; a task only ever moves to the right."""
+
+UNKNOWN = "UNKNOWN"
+"""The health of what has no check, or whose check has not come to anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ class AgentUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceCheck:
+    """What one check of a host came to, in the words of the API, as its agent last told."""
+
+    type: str
+    status: str
+    last_updated: datetime
+    last_status_change: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerInstance:
     """A host with an agent. `connection` names the ACS session that holds it, empty while there is none.
 
@@ -95,6 +108,7 @@ class ContainerInstance:
     gpus: tuple[str, ...] = ()
     agent_key: str = ""
     update: AgentUpdate | None = None
+    checks: tuple[InstanceCheck, ...] = ()
 
     @property
     def key(self) -> str:
@@ -120,7 +134,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class TaskContainer:
-    """One container of a task, as its agent last told."""
+    """One container of a task, as its agent last told. `health` is empty where it has no health check."""
 
     name: str
     arn: str
@@ -136,6 +150,11 @@ class TaskContainer:
     reason: str = ""
     network_bindings: tuple[JsonObject, ...] = ()
     gpu_ids: tuple[str, ...] = ()
+    health: str = ""
+
+    def ended(self) -> Self:
+        """The same container, STOPPED: what its health check said holds no longer."""
+        return replace(self, last_status="STOPPED", health=UNKNOWN if self.health else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _take_container(container: TaskContainer, told: JsonObject) -> TaskContainer
     status = told.get("status", container.last_status)
     known = status in LAST_STATUS and LAST_STATUS.index(status) >= LAST_STATUS.index(container.last_status)
     return replace(
-        container,
+        container.ended() if status == "STOPPED" else container,
         last_status=status if known else container.last_status,
         runtime_id=told.get("runtimeId") or container.runtime_id,
         image_digest=told.get("imageDigest") or container.image_digest,
@@ -120,7 +120,7 @@ def _stopped(task: PlaneTask, reason: str, at: datetime) -> PlaneTask:
         stopped_at=at,
         stopping_at=task.stopping_at or (at if ran else None),
         execution_stopped_at=task.execution_stopped_at or (at if ran else None),
-        containers=tuple(replace(container, last_status="STOPPED") for container in task.containers),
+        containers=tuple(container.ended() for container in task.containers),
         run_acked=True,
         stop_acked=True,
         tags=(),

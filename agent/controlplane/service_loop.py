@@ -67,7 +67,7 @@ async def serve(
         api = ApiServer(road, gate, model, clock)
         cadence = cadence or Cadence()
         acs = AcsServer(road, gate, clock, cadence)
-        telemetry = TelemetryServer(road, gate, cadence)
+        telemetry = TelemetryServer(road, gate, clock, cadence)
         rooms = Rooms(api, acs, telemetry)
         idle = Idle(cadence.silence)
         try:

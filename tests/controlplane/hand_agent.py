@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from botocore.auth import SigV4Auth
@@ -28,6 +28,7 @@ from agent.wire.acs import (
 )
 from agent.wire.acs_task import Task
 from agent.wire.reading import read
+from agent.wire.tcs import seal
 from tests.controlplane.house import SETTLED, House
 
 F = TypeVar("F")
@@ -40,6 +41,13 @@ def upgrade_headers(url: str, pair: KeyPair, region: str = "us-east-1") -> dict[
     request = AWSRequest(method="GET", url=url)
     SigV4Auth(Credentials(pair.access_key_id, pair.secret_access_key), "ecs", region).add_auth(request)
     return dict(request.headers.items())
+
+
+def signed_frame(url: str, pair: KeyPair, document: bytes, region: str = "us-east-1") -> bytes:
+    """A frame of telemetry on the session of *url*, signed by botocore as well."""
+    request = AWSRequest(method="GET", url=url, data=document)
+    SigV4Auth(Credentials(pair.access_key_id, pair.secret_access_key), "ecs", region).add_auth(request)
+    return seal({**dict(request.headers.items()), "Host": urlsplit(url).netloc}, document)
 
 
 def poll_query(arn: str, *, send_credentials: bool = False) -> dict[str, str]:

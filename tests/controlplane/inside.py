@@ -18,14 +18,17 @@ from agent.controlplane.events import Called, Event, PlaneDecision
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.idle_loop import Idle
 from agent.controlplane.keys_driver import KeyPair, load_or_make
+from agent.controlplane.mint_driver import LocalSource
+from agent.controlplane.mint_loop import Mint
 from agent.controlplane.operations import ACTIONS
 from agent.controlplane.records import ContainerInstance, JsonObject
 from agent.controlplane.road_loop import Road, open_road
+from agent.controlplane.role_keys import secret_of
 from agent.controlplane.service_loop import Rooms, open_site
 from agent.controlplane.settings import Cadence, PlaneSettings
 from agent.controlplane.telemetry_server import TelemetryServer
-from agent.model.clock import utc_now
-from tests.controlplane.hand_agent import poll_query, upgrade_headers
+from agent.model.clock import Clock, utc_now
+from tests.controlplane.hand_agent import poll_query, signed_frame, upgrade_headers
 from tests.controlplane.house import QUICK, SETTLED, House
 
 REGION = "us-east-1"
@@ -84,14 +87,16 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(folder: Path, cadence: Cadence = QUICK) -> AsyncIterator[Inside]:
-    settings = PlaneSettings(folder, listen_port=0)
+async def inside(
+    folder: Path, cadence: Cadence = QUICK, *, clock: Clock = utc_now, auth: bool = True
+) -> AsyncIterator[Inside]:
+    settings = PlaneSettings(folder, listen_port=0, auth=auth)
     keys = await asyncio.to_thread(load_or_make, folder)
     model = await asyncio.to_thread(model_driver.load, ACTIONS)
     async with open_road(folder, settings.account) as road:
-        gate = Gate(settings, keys, utc_now)
-        acs = AcsServer(road, gate, utc_now, cadence)
-        rooms = Rooms(ApiServer(road, gate, model, utc_now), acs, TelemetryServer(road, gate, cadence))
+        gate = Gate(settings, keys, clock)
+        acs = AcsServer(road, gate, clock, cadence, Mint(LocalSource(secret_of(keys)), clock))
+        rooms = Rooms(ApiServer(road, gate, model, clock), acs, TelemetryServer(road, gate, clock, cadence))
         running = asyncio.ensure_future(road.run())
         try:
             async with open_site(settings, rooms, Idle(cadence.silence)) as address:
@@ -109,6 +114,8 @@ class Wire:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     head: str
+    url: str
+    pair: KeyPair
 
     async def send(self, data: bytes, opcode: int = TEXT, *, last: bool = True) -> None:
         """One masked frame."""
@@ -120,6 +127,10 @@ class Wire:
 
     async def say(self, kind: str, **message: object) -> None:
         await self.send(frame(kind, **message))
+
+    async def publish(self, document: bytes, pair: KeyPair | None = None) -> None:
+        """A frame of telemetry, signed for this session, by *pair* if given."""
+        await self.send(signed_frame(self.url, pair or self.pair, document))
 
     async def receive(self) -> tuple[int, bytes]:
         """The next frame: its opcode and its octets. An empty one with opcode -1 is the end of the connection."""
@@ -186,7 +197,7 @@ async def wire(house: House, path: str, query: dict[str, str], pair: KeyPair, **
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         async with asyncio.timeout(SETTLED):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        yield Wire(reader, writer, head)
+        yield Wire(reader, writer, head, url, pair)
     finally:
         writer.close()
 
@@ -198,7 +209,7 @@ async def acs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
 
 
 @asynccontextmanager
-async def tcs(house: House, arn: str, **more: str) -> AsyncIterator[Wire]:
+async def tcs(house: House, arn: str, pair: KeyPair | None = None, **more: str) -> AsyncIterator[Wire]:
     query = {"agentVersion": "1.105.1", "cluster": "default", "containerInstance": arn, "dockerVersion": "25.0.14"}
-    async with wire(house, "/telemetry/ws", query, house.keys.agent, **more) as connection:
+    async with wire(house, "/telemetry/ws", query, pair or house.keys.agent, **more) as connection:
         yield connection

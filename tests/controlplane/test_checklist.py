@@ -44,7 +44,7 @@ from tests.controlplane.inside import (
 
 T = TypeVar("T")
 EXPIRED = "ConnectionExpired: Reconnect to continue"
-HEADERS = b"GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 whatever\r\n\r\n"
+HEADERS = b"Authorization: AWS4-HMAC-SHA256 whatever\r\nHost: x\r\n\r\n"
 
 
 async def a_task(there: Inside) -> str:
@@ -225,11 +225,11 @@ def test_an_agent_that_promised_no_answers_to_heartbeats_need_only_be_there(tmp_
     asyncio.run(story())
 
 
-def test_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path) -> None:
-    large = frame("PublishMetricsRequest", metadata={"messageId": "1", "fin": True}, taskMetrics=["x" * 2_500_000])
+def test_where_nobody_signs_telemetry_is_acknowledged_in_each_form_that_agents_send(tmp_path: Path) -> None:
+    large = frame("PublishMetricsRequest", metadata={"messageId": "1", "fin": True}, note="x" * 2_500_000)
 
     async def story() -> None:
-        async with inside(tmp_path) as there, tcs(there.house, await there.host()) as agent:
+        async with inside(tmp_path, auth=False) as there, tcs(there.house, await there.host()) as agent:
             beat = await agent.next("HeartbeatMessage", answers=False)
             assert "messageId" not in beat
             for opcode, sent, answer in (
