@@ -142,6 +142,30 @@ class EcsClient:
         request = ecs.DiscoverPollEndpoint(cluster, instance_arn, zone_id="")
         return await self._ask(request, ecs.DiscoverPollEndpointAnswer)
 
+    @property
+    def attempts(self) -> int:
+        """How often a call is made in all that does not work at once."""
+        return self._settings.attempts
+
+    async def tags(self, arn: str) -> dict[str, str]:
+        """The tags of a task, or of what else has some. Raises EcsError; TryAgain without keys."""
+        answer = await self._ask(ecs.ListTagsForResource(arn), ecs.ListTagsForResourceAnswer)
+        return {tag.key: tag.value or "" for tag in answer.tags or ()}
+
+    def as_used_by(self, container: str) -> Self:
+        """This client, whose calls say in their User-Agent that *container* is why they are made."""
+        settings = replace(self._settings, user_agent=f"{self._settings.user_agent} container/{container}")
+        return type(self)(
+            settings,
+            self._session,
+            self._keys,
+            server_time=self._time,
+            sleep=self._sleep,
+            draw=self._draw,
+            proxy=self._proxy,
+            heard=self._heard,
+        )
+
     async def submit(self, report: TaskReport, cluster: str) -> Verdict:
         """Tell ECS one change, once: the outbox repeats. Any success will do, whatever it says."""
         action, request = ecs.to_submission(report, cluster)

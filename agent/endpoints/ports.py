@@ -31,6 +31,25 @@ class Portraits(Protocol):
         ...
 
 
+class Rates(Protocol):
+    """What goes through the networks of containers."""
+
+    def rates(self, docker_id: DockerId) -> tuple[float, float] | None:
+        """Bytes received and sent a second; None until it was measured twice, and for one without own network."""
+        ...
+
+
+class ResourceTags(Protocol):
+    """The ECS action ListTagsForResource."""
+
+    async def resource_tags(self, arn: str, asker: str) -> Mapping[str, str]:
+        """The tags of *arn*. The call says that the container *asker* wants them, unless that is empty.
+
+        Raises TryAgain, whose text begins with how often it was tried.
+        """
+        ...
+
+
 class Vault(Protocol):
     """The values of credentials."""
 

@@ -57,8 +57,26 @@ class Portrait:
     networks: tuple[DockerNetwork, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
+    health_exit_code: int = 0
+    """Of the health check that ran last."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses from which it calls, where it has some of its own."""
         return tuple(one for network in self.networks for one in (network.ipv4, network.ipv6) if one)
+
+
+@dataclass(frozen=True, slots=True)
+class Eni:
+    """The network interface of a task in the mode awsvpc, as ECS and the host tell of it."""
+
+    ipv4: tuple[str, ...] = ()
+    ipv6: tuple[str, ...] = ()
+    mac: str = ""
+    gateway_ipv4: str = ""
+    """With the length of the subnet's prefix: ``10.0.1.1/24``."""
+    gateway_ipv6: str = ""
+    """Likewise; of an interface without IPv4 alone."""
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    private_dns_name: str = ""

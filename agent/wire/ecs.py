@@ -155,6 +155,25 @@ class DiscoverPollEndpointAnswer(Answer, frozen=True):
     telemetry_endpoint: str | None = None
 
 
+class ListTagsForResource(Request, frozen=True):
+    """API: ListTagsForResource."""
+
+    resource_arn: str
+
+
+class FoundTag(Answer, frozen=True):
+    """API: Tag. One without a value has an empty one."""
+
+    key: str
+    value: str | None = None
+
+
+class ListTagsForResourceAnswer(Answer, frozen=True):
+    """The answer to ListTagsForResource."""
+
+    tags: tuple[FoundTag, ...] | None = None
+
+
 class WireBinding(Request, frozen=True):
     """API: NetworkBinding. Either two ports, or two ranges of as many."""
 

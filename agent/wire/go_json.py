@@ -1,23 +1,24 @@
-"""JSON as Go's encoder writes it: compact, whole numbers without decimals, ``<``, ``>`` and ``&`` escaped.
+"""JSON as Go writes it, byte by byte: what reads our answers was written against an agent in Go.
 
-Programs that read what Amazon's agent serves were written against these bytes.
+Compact, keys in the order they come in (a map of Go's is sorted by whoever makes it), numbers without decimals where
+they need none, and ``<``, ``>`` and ``&`` escaped within texts.
 """
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
 
 JsonObject = dict[str, object]
 
-_ESCAPES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
-_WHOLE_UP_TO = 1e21
-"""From here on Go writes an exponent."""
+_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+_TINY, _HUGE = 1e-6, 1e21
+"""Outside of these Go writes a number with an exponent."""
 
 
 def dumps(value: object) -> bytes:
-    """*value* in Go's form. Objects keep their order. Raises ValueError for a number that is none (NaN)."""
-    text = json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.translate(_ESCAPES).encode(errors="replace")
+    """The text of *value*. Raises ValueError for a number that is not finite, TypeError for what has no form."""
+    return "".join(_pieces(value)).encode(errors="replace")
 
 
 def moment(at: datetime | None) -> str:
@@ -42,11 +43,63 @@ class Struct(dict[str, object]):
     """An object that Go keeps as a struct: ``omitempty`` does not leave it out when it has no members."""
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_UP_TO:
-        return int(value)
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
+def _pieces(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield _text(value)
+        case None:
+            yield "null"
+        case bool():
+            yield "true" if value else "false"
+        case int():
+            yield int.__repr__(value)
+        case float():
+            yield _number(value)
+        case Mapping():
+            yield from _object(value)
+        case Sequence() if not isinstance(value, bytes | bytearray):
+            yield from _list(value)
+        case _:
+            raise TypeError(f"JSON has no form for {type(value).__name__}")
+
+
+def _object(value: Mapping[str, object]) -> Iterator[str]:
+    mark = "{"
+    for key, one in value.items():
+        yield f"{mark}{_text(key)}:"
+        yield from _pieces(one)
+        mark = ","
+    yield "}" if value else "{}"
+
+
+def _list(value: Sequence[object]) -> Iterator[str]:
+    mark = "["
+    for one in value:
+        yield mark
+        yield from _pieces(one)
+        mark = ","
+    yield "]" if value else "[]"
+
+
+def _text(value: str) -> str:
+    return encode_basestring(value).translate(_ESCAPES)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError("JSON has no word for a number that is not finite")
+    size = abs(value)
+    if value == 0 or _TINY <= size < _HUGE:
+        written = repr(value)
+        if "e" in written:
+            return _without_exponent(value)
+        return written.removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
+
+
+def _without_exponent(value: float) -> str:
+    """Python goes over to exponents sooner than Go does."""
+    mantissa, _, exponent = repr(value).partition("e")
+    decimals = len(mantissa.partition(".")[2]) - int(exponent)
+    return f"{value:.{max(decimals, 0)}f}"
