@@ -30,7 +30,7 @@ from agent.docker.engine_driver import DockerEngine
 from agent.docker.event_driver import EventDriver
 from agent.docker.surroundings import Surroundings
 from agent.docker.volume_driver import VolumeDriver
-from agent.doors import Doors
+from agent.doors import Doors, Witness
 from agent.engine.engine import Engine
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
@@ -53,8 +53,7 @@ from agent.model.identity import Identity
 from agent.model.rules import Rules
 from agent.model.saved import Saved
 from agent.model.seen import EngineFacts
-from agent.operator.chronicle import Chronicle
-from agent.operator.health import Health
+from agent.operator.health import Condition, Health
 from agent.operator.stop_server import StopDesk
 from agent.reception import Reception
 from agent.reporter.loop import Reporter
@@ -227,11 +226,11 @@ class House:
             attachments.hear(decided.attachments)
             reception.hear(decided)
 
-        chronicle = Chronicle()
+        witness = Witness()
 
         def note(event: Event, decided: Decision) -> None:
             story.tell(event, decided)
-            chronicle.note(event, decided)
+            witness.note(event, decided)
             desk.decided(event)
 
         clocks = ClockFile(self.settings.data_dir / CLOCK)
@@ -251,6 +250,8 @@ class House:
         )
         self.flush.reporter = reporter
         reception, telemetry = Reception.of(joints), Telemetry.of(joints)
+        health.others.append(lambda: Condition("redirect", reception.redirect.trouble, is_vital=False))
+        doors = Doors(joints, witness, desk, health, reporter)
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
         async with WatchedJobs(self.alarm) as jobs:
             self._adopt(jobs, runner)
@@ -259,7 +260,7 @@ class House:
             jobs.create_task(self.journal.run(), name="journal")
             jobs.create_task(reporter.run(), name="reporter")
             jobs.create_task(attachments.run(), name="attachments")
-            Doors(joints, chronicle, desk, health).open(jobs)
+            doors.open(jobs)
             reception.open(jobs)
             jobs.create_task(shelves.loop().run(), name="images")
             jobs.create_task(disks.run(), name="disks")
@@ -267,7 +268,7 @@ class House:
             await self._belong(jobs, owner, leaving)
             telemetry.open(jobs)
             acs = self._acs(owner, runner, vault, manifests, ready)
-            health.is_connected = lambda: acs.is_connected
+            doors.connect(acs)
             jobs.create_task(acs.run(), name="acs")
 
     def _joints(self, owner: "_Owner", engine: Engine, runner: Runner, vault: Vault, shelves: Shelves) -> Joints:

@@ -1,62 +1,52 @@
 """Answers ``GET /health/ready``: 200 while the agent can do its work, 503 and what is wrong while it cannot.
 
-On the operator's socket, and by TCP for those who balance loads and raise alarms. Nothing is told there that is secret,
-and nothing can be asked for but this.
+And ``GET /health/live``: 503 only where a new process would help. ECS or Docker being away is no reason to start anew.
+Nothing is told there that is secret.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-import structlog
 from aiohttp import web
 
 from agent.operator.health import Condition, view
-
-log = structlog.get_logger()
+from agent.operator.ports import Decisions
 
 PATH = "/health/ready"
-OFF = "off"
-WAITING_CALLERS = 16
-LAST_WORDS = 1.0
-"""Seconds for an answer that is under way when the agent ends."""
+LIVE = "/health/live"
+DECIDED_WITHIN = 60.0
+"""Seconds that a batch of events may be decided and committed. The journal gives up a disk that hangs long before."""
 
 
 class HealthDesk:
-    """Answers from what *conditions* gives at that moment; it must not take long."""
+    """Answers from what *conditions* gives at that moment; it must not take long. *decisions* are looked at, if any."""
 
-    def __init__(self, conditions: Callable[[], Sequence[Condition]]) -> None:
+    def __init__(
+        self,
+        conditions: Callable[[], Sequence[Condition]],
+        decisions: Decisions | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
         self._conditions = conditions
+        self._decisions = decisions
+        self._now = now
 
-    async def ready(self, _request: web.Request) -> web.Response:
+    async def ready(self, _request: web.BaseRequest) -> web.Response:
         """Answer one request."""
-        status, body = view(self._conditions())
-        return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+        return _told(*view(self._conditions()))
+
+    async def live(self, _request: web.BaseRequest) -> web.Response:
+        """Answer one request. That it is answered says that the loop turns."""
+        status, body = view([Condition("decisions", self._stuck())])
+        body["live"] = body.pop("ready")
+        return _told(status, body)
+
+    def _stuck(self) -> str:
+        since = self._decisions.busy_since if self._decisions is not None else None
+        now = self._now or asyncio.get_running_loop().time
+        seconds = now() - since if since is not None else 0.0
+        return f"nothing has been decided for {seconds:.0f} s" if seconds > DECIDED_WITHIN else ""
 
 
-class HealthServer:
-    """Serves at *address* (``host:port``) as long as the agent lives. Where it cannot, the agent does without."""
-
-    def __init__(self, address: str, desk: HealthDesk) -> None:
-        self._address = address
-        self._desk = desk
-
-    async def run(self) -> None:
-        """Run for ever, or not at all."""
-        if self._address == OFF:
-            return
-        host, _, port = self._address.rpartition(":")
-        app = web.Application()
-        app.router.add_get(PATH, self._desk.ready)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, host.strip("[]"), int(port), backlog=WAITING_CALLERS)
-            await site.start()
-        except OSError as error:
-            await runner.cleanup()
-            log.warning("health_address_not_opened", address=self._address, error=str(error))
-            return
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+def _told(status: int, body: dict[str, object]) -> web.Response:
+    return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})

@@ -1,16 +1,19 @@
 """Is the agent ready? By its socket, and by TCP."""
 
 import asyncio
-import socket
+import json
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
-from structlog.testing import capture_logs
+from aiohttp.test_utils import make_mocked_request
 
 from agent.operator.chronicle import Chronicle
 from agent.operator.health import Condition, Health, view
-from agent.operator.health_server import PATH, HealthDesk, HealthServer
+from agent.operator.health_server import DECIDED_WITHIN, LIVE, PATH, HealthDesk
+from agent.operator.host_server import HostServer
 from agent.operator.operator_server import SOCKET, OperatorServer, Sources
 from tests.operator.test_operator_server import Engine, Outbox, Pulls
 from tests.operator.test_waits import Vault
@@ -61,7 +64,8 @@ class Place:
         self.socket = folder / SOCKET
         desk = HealthDesk(lambda: [Condition("docker"), Condition("disk", self.trouble)])
         sources = Sources(Engine(), Chronicle(), Outbox(), Pulls(), Vault())
-        self.servers = (HealthServer(f"127.0.0.1:{port}", desk), OperatorServer(folder, sources, health=desk))
+        host = HostServer(lambda: [("127.0.0.1", port)], {PATH: desk.ready}, desk.ready)
+        self.servers = (host, OperatorServer(folder, sources, health=desk))
 
     async def statuses(self) -> tuple[int, int]:
         """What both answer."""
@@ -99,15 +103,33 @@ def test_the_operators_socket_and_a_tcp_port_say_the_same_and_at_once_when_it_ch
     asyncio.run(story())
 
 
-def test_a_port_that_is_taken_costs_one_warning_and_no_more() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, capture_logs() as lines:
-        address = f"127.0.0.1:{other.getsockname()[1]}"
-        asyncio.run(HealthServer(address, HealthDesk(list)).run())
-
-    assert [(line["event"], line["log_level"], line["address"]) for line in lines] == [
-        ("health_address_not_opened", "warning", address)
-    ]
+@dataclass
+class Deciding:
+    busy_since: float | None = None
+    waiting: int = 0
 
 
-def test_off_is_nowhere() -> None:
-    asyncio.run(HealthServer("off", HealthDesk(list)).run())
+def test_an_agent_is_alive_while_its_batches_come_to_an_end_whatever_else_is_wrong() -> None:
+    deciding, now = Deciding(), 1000.0
+    desk = HealthDesk(lambda: [Condition("docker", "gone")], deciding, lambda: now)
+
+    def ask() -> tuple[int, Any]:
+        answer = asyncio.run(desk.live(make_mocked_request("GET", LIVE)))
+        return answer.status, json.loads(answer.text or "")
+
+    assert ask() == (200, {"decisions": {"ok": True}, "live": True})
+    deciding.busy_since = now - DECIDED_WITHIN + 1
+    assert ask()[0] == 200
+    deciding.busy_since = now - DECIDED_WITHIN - 1
+    status, body = ask()
+    assert (status, body["live"]) == (503, False)
+    assert body["decisions"]["reason"] == "nothing has been decided for 61 s"
+
+
+def test_whoever_knows_of_another_need_adds_it() -> None:
+    health = Health(lambda: True, lambda: "", lambda: "", lambda: True)
+    health.others.append(lambda: Condition("loop", "late", is_vital=False))
+
+    status, body = view(health())
+
+    assert (status, body["loop"]) == (200, {"ok": False, "reason": "late"})
