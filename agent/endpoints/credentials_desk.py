@@ -8,7 +8,7 @@ that SDKs ask again after. An answer with values is never one that has expired.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agent.endpoints import audit, go_json
+from agent.endpoints import audit
 from agent.endpoints.audit import Audit
 from agent.endpoints.calls import Answer, Asked, Caller, Known
 from agent.endpoints.ports import Tasks, Vault
@@ -17,6 +17,7 @@ from agent.model.clock import Clock
 from agent.model.credentials import RoleCredentials
 from agent.model.status import Status
 from agent.model.task import Task
+from agent.wire import go_json
 
 V1, V2 = "/v1/credentials", "/v2/credentials/"
 ON_ITS_WAY = timedelta(seconds=5)

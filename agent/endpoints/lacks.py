@@ -6,10 +6,10 @@ it would only ask again.
 
 from collections.abc import Mapping
 
-from agent.endpoints import go_json
 from agent.endpoints.bodies import V2, V3, V4
 from agent.endpoints.calls import Answer
 from agent.endpoints.routes import Kind, Route
+from agent.wire import go_json
 
 BAD_REQUEST, NOT_FOUND, FAILED = 400, 404, 500
 

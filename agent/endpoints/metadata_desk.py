@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.endpoints import bodies, go_json, lacks, routes
+from agent.endpoints import bodies, lacks, routes
 from agent.endpoints.bodies import V2, V3, V4, Place
 from agent.endpoints.bodies_networks import AWSVPC
 from agent.endpoints.calls import Answer, Asked, Known
@@ -15,6 +15,7 @@ from agent.endpoints.routes import Kind, Route
 from agent.model.names import DockerId
 from agent.model.status import Status
 from agent.model.task import Task
+from agent.wire import go_json
 from agent.wire.go_json import JsonObject
 
 
