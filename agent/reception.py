@@ -1,10 +1,30 @@
 """How containers are served: the endpoints that they ask, and the hands by which these find the answers."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from agent.aws.tags_client import TagsClient
+from agent.docker.portrait_driver import PortraitDriver
+from agent.endpoints.audit import Audit
+from agent.endpoints.bodies import Place
+from agent.endpoints.callers_server import Inquiry
+from agent.endpoints.calls import Asked, Desk
+from agent.endpoints.credentials_desk import CredentialsDesk
+from agent.endpoints.directory import Directory
+from agent.endpoints.limits import Limiter
+from agent.endpoints.looks_client import NOTHING_MEASURED, Looks, Tagger
+from agent.endpoints.metadata_desk import MetadataDesk
+from agent.endpoints.ports import Rates
+from agent.endpoints.redirect_loop import RedirectLoop
+from agent.endpoints.refusals import Refusals
+from agent.endpoints.server import OFF, EndpointServer
+from agent.host.audit_driver import AuditFile
+from agent.host.callers_driver import CallersDriver
+from agent.host.redirect_driver import RedirectDriver
 from agent.joints import Joints
+from agent.model.clock import utc_now
 from agent.model.decision import Decision
 
 
@@ -13,14 +33,66 @@ class Reception:
     """The endpoints for containers, joined."""
 
     joints: Joints
+    portraits: PortraitDriver
+    directory: Directory
+    refusals: Refusals
+    audit_file: AuditFile
+    redirect: RedirectLoop
+    rates: Rates = NOTHING_MEASURED
 
     @classmethod
     def of(cls, joints: Joints) -> Self:
         """Those of one agent."""
-        return cls(joints)
+        directory = Directory(joints.engine, isolated=joints.settings.isolate_tasks)
+        audit_file, redirect = AuditFile.of(joints.settings), RedirectLoop(RedirectDriver.of(joints.settings))
+        return cls(joints, PortraitDriver(joints.docker), directory, Refusals(utc_now), audit_file, redirect)
 
     def hear(self, decided: Decision) -> None:
         """Something was decided and committed."""
 
     def open(self, jobs: asyncio.TaskGroup) -> None:
         """Serve from now on."""
+        settings = self.joints.settings
+        visitors = Inquiry(self.joints.engine, self.portraits, CallersDriver(cgroups=settings.cgroup_path))
+        server = EndpointServer(
+            settings.task_address, self._desks(), visitors, Limiter(*settings.task_rate_limit), limited=self._limited
+        )
+        jobs.create_task(server.run(), name="endpoints")
+        jobs.create_task(self.audit_file.run(), name="audit log")
+        if settings.task_redirect and settings.task_address != OFF:
+            jobs.create_task(self.redirect.run(), name="redirect")
+
+    def _desks(self) -> Sequence[Desk]:
+        """Who is asked, one after the other, until one knows the path."""
+        return (self._credentials(), self._metadata())
+
+    def _credentials(self) -> CredentialsDesk:
+        joints = self.joints
+        isolated = joints.settings.isolate_tasks
+        return CredentialsDesk(joints.engine, joints.vault, self._audit(), self.refusals, utc_now, isolated=isolated)
+
+    def _metadata(self) -> MetadataDesk:
+        joints = self.joints
+        tagger = Tagger(TagsClient(joints.ecs), lambda: joints.owner().instance_arn)
+        return MetadataDesk(
+            self.directory,
+            Looks(self.portraits),
+            tagger,
+            self.rates,
+            self.refusals,
+            self._place,
+            measures=not joints.settings.disable_metrics,
+        )
+
+    def _place(self) -> Place:
+        identity, here = self.joints.owner(), self.joints.instance.place
+        if self.joints.settings.disable_task_metadata_az:
+            return Place(identity.cluster, vpc_id=here.interface.vpc_id)
+        return Place(identity.cluster, identity.availability_zone, here.zone_id, here.interface.vpc_id)
+
+    def _audit(self) -> Audit:
+        return Audit(self.audit_file, self.joints.owner, utc_now)
+
+    def _limited(self, asked: Asked) -> None:
+        """One asked more often than is allowed."""
+        self._audit().limited(asked)

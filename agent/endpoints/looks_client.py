@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.endpoints.bodies import Look, TagsFound
-from agent.endpoints.ports import Portraits, ResourceTags
+from agent.endpoints.ports import Portraits, Rates, ResourceTags
 from agent.model.errors import AgentError
 from agent.model.names import DockerId
 from agent.model.portrait import Eni, Portrait
@@ -20,6 +20,17 @@ TASK_TAGS, INSTANCE_TAGS = "TaskTags", "ContainerInstanceTags"
 
 def _none(_task: Task) -> Eni | None:
     return None
+
+
+class _Unmeasured:
+    """Knows no rates: nobody measures."""
+
+    def rates(self, _docker_id: DockerId) -> tuple[float, float] | None:
+        """None."""
+        return None
+
+
+NOTHING_MEASURED: Rates = _Unmeasured()
 
 
 class Looks:
