@@ -24,6 +24,7 @@ from agent.controlplane.keys_driver import (
     load_or_make,
     mint_agent_key,
 )
+from agent.controlplane.roles import ROLE_SOURCE, RoleSource
 from agent.controlplane.settings import PlaneAddress, PlaneSettings
 from agent.model.errors import NOT_WORTH_A_RESTART, WORTH_A_RESTART
 
@@ -55,27 +56,41 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         log.error("control_plane_cannot_run", error=str(error))  # noqa: TRY400 - the text says it all
         return WORTH_A_RESTART
-    return asyncio.run(serve(given.listen, given.data, given.region, given.account, auth=not given.no_auth))
+    place: Address = given.listen
+    return asyncio.run(
+        serve(
+            PlaneSettings(
+                given.data,
+                place.host,
+                place.port,
+                given.region,
+                given.account,
+                not given.no_auth,
+                given.role_credentials,
+            )
+        )
+    )
 
 
-async def serve(listen: Address, data_dir: Path, region: str, account: str, *, auth: bool) -> int:
+async def serve(settings: PlaneSettings) -> int:
     """The control plane with signal handlers around it; gives the exit code."""
     told_to_stop = asyncio.Event()
 
+    data_dir, region = settings.data_dir, settings.region
+
     async def ready(at: PlaneAddress) -> None:
         print(f"The ECS API answers at {at.url} (region {region}).", flush=True)
-        if auth:
+        if settings.auth:
             await asyncio.to_thread(write_env_files, data_dir, region, at.url)
             print(f"Clients: source {data_dir / 'operator.env'}; agents: {data_dir / 'agent.env'}.", flush=True)
 
-    settings = PlaneSettings(data_dir, listen.host, listen.port, region, account, auth)
     code = 0
     try:
         with stop_on_signals(told_to_stop):
             await service_loop.serve(settings, ready=ready, told_to_stop=told_to_stop)
     except* OSError as errors:
         for error in _each(errors):
-            where = {"listen": str(listen), "data": str(data_dir)}
+            where = {"listen": str(Address(settings.listen_host, settings.listen_port)), "data": str(data_dir)}
             log.error("control_plane_cannot_run", error=str(error), **where)  # noqa: TRY400 - the text says it all
         code = WORTH_A_RESTART
     except* KeyFileUnreadable as unreadable:
@@ -148,6 +163,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_place(parser)
     parser.add_argument("--account", type=_account, default=DEFAULT_ACCOUNT, help="the account id (%(default)s)")
     parser.add_argument("--no-auth", action="store_true", help="let everyone who can connect do everything")
+    parser.add_argument(
+        "--role-credentials",
+        metavar="|".join(RoleSource),
+        type=_source,
+        default=os.environ.get(ROLE_SOURCE) or RoleSource.LOCAL.value,
+        help="what tasks get for their roles: keys that this control plane alone takes, the keys of this host, or those"
+        f" that STS gives for the role (%(default)s; or {ROLE_SOURCE})",
+    )
     return parser
 
 
@@ -164,6 +187,13 @@ def _region(text: str) -> str:
             f"{text!r} must be 1 to 32 small letters, digits and -, such as {DEFAULT_REGION}"
         )
     return text
+
+
+def _source(text: str) -> RoleSource:
+    try:
+        return RoleSource(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} must be one of {', '.join(RoleSource)}") from error
 
 
 def _account(text: str) -> str:

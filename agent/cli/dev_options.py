@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.cli.listen import Address
+from agent.controlplane.roles import RoleSource
 
 
 class Purpose(StrEnum):
@@ -27,3 +28,5 @@ class Options:
     purpose: Purpose
     stop_line: str = ""
     """What to tell a person who wants to stop the tasks that are left; empty makes one up."""
+    roles: RoleSource = RoleSource.LOCAL
+    """Where the credentials of roles come from."""

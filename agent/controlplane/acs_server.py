@@ -11,9 +11,11 @@ from agent.controlplane.acs_session_server import AcsSession, Bearer
 from agent.controlplane.events import AgentConnected, AgentLost, PlaneDecision
 from agent.controlplane.faults import SERVER_ERROR, Fault, server
 from agent.controlplane.gate_server import Gate
+from agent.controlplane.mint_loop import Mint
 from agent.controlplane.plane import INACTIVE
 from agent.controlplane.refusals_server import refusal
 from agent.controlplane.road_loop import Road
+from agent.controlplane.roles import LIFE
 from agent.controlplane.settings import Cadence
 from agent.model.clock import Clock
 
@@ -28,14 +30,15 @@ class AcsServer:
     The older one ends with a code after which agents wait: two of one instance would replace each other without end.
     """
 
-    def __init__(self, road: Road, gate: Gate, clock: Clock, cadence: Cadence) -> None:
+    def __init__(self, road: Road, gate: Gate, clock: Clock, cadence: Cadence, mint: Mint) -> None:
         self._road = road
         self._gate = gate
         self._clock = clock
         self._cadence = cadence
+        self._mint = mint
         self._sessions: dict[str, AcsSession] = {}
         self._unsaid: list[Bearer] = []
-        self._fresh_until: dict[str, datetime] = {}
+        self._renew_at: dict[str, datetime] = {}
         self._changed = asyncio.Condition()
         self._stopping = False
         road.listen(self._heard)
@@ -47,7 +50,7 @@ class AcsServer:
         except Fault as fault:
             log.info("acs_refused", code=fault.code, reason=str(fault))
             return refusal(fault)
-        session = AcsSession(bearer, self._road, self._cadence, self._clock, self._fresh_until)
+        session = AcsSession(bearer, self._road, self._cadence, self._clock, self._mint, self._renew_at)
         try:
             older = self._sessions.get(bearer.instance)
             self._sessions[bearer.instance] = session
@@ -75,8 +78,8 @@ class AcsServer:
         for bearer in unsaid:
             await self._lose(bearer)
         now = self._clock()
-        for credentials_id in [name for name, until in self._fresh_until.items() if until < now]:
-            del self._fresh_until[credentials_id]
+        for credentials_id in [name for name, until in self._renew_at.items() if until + LIFE < now]:
+            del self._renew_at[credentials_id]
 
     async def _admit(self, request: web.Request) -> Bearer:
         visitor = await self._gate.admit(request, b"")

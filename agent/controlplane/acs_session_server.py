@@ -22,11 +22,12 @@ from agent.controlplane.events import (
 )
 from agent.controlplane.faults import Fault
 from agent.controlplane.manifest import cluster_arn, manifest_message, stops_message
-from agent.controlplane.mint_driver import EARLY, LIFE, Role, mint, roles_of
+from agent.controlplane.mint_loop import Mint
 from agent.controlplane.notices import Notice
 from agent.controlplane.payload import payload
 from agent.controlplane.records import PlaneTask
 from agent.controlplane.road_loop import Road
+from agent.controlplane.roles import Minted, Role, roles_of
 from agent.controlplane.settings import Cadence
 from agent.model.clock import Clock
 from agent.model.errors import BadInput, place_of
@@ -74,8 +75,8 @@ class Bearer:
 class AcsSession:
     """Everything between one agent and us, from the upgrade to the close."""
 
-    def __init__(
-        self, bearer: Bearer, road: Road, cadence: Cadence, clock: Clock, fresh_until: dict[str, datetime]
+    def __init__(  # what the session shares with those before and after it
+        self, bearer: Bearer, road: Road, cadence: Cadence, clock: Clock, mint: Mint, renew_at: dict[str, datetime]
     ) -> None:
         self.bearer = bearer
         pings = None if bearer.answers_heartbeats else cadence.silence
@@ -83,7 +84,9 @@ class AcsSession:
         self._road = road
         self._cadence = cadence
         self._clock = clock
-        self._fresh_until = fresh_until
+        self._mint = mint
+        self._renew_at = renew_at
+        self._put_off: dict[str, Delivery] = {}
         self._offered: dict[str, datetime] = {}
         self._sent: dict[str, float] = {}
         self._unanswered: dict[str, float] = {}
@@ -196,7 +199,7 @@ class AcsSession:
         decision = await self._ask(DeliveriesAsked(self.bearer.instance, self._clock(), again))
         before = time.monotonic() - self._cadence.resend
         self._sent = {name: at for name, at in self._sent.items() if at > before}
-        for delivery in decision.deliveries:
+        for delivery in (*decision.deliveries, *self._take_put_off(decision.holders)):
             if self._sent.get(delivery.message_id, before) <= before:
                 self._sent[delivery.message_id] = time.monotonic()
                 await self._deliver(delivery)
@@ -210,18 +213,30 @@ class AcsSession:
     async def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()
         roles = roles_of(delivery.task) if delivery.definition else ()
-        minted = {role.credentials_id: mint(role, now) for role in roles}
+        minted = {role.credentials_id: self._mint.of(role, now, self.touch) for role in roles}
+        values = {name: one for name, one in minted.items() if one is not None}
+        if len(values) < len(minted):  # an agent that knew the task without its roles would start it without them
+            self._put_off[delivery.message_id] = delivery
+            self._sent.pop(delivery.message_id, None)
+            return
+        told = {name: one.credentials for name, one in values.items()}
         try:
-            message = payload(delivery, _cluster_arn(delivery.task), minted, now)
+            message = payload(delivery, _cluster_arn(delivery.task), told, now)
         except Exception as bug:  # noqa: BLE001  # a bug has the radius of one task
             log.error("delivery_broke", task=delivery.task.task_id, error=place_of(bug))  # noqa: TRY400  # no values
             await self._tell_road(DeliveryBroke(delivery.task.arn, now))
             return
-        self._offered |= dict.fromkeys(minted, now + LIFE)
+        self._offered |= {name: one.renew_at for name, one in values.items()}
         if not delivery.task.run_acked:  # who asked for credentials gets them by their own message all the same
             self._sent |= dict.fromkeys(map(_credentials_id, roles), time.monotonic())
         await self._put(message)
         log.info("task_delivered", task=delivery.task.task_id, message=delivery.message_id, seq=delivery.seq)
+
+    def _take_put_off(self, holders: Iterable[PlaneTask]) -> list[Delivery]:
+        """What waited for values and is not due by itself any more: it was acknowledged before, and may be lost."""
+        waiting, self._put_off = self._put_off, {}
+        live = {task.arn for task in holders if task.desired_status == "RUNNING"}
+        return [one for one in waiting.values() if one.task.run_acked and one.task.arn in live]
 
     async def _send_credentials(self, holders: Iterable[PlaneTask]) -> None:
         """Fresh values for all that asks for them: a new connection that said so, and what is about to expire."""
@@ -231,13 +246,16 @@ class AcsSession:
             for role in roles_of(task):
                 message_id = _credentials_id(role)
                 if self._all_credentials_due:  # what was acknowledged before is lost, so this must be acknowledged too
-                    self._fresh_until.pop(role.credentials_id, None)
-                fresh = self._fresh_until.get(role.credentials_id, now) - EARLY > now
-                if fresh or self._sent.get(message_id, before) > before:
+                    self._renew_at.pop(role.credentials_id, None)
+                has = self._renew_at.get(role.credentials_id)
+                if (has is not None and has > now) or self._sent.get(message_id, before) > before:
+                    continue
+                minted = self._mint.of(role, now, self.touch)
+                if minted is None or minted.renew_at == has:  # better ones are on their way
                     continue
                 self._sent[message_id] = time.monotonic()
-                self._offered[role.credentials_id] = now + LIFE
-                await self._put(_credentials_message(message_id, task, role, now))
+                self._offered[role.credentials_id] = minted.renew_at
+                await self._put(_credentials_message(message_id, task, minted))
         self._all_credentials_due = False
 
     async def _put(self, frame: Frame) -> None:
@@ -282,7 +300,7 @@ class AcsSession:
         elif isinstance(frame, IAMRoleCredentialsAckRequest):
             until = self._offered.pop(frame.credentials_id or "", None)
             if until is not None:
-                self._fresh_until[frame.credentials_id or ""] = until
+                self._renew_at[frame.credentials_id or ""] = until
         elif isinstance(frame, TaskStopVerificationMessage):
             await self._verify_stops(frame)
 
@@ -330,13 +348,13 @@ def _credentials_id(role: Role) -> str:
     return f"credentials-{role.task.rpartition('/')[2]}-{role.role_type}"
 
 
-def _credentials_message(message_id: str, task: PlaneTask, role: Role, now: datetime) -> IAMRoleCredentialsMessage:
+def _credentials_message(message_id: str, task: PlaneTask, minted: Minted) -> IAMRoleCredentialsMessage:
     return IAMRoleCredentialsMessage(
         message_id=message_id,
         task_arn=task.arn,
         task_cluster_arn=_cluster_arn(task),
-        role_type=role.role_type,
-        role_credentials=mint(role, now),
+        role_type=minted.role.role_type,
+        role_credentials=minted.credentials,
     )
 
 

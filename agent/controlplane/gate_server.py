@@ -9,9 +9,12 @@ from aiohttp import web
 from agent.controlplane.auth import SignedRequest, read_signature, verify
 from agent.controlplane.faults import Fault, forbidden, server
 from agent.controlplane.keys_driver import KeyFileUnreadable, KeyPairs, find_agent_key
-from agent.controlplane.rights import OPERATOR
+from agent.controlplane.rights import OPERATOR, role_caller
+from agent.controlplane.role_keys import KEY_ID, Claims, secret_of, unseal
 from agent.controlplane.settings import PlaneSettings
 from agent.model.clock import Clock
+
+SESSION_HEADER = "x-amz-security-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Gate:
         self._settings = settings
         self._operator = keys.operator.access_key_id
         self._secrets = {pair.access_key_id: pair.secret_access_key for pair in (keys.operator, keys.agent)}
+        self._roles = secret_of(keys)
         self._clock = clock
 
     async def admit(self, request: web.BaseRequest, body: bytes) -> Visitor:
@@ -57,9 +61,24 @@ class Gate:
     ) -> Visitor:
         """Who signed *headers* and *body* for the URL of *request*."""
         signed = SignedRequest(method, request.rel_url.raw_path, request.rel_url.raw_query_string, headers, body)
-        secrets = await self._secrets_for(read_signature(headers).key_id)
+        key_id = read_signature(headers).key_id
+        if key_id.startswith(KEY_ID):
+            return self._admit_role(signed, headers.get(SESSION_HEADER, ""))
+        secrets = await self._secrets_for(key_id)
         signature = verify(signed, secrets, self._clock())
         return Visitor(OPERATOR if signature.key_id == self._operator else signature.key_id, signature.region)
+
+    def _admit_role(self, signed: SignedRequest, token: str) -> Visitor:
+        """Who signed with keys of a role. The token is vouched for by the signature: the secret key follows from it."""
+        found = unseal(self._roles, token)
+        secrets = {found[1].access_key_id: found[1].secret_access_key} if found is not None else {}
+        now = self._clock()
+        signature = verify(signed, secrets, now)
+        assert found is not None, "nobody else's keys are verified"
+        claims: Claims = found[0]
+        if now >= claims.expires_at:
+            raise Fault("ExpiredTokenException", "The security token included in the request is expired")
+        return Visitor(role_caller(claims), signature.region)
 
     async def _secrets_for(self, key_id: str) -> Mapping[str, str]:
         """The secrets among which that of *key_id* is, if it has any.

@@ -11,7 +11,9 @@ from agent.controlplane import (
     ops_agent,
     ops_clusters,
     ops_instances,
+    ops_protection,
     ops_registration,
+    ops_tags,
     ops_task_definitions,
     ops_tasks,
 )
@@ -103,5 +105,9 @@ OPERATIONS: dict[str, Operation] = {
         "cluster task containerName runtimeId status exitCode reason networkBindings",
     ),
     "SubmitAttachmentStateChanges": Operation.of(ops_agent.take_attachment_states, "cluster attachments"),
-    "ListTagsForResource": Operation.of(ops_tasks.show_own_tags, "resourceArn"),
+    "ListTagsForResource": Operation.of(ops_tags.list_tags_for_resource, "resourceArn"),
+    "GetTaskProtection": Operation.of(ops_protection.get_task_protection, "cluster tasks"),
+    "UpdateTaskProtection": Operation.of(
+        ops_protection.update_task_protection, "cluster tasks protectionEnabled expiresInMinutes"
+    ),
 }

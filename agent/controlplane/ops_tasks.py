@@ -29,7 +29,7 @@ from agent.controlplane.records import (
 from agent.controlplane.reports import asked_to_stop
 from agent.controlplane.requirements import requires_attributes
 from agent.controlplane.scheduler import Candidate, Misfit, Need, place
-from agent.controlplane.tags import read_tags, show_tags
+from agent.controlplane.tags import read_tags
 
 MOST_DESCRIBED = 100
 MOST_STARTED = 10
@@ -278,14 +278,3 @@ def stop_task(call: Call) -> JsonObject:
         task = asked_to_stop(task, call.world.next_seq(call.at), "UserInitiated", reason, call.at)
         call.world.put(task)
     return {"task": show_task(call.world, task, with_tags=True)}
-
-
-def show_own_tags(call: Call) -> JsonObject:
-    """ListTagsForResource, for every kind of thing that this control plane keeps."""
-    arn = call.request["resourceArn"]
-    world = call.world
-    for shelf in (world.tasks, world.instances, world.clusters, world.definitions):
-        for record in shelf.values():
-            if record.arn == arn:
-                return {"tags": show_tags(record.tags)}
-    raise invalid("The specified resource is not found: resourceArn")

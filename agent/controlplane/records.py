@@ -203,6 +203,7 @@ class PlaneTask:
     execution_role: str = ""
     task_credentials_id: str = field(default="", repr=False)
     execution_credentials_id: str = field(default="", repr=False)
+    protected_until: datetime | None = None
 
     @property
     def key(self) -> str:

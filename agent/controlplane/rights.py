@@ -1,6 +1,7 @@
 """What the key pair of an agent may do: the actions of agents, on the container instances that it registered itself.
 
 Two agents that share a key pair can speak for each other, so each should have its own (`controlplane agent-key`).
+Keys of a task's role may do less by far: ask for the protection of that task.
 """
 
 from collections.abc import Iterator
@@ -9,16 +10,23 @@ from agent.controlplane.call import Call
 from agent.controlplane.faults import Fault
 from agent.controlplane.honoured import words
 from agent.controlplane.records import ContainerInstance
+from agent.controlplane.role_keys import Claims
 
 OPERATOR = "operator"
 """Stands for the operator's key pair where an agent's would be named by its id."""
 
+ROLE = "role:"
+"""How the name of a caller begins that signed with keys of a role; the ARN of the task follows that it speaks for."""
+
 FOR_AGENTS = words(
-    "CreateCluster DeregisterContainerInstance DiscoverPollEndpoint GetTaskProtection ListTagsForResource"
+    "CreateCluster DeregisterContainerInstance DiscoverPollEndpoint ListTagsForResource"
     " RegisterContainerInstance SubmitAttachmentStateChanges SubmitContainerStateChange SubmitTaskStateChange"
-    " UpdateContainerInstancesState UpdateTaskProtection"
+    " UpdateContainerInstancesState"
 )
 """What an agent's key pair may call."""
+
+FOR_TASKS = words("GetTaskProtection UpdateTaskProtection")
+"""What a task may call, with the keys of its role, about itself."""
 
 THE_DEFAULT = "default"
 """The one cluster that an agent may make: where it has been told of none, it registers there."""
@@ -29,21 +37,33 @@ def is_limited(key: str) -> bool:
     return key not in ("", OPERATOR)
 
 
-def denied(action: str, where: str = "") -> Fault:
-    """The error for an agent that wants too much."""
+def is_role(key: str) -> bool:
+    """Is *key* that of a role?"""
+    return key.startswith(ROLE)
+
+
+def role_caller(claims: Claims) -> str:
+    """Stands for the keys of a role. Those of an execution role speak for no task."""
+    return ROLE + (claims.task if claims.is_of_the_task else "")
+
+
+def denied(action: str, where: str = "", key: str = "") -> Fault:
+    """The error for an agent or a task that wants too much."""
     place = f" on resource: {where[:300]}" if where else ""
-    return Fault("AccessDeniedException", f"The agent's key pair is not authorized to perform: ecs:{action}{place}")
+    who = "The role of the task" if is_role(key) else "The agent's key pair"
+    return Fault("AccessDeniedException", f"{who} is not authorized to perform: ecs:{action}{place}")
 
 
 def owns(instance: ContainerInstance, key: str) -> bool:
     """May *key* speak for *instance*? One of before keys were noted belongs to the first agent that comes."""
-    return not is_limited(key) or instance.agent_key in ("", key)
+    return not is_limited(key) or (not is_role(key) and instance.agent_key in ("", key))
 
 
 def check_action(action: str, key: str) -> None:
     """Raise Fault where *key* may not call *action* at all."""
-    if is_limited(key) and action not in FOR_AGENTS:
-        raise denied(action)
+    allowed = FOR_TASKS if is_role(key) else FOR_AGENTS
+    if is_limited(key) and (action not in allowed or key == ROLE):
+        raise denied(action, key=key)
 
 
 def check_resources(call: Call, action: str) -> None:
@@ -54,14 +74,23 @@ def check_resources(call: Call, action: str) -> None:
     if not is_limited(call.key):
         return
     check_action(action, call.key)
+    if is_role(call.key):
+        _check_own_task(call, action)
     if action == "CreateCluster" and call.request.get("clusterName", THE_DEFAULT) != THE_DEFAULT:
         raise denied(action, call.request["clusterName"])
     if action == "ListTagsForResource":
         _check_shelf(call, action)
     for named, arn in _instances(call):
         instance = call.world.instances.get(arn)
-        if instance is not None and not owns(instance, call.key):
+        if instance is not None and not is_role(call.key) and not owns(instance, call.key):
             raise denied(action, named)
+
+
+def _check_own_task(call: Call, action: str) -> None:
+    """A task speaks for itself, also about whether there is another."""
+    for name in call.request.get("tasks", ()):
+        if _whole(call, "task", name) != call.key.removeprefix(ROLE):
+            raise denied(action, name, call.key)
 
 
 def _check_shelf(call: Call, action: str) -> None:

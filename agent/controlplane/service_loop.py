@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
+from botocore.session import Session
 
 from agent.controlplane import keys_driver, lock_driver, model_driver
 from agent.controlplane.acs_server import AcsServer
@@ -16,9 +17,12 @@ from agent.controlplane.events import MinutePassed, PlaneStarted
 from agent.controlplane.faults import Fault
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.idle_loop import Idle
+from agent.controlplane.mint_driver import source_of
+from agent.controlplane.mint_loop import Mint
 from agent.controlplane.operations import ACTIONS
 from agent.controlplane.ops_agent import TELEMETRY
 from agent.controlplane.road_loop import Road, open_road
+from agent.controlplane.role_keys import secret_of
 from agent.controlplane.settings import Cadence, PlaneAddress, PlaneSettings
 from agent.controlplane.telemetry_server import TelemetryServer
 from agent.model.clock import Clock, utc_now
@@ -53,8 +57,11 @@ async def serve(
     told_to_stop: asyncio.Event,
     clock: Clock = utc_now,
     cadence: Cadence | None = None,
+    find_keys: Callable[[], Session] | None = None,
 ) -> None:
     """Serve until *told_to_stop*. *ready* hears the address once every call is answered there.
+
+    *find_keys* finds the keys of this host, for sources of role credentials that need them.
 
     Raises OSError where the data directory or the address cannot be used, KeyFileUnreadable where the keys cannot.
     """
@@ -66,7 +73,9 @@ async def serve(
         gate = Gate(settings, keys, clock)
         api = ApiServer(road, gate, model, clock)
         cadence = cadence or Cadence()
-        acs = AcsServer(road, gate, clock, cadence)
+        find = find_keys or Session
+        mint = Mint(source_of(settings.role_credentials, secret_of(keys), find), clock)
+        acs = AcsServer(road, gate, clock, cadence, mint)
         telemetry = TelemetryServer(road, gate, clock, cadence)
         rooms = Rooms(api, acs, telemetry)
         idle = Idle(cadence.silence)
@@ -75,6 +84,7 @@ async def serve(
                 jobs.create_task(road.run(), name="road")
                 jobs.create_task(_forget(road, acs, clock), name="forget")
                 jobs.create_task(idle.run(), name="idle")
+                jobs.create_task(mint.run(), name="mint")
                 jobs.create_task(_listen(settings, road, rooms, idle, ready, told_to_stop, clock), name="listen")
         except* _ToldToStop:
             log.info("controlplane_stopped")

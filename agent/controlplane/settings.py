@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.controlplane.roles import RoleSource
+
 
 @dataclass(frozen=True, slots=True)
 class PlaneSettings:
@@ -14,6 +16,7 @@ class PlaneSettings:
     region: str = "us-east-1"
     account: str = "123456789012"
     auth: bool = True
+    role_credentials: RoleSource = RoleSource.LOCAL
 
 
 @dataclass(frozen=True, slots=True)
