@@ -17,7 +17,7 @@ from aiohttp import web
 
 from agent.endpoints import paths
 from agent.endpoints.calls import Answer, Asked, Caller, Desk, Known
-from agent.endpoints.doorway_server import Doorway, ends, read_body
+from agent.endpoints.doorway_server import Doorway, cut, ends, read_body
 from agent.endpoints.limits import Limiter
 
 log = structlog.get_logger()
@@ -124,7 +124,7 @@ class EndpointServer:
                 answer = await self._answer(request, asked, transport, (peer, server))
                 return await _sent(request, self._written(asked, answer))
         except TimeoutError:
-            transport.abort()
+            cut(transport)
             raise ConnectionResetError from None
 
     async def _answer(

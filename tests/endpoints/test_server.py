@@ -1,5 +1,7 @@
 import asyncio
 import json
+import select
+import socket
 
 import pytest
 from structlog.testing import capture_logs
@@ -164,6 +166,21 @@ def test_an_answer_that_takes_too_long_is_given_up() -> None:
             line = await stand.line()
             line.writer.write(b"GET /echo HTTP/1.1\r\nHost: here\r\n\r\n")
             assert await line.is_closed()
+
+    asyncio.run(scene())
+
+
+def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    async def long(_asked: Asked) -> Answer:
+        return Answer(200, b"x" * (32 << 20))
+
+    async def scene() -> None:
+        async with a_stand(Echo(long), patience=0.2) as stand:
+            with socket.create_connection(("127.0.0.1", stand.port)) as line:
+                line.sendall(b"GET /echo HTTP/1.1\r\nHost: here\r\n\r\n")
+                cut_off = select.poll()
+                cut_off.register(line, 0)  # says when the connection is gone, and not that there is something to read
+                assert await asyncio.to_thread(cut_off.poll, 10_000)
 
     asyncio.run(scene())
 
