@@ -1,6 +1,6 @@
 """Whether this machine reaches the world over IPv4, by its default routes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 UP, REJECTS = 0x1, 0x200
@@ -29,21 +29,30 @@ def ipv6_only(compatibility: str, routes: Routes | None) -> bool:
 
 def routes_of(ipv4_table: str, ipv6_table: str) -> Routes:
     """The default routes in the text of ``/proc/net/route`` and ``/proc/net/ipv6_route``. Raises ValueError."""
-    return Routes(any(_ipv4_defaults(ipv4_table.splitlines()[1:])), any(_ipv6_defaults(ipv6_table.splitlines())))
+    return Routes(bool(_ipv4_defaults(ipv4_table)), bool(_ipv6_defaults(ipv6_table)))
 
 
-def _ipv4_defaults(lines: Iterable[str]) -> Iterable[bool]:
+def default_interfaces(ipv4_table: str, ipv6_table: str) -> tuple[str, ...]:
+    """The interfaces to which default routes lead, each once. Takes the texts that `routes_of` takes."""
+    return tuple(dict.fromkeys((*_ipv4_defaults(ipv4_table), *_ipv6_defaults(ipv6_table))))
+
+
+def _ipv4_defaults(table: str) -> Sequence[str]:
     """Columns: interface, destination, gateway, flags, references, use, metric, mask, ..."""
-    for fields in filter(None, map(str.split, lines)):
-        _, destination, _, flags, _, _, _, mask, *_ = fields
-        yield destination == NOWHERE_V4 == mask and _leads(flags)
+    rows = (line.split() for line in table.splitlines()[1:] if line.strip())
+    return [row[0] for row in rows if _column(row, 7) == row[1] == NOWHERE_V4 and _leads(row[3])]
 
 
-def _ipv6_defaults(lines: Iterable[str]) -> Iterable[bool]:
+def _ipv6_defaults(table: str) -> Sequence[str]:
     """Columns: destination, its prefix, source, its prefix, next hop, metric, references, use, flags, interface."""
-    for fields in filter(None, map(str.split, lines)):
-        destination, prefix, _, _, _, _, _, _, flags, _ = fields
-        yield destination == NOWHERE_V6 and prefix == "00" and _leads(flags)
+    rows = (line.split() for line in table.splitlines() if line.strip())
+    return [row[9] for row in rows if _column(row, 9) and row[0] == NOWHERE_V6 and row[1] == "00" and _leads(row[8])]
+
+
+def _column(row: Sequence[str], index: int) -> str:
+    if len(row) <= index:
+        raise ValueError(f"a route of {len(row)} columns")
+    return row[index]
 
 
 def _leads(flags: str) -> bool:
