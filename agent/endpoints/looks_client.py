@@ -89,6 +89,8 @@ class Tagger:
         return TagsFound(own, instance, [error for error in (at_instance, at_task) if error])
 
     async def _of(self, field: str, arn: str, asker: str) -> tuple[Mapping[str, str], JsonObject]:
+        if not arn:  # the instance is not registered yet
+            return {}, {}
         try:
             async with asyncio.timeout(self._within):
                 return await self._tags.resource_tags(arn, asker), {}
