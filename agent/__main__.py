@@ -39,6 +39,10 @@ def run_command(arguments: Sequence[str]) -> int:
             with without_rich():
                 from agent.cli import doctor  # noqa: PLC0415 - likewise
             return doctor.main(rest)
+        case ["redirect", *rest]:
+            with without_rich():
+                from agent.cli import redirect  # noqa: PLC0415 - likewise
+            return redirect.main(rest)
         case ["stop", *rest]:
             with without_rich():
                 from agent.cli import stop  # noqa: PLC0415 - likewise

@@ -18,6 +18,7 @@ from agent.docker.labels import Taken
 from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
+from agent.host.redirect_driver import RedirectDriver
 from agent.membership.decisions import recovered
 from agent.model.acts import RemoveCgroup
 from agent.model.clock import utc_now
@@ -120,6 +121,7 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     await _deregister(stack, settings, metadata, identity, say)
     count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
+    await _remove_redirect(settings, say)
     for name in (
         adoption.file.copy.name,
         TAKEOVER,
@@ -183,6 +185,18 @@ async def _remove_cgroup(cgroups: Removes, act: RemoveCgroup) -> None:
         except TryAgain:
             await asyncio.sleep(PAUSE)
     return await cgroups.remove(act)
+
+
+async def _remove_redirect(settings: Settings, say: Say) -> None:
+    """Remove the firewall rules for containers; a machine that has no way to do so may have none."""
+    if settings.task_address == "off" or not settings.task_redirect:
+        return
+    try:
+        await RedirectDriver.of(settings).remove()
+    except TryAgain as error:
+        say(f"The firewall rules for 169.254.170.2 are left as they are: {error}.")
+        return
+    say("No firewall rule of ours is left.")
 
 
 def _put_away(path: Path) -> None:

@@ -15,6 +15,8 @@ from agent.cli.walk import WentWrong
 from agent.config.load import BadSettings, load
 from agent.config.settings import Settings
 from agent.controlplane.keys_driver import KeyFileUnreadable
+from agent.controlplane.mint_driver import chain_as_it_is
+from agent.controlplane.roles import ROLE_SOURCE, RoleSource
 
 FAILED = 1
 
@@ -27,12 +29,13 @@ def main(options: Options) -> int:
         with place.alone():
             settings = settings_for(place, os.environ)
             place.prepare()
+            find_keys = None if options.roles is RoleSource.LOCAL else chain_as_it_is()
             os.environ.update(place.agent_variables())
             for name in place.UNWANTED:
                 os.environ.pop(name, None)
             with place.log_file() as log_file:
                 logs.configure(settings.log_level, "json", log_file)
-                return asyncio.run(Dev(options, place, settings, screen).run())
+                return asyncio.run(Dev(options, place, settings, screen, find_keys).run())
     except Taken as taken:
         screen.say(str(taken), "red")
         if options.purpose is Purpose.STOP:
@@ -68,6 +71,8 @@ def settings_for(place: Place, environ: Mapping[str, str]) -> Settings:
     usual = {
         "DOCKWORKER_REREGISTER_WHEN_INACTIVE": "true",
         "DOCKWORKER_HEALTH_ADDRESS": "off",
+        "DOCKWORKER_TASK_ADDRESS": f"127.0.0.1:{place.listen.port + 1}",  # another than an installed agent's
         "ECS_AUDIT_LOGFILE": str((place.data / "agent" / "audit.log").absolute()),
     }
-    return load({**usual, **environ, **ours})
+    told = {name: value for name, value in environ.items() if name != ROLE_SOURCE}
+    return load({**usual, **told, **ours})

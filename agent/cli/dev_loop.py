@@ -3,11 +3,12 @@
 import asyncio
 import shlex
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiodocker
+from botocore.session import Session
 
 from agent.cli import sample
 from agent.cli.dev_options import Options, Purpose
@@ -20,6 +21,8 @@ from agent.cli.walk import STARTED_BY, Walk, WentWrong, short
 from agent.cli.wing_loop import Wing
 from agent.cli.wings import agent_wing, plane_wing
 from agent.config.settings import Settings
+from agent.host.redirect_driver import RedirectDriver
+from agent.model.errors import TryAgain
 
 T = TypeVar("T")
 
@@ -43,13 +46,20 @@ class ToldToStop(Exception):
 class Dev:
     """One run of ``dockworker dev``, from the first step to the last line."""
 
-    def __init__(self, options: Options, place: Place, settings: Settings, screen: Screen) -> None:
+    def __init__(
+        self,
+        options: Options,
+        place: Place,
+        settings: Settings,
+        screen: Screen,
+        find_keys: Callable[[], Session] | None = None,
+    ) -> None:
         self._options = options
         self._place = place
         self._settings = settings
         self._screen = screen
         self._told = asyncio.Event()
-        self._plane = plane_wing(place)
+        self._plane = plane_wing(place, options.roles, find_keys)
         self._agent = agent_wing(settings)
         self._instance = ""
 
@@ -66,6 +76,15 @@ class Dev:
                     if self._options.purpose in (Purpose.DEMO, Purpose.STOP) and self._instance:
                         count = await remove_stopped(docker, self._instance)
                         self._screen.say(f"Containers removed: {count}.")
+                        await self._remove_redirect()
+
+    async def _remove_redirect(self) -> None:
+        """Remove the firewall rules for containers, which the agent made if it could."""
+        if self._settings.task_redirect and self._settings.task_address != "off":
+            try:
+                await RedirectDriver.of(self._settings).remove()
+            except TryAgain as error:
+                self._screen.say(f"Firewall rules for 169.254.170.2, if there are any, are left as they are: {error}.")
 
     async def _at_work(self, docker: aiodocker.Docker, walk: Walk) -> int:
         try:

@@ -98,6 +98,26 @@ def network(sight: Sight) -> Iterator[Finding]:
         )
 
 
+def redirect(sight: Sight) -> Iterator[Finding]:
+    """Do containers reach the agent at 169.254.170.2?"""
+    say, where = partial(Finding, "redirect"), sight.settings.task_address
+    if where == "off" or not sight.settings.task_redirect:
+        yield say(Level.OK, "no way from 169.254.170.2 to the agent is to be made")
+    elif sight.redirect_lack:
+        text = f"containers get no metadata and no credentials at 169.254.170.2: {sight.redirect_lack}"
+        yield say(Level.WARNING, text, "install iptables, or run this with sudo; or set DOCKWORKER_TASK_REDIRECT=false")
+    elif others := [one for one in sight.redirect_lacks if "somebody else" in one]:
+        text = f"containers are not led to this agent: {'; '.join(others)}"
+        yield say(Level.WARNING, text, "stop that agent, and remove the rule with -D in place of -A")
+    elif sight.redirect_lacks and sight.own_agent:
+        text = f"containers do not reach the agent at 169.254.170.2: {'; '.join(sight.redirect_lacks)}"
+        yield say(Level.WARNING, text, "the agent mends that within seconds; if it does not, see its log")
+    elif sight.redirect_lacks:
+        yield say(Level.OK, f"169.254.170.2 does not lead to {where} yet: the agent makes the rules when it starts")
+    else:
+        yield say(Level.OK, f"169.254.170.2 leads to {where}")
+
+
 def disks(sight: Sight) -> Iterator[Finding]:
     """Is there room?"""
     for disk in sight.disks:
@@ -162,6 +182,7 @@ CHECKS: tuple[Check, ...] = (
     docker,
     cgroups,
     network,
+    redirect,
     disks,
     data_dir,
     memory,

@@ -92,6 +92,10 @@ class Sight:
     """Containers of ECS tasks that are nobody's we know of."""
     identity: Identity | None = None
     gpus: GpuReading = field(default_factory=GpuReading)
+    redirect_lacks: tuple[str, ...] = ()
+    """What is missing of the way from 169.254.170.2 to the agent, or in it."""
+    redirect_lack: str = ""
+    """Why nothing could be seen of it."""
 
     @property
     def settings(self) -> Settings:

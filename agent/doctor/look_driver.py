@@ -21,6 +21,7 @@ from agent import opening
 from agent.aws.access_client import Access
 from agent.aws.ecs_client import url_of
 from agent.aws.imds_client import ImdsClient
+from agent.config.settings import Settings
 from agent.docker.engine_driver import DockerEngine
 from agent.docker.foreign import Foreign
 from agent.docker.foreign_driver import ForeignDriver
@@ -32,6 +33,7 @@ from agent.host.facts_driver import read_machine
 from agent.host.gpu_driver import GpuDriver
 from agent.host.introspection import Neighbour
 from agent.host.introspection_client import USUAL_ADDRESS, IntrospectionClient
+from agent.host.redirect_driver import RedirectDriver
 from agent.host.resources import Reservations, memory_mib
 from agent.model.clock import utc_now
 from agent.model.errors import AgentError, Fatal, TryAgain
@@ -62,6 +64,7 @@ async def look(given: Given, *, agent_url: str = USUAL_ADDRESS) -> Sight:
         neighbour = jobs.create_task(_neighbour(agent_url))
         troubles = jobs.create_task(_troubles(settings.data_dir))
         gpus = jobs.create_task(GpuDriver(within=PATIENCE).look())
+        redirect = jobs.create_task(_redirect(settings))
         machine = jobs.create_task(asyncio.to_thread(_machine, given, identity))
     return Sight(
         given=given,
@@ -70,6 +73,7 @@ async def look(given: Given, *, agent_url: str = USUAL_ADDRESS) -> Sight:
         neighbour=neighbour.result(),
         neighbour_url=agent_url,
         gpus=gpus.result(),
+        **redirect.result(),
         **docker.result(),
         **aws.result(),
         **machine.result(),
@@ -132,6 +136,16 @@ async def _neighbour(url: str) -> Neighbour | None:
     except TryAgain:
         return None
     return None if "dockworker" in found.version.lower() else found
+
+
+async def _redirect(settings: Settings) -> dict[str, Any]:
+    """The way from 169.254.170.2 to the agent, where the agent is to look after it."""
+    if settings.task_address == "off" or not settings.task_redirect:
+        return {}
+    try:
+        return {"redirect_lacks": tuple(await RedirectDriver.of(settings).lacks())}
+    except TryAgain as error:
+        return {"redirect_lack": str(error)}
 
 
 async def _troubles(data_dir: Path) -> dict[str, str] | None:

@@ -13,7 +13,7 @@ PORTS = {
 }
 """What the ports are for that every ECS agent has to itself."""
 
-NOT_VITAL = frozenset({"gpus"})
+NOT_VITAL = frozenset({"gpus", "redirect"})
 """What an agent can do without."""
 
 

@@ -18,7 +18,7 @@ from agent.model.task import ImageSource, Task
 SHORTEST_SECRET = 4
 """Shorter values stand in too many words to be taken out of a text."""
 SOON, SOON_SHARE = timedelta(minutes=15), 4
-"""Values expire soon that have no more time left than this, and than one of so many parts of their time when they came."""
+"""They expire soon that have no more time left than this, and than one of so many parts of their time at first."""
 
 
 @dataclass(frozen=True, slots=True)

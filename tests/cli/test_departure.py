@@ -114,7 +114,8 @@ def test_the_ecs_that_user_data_names_is_the_one_that_lets_go(tmp_path: Path, mo
             monkeypatch.setenv("AWS_ENDPOINT_URL_ECS", wrong.url)
             user_data = {"ECSAgentConfiguration": {"APIEndpoint": right.url}}
             service.texts["user-data"] = json.dumps(user_data)
-            settings = load({"ECS_DATADIR": str(tmp_path), "AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url})
+            places = {"ECS_DATADIR": str(tmp_path), "AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url}
+            settings = load({**places, "DOCKWORKER_TASK_REDIRECT": "false"})
             await IdentityFile(tmp_path / IDENTITY).write(Identity("leaving", "demo", "arn:instance"))
             assert await departure.leave(settings, force=False, say=said.append) == 0, said
             assert wrong.calls == []

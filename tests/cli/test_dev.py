@@ -26,7 +26,9 @@ PATIENCE = 60
 def command(tmp_path: Path, docker_host: str) -> Iterator[list[str]]:
     """``dockworker dev`` in a place of its own. Whatever it leaves in Docker is removed at the end."""
     had_image = asyncio.run(_has_image(docker_host))
-    yield [sys.executable, "-m", "agent", "dev", "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_port()}"]
+    listen = f"127.0.0.1:{free_port()}"
+    no_rules = ("env", "DOCKWORKER_TASK_REDIRECT=false")  # the firewall is one for all tests
+    yield [*no_rules, sys.executable, "-m", "agent", "dev", "--data", str(tmp_path), "--listen", listen]
     asyncio.run(_clean(docker_host, tmp_path, keep_image=had_image))
 
 
