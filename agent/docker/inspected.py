@@ -1,8 +1,10 @@
 """From Docker's inspect and list answers to what the house knows of a container.
 
-Environment and options are read only to scrub them out of Docker's error texts; nothing here hands them on.
+Environment and options are read only to scrub them out of Docker's error texts; nothing here hands them on, but for the
+two ids in it by which the container will ask us for its metadata and its credentials.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +25,12 @@ _LONGEST_OUTPUT = 1024
 _PHASES = frozenset(Phase)
 _ENDED_AS_ASKED = frozenset({0, 143})
 """Exit codes of processes that ended by themselves, or on a stop signal: the out-of-memory killer did not end those."""
+
+
+_METADATA = re.compile(
+    r"ECS_CONTAINER_METADATA_URI(?:_V4)?=http://169\.254\.170\.2/v[34]/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
+_CREDENTIALS = re.compile(r"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/([0-9A-Za-z_-]{1,128})")
 
 
 class _Check(msgspec.Struct, rename="pascal"):
@@ -131,6 +139,8 @@ def seen(
         bindings=bindings.read(found.network_settings.ports or {}, ours.ports, untold=untold),
         health=health,
         health_output=health_output,
+        metadata_id=_last_match(_METADATA, found.config.env or ()),
+        task_credentials_id=_last_match(_CREDENTIALS, found.config.env or ()),
     )
 
 
@@ -181,6 +191,11 @@ def _phase(state: _State) -> Phase:
     if state.dead:
         return Phase.DEAD
     return Phase.EXITED if moment(state.started_at) else Phase.CREATED
+
+
+def _last_match(pattern: re.Pattern[str], env: Collection[str]) -> str:
+    """What *pattern* finds in the last variable that it matches whole; nothing where that is none."""
+    return next((found[1] for one in reversed([*env]) if (found := pattern.fullmatch(one))), "")
 
 
 def _health(health: _Health | None, held: Held) -> tuple[Health | None, str]:

@@ -72,6 +72,16 @@ def with_health(
     return replace(container, health=seen.health, health_since=at, health_output=seen.health_output)
 
 
+def with_metadata_id(task: Task, container: Container, seen: Seen) -> Container:
+    """The container's row with the secret part of its metadata address, where that cannot be derived.
+
+    A payload may give a found task a draw; what its containers know of themselves stays as it is.
+    """
+    if task.draw or container.metadata_id or not seen.metadata_id or not concerns(container, seen):
+        return container
+    return replace(container, metadata_id=seen.metadata_id)
+
+
 def adopt(container: Container, seen: Seen) -> Container:
     """The container's row, with the id that Docker has given it."""
     if container.docker_id:

@@ -96,7 +96,7 @@ def _judge(draft: Draft, task: Task, seen: tuple[Seen, ...], event: Listed) -> T
         rows = {container.name: container for container in task.containers}
         _clear_away(draft, (one for one in seen if not _is_of_row(rows.get(one.labels.container), one)))
     elif task.spec.rebuilt:
-        task = _with_found(task, seen)
+        task = _with_credentials(draft, _with_found(task, seen), seen)
     else:
         task = resources.noticed(task, [one.labels for one in seen], draft.rules)
     for container in task.containers:
@@ -130,6 +130,7 @@ def look(draft: Draft, task: Task, seen: Seen, *, may_be_late: bool = False) -> 
         haunted = replace(facts.adopt(before, seen), doing=(), lost=(), kill_at=None, wake_at=None)
         return task.having(ending.stop(draft, task, task.asked(before.name), haunted))
     after = facts.apply(before, seen, may_be_late=may_be_late)
+    after = facts.with_metadata_id(task, after, seen)
     after = facts.with_health(task.asked(before.name), after, seen, draft.at, may_be_late=may_be_late)
     if after.health is not before.health:
         draft.hear(task.arn, before.name)
@@ -173,7 +174,7 @@ def rebuild(draft: Draft, arn: TaskArn, seen: tuple[Seen, ...]) -> TaskArn:
     """Make a task of what its containers' labels say: enough to obey stops and report exits."""
     task = found(arn, _first(seen) or draft.at, draft.at)
     with draft.about(arn):
-        task = _with_found(task, seen)
+        task = _with_credentials(draft, _with_found(task, seen), seen)
         for one in seen:
             task = look(draft, task, one)
         draft.put(task)
@@ -211,6 +212,20 @@ def _with_found(task: Task, seen: Iterable[Seen]) -> Task:
     return replace(task, spec=spec, containers=task.containers + rows, resources=had)
 
 
+def _with_credentials(draft: Draft, task: Task, seen: Iterable[Seen]) -> Task:
+    """*task* with the id of its role's credentials, as its containers know it, so that ECS is asked for the values.
+
+    A container's variables are its author's to choose: an id that another task has is that task's alone.
+    """
+    found = {one.task_credentials_id for one in seen if one.task_credentials_id}
+    if task.spec.task_credentials_id or len(found) != 1:
+        return task
+    credentials_id = found.pop()
+    if any(credentials_id in other.spec.credentials_ids for other in draft.tasks() if other.arn != task.arn):
+        return task
+    return replace(task, spec=replace(task.spec, task_credentials_id=credentials_id))
+
+
 def _row(spec: ContainerSpec, seen: Seen) -> Container:
     """The row of a container that was found. Whether its start had been asked for, nobody knows any more."""
     is_created = seen.status is Status.CREATED
@@ -223,6 +238,7 @@ def _row(spec: ContainerSpec, seen: Seen) -> Container:
         run=seen.labels.run,
         docker_id=seen.docker_id,
         created_at=seen.created_at,
+        metadata_id=seen.metadata_id,
         leases=leases.of_bindings(seen.bindings),
     )
 

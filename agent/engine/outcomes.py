@@ -166,6 +166,7 @@ def _other_ports(container: Container, port: int) -> Container:
         known=Status.PULLED,
         run=run,
         docker_id=NO_ID,
+        metadata_id="",
         leases=without(port, container.leases),
         leases_tried=container.leases_tried + 1,
     )

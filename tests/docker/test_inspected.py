@@ -210,6 +210,40 @@ def test_ecs_is_told_of_addresses_that_somebody_can_reach(
     assert [binding.bind_ip for binding in found.bindings] == told
 
 
+def with_variables(*variables: str) -> Seen:
+    raw = an_inspect()
+    raw["Config"]["Env"] = ["PATH=/bin", *variables]
+    return seen(raw)
+
+
+def test_the_ids_by_which_a_container_asks_for_what_is_its_own_are_shown_and_not_printed() -> None:
+    metadata_id = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+    for variable in ("ECS_CONTAINER_METADATA_URI", "ECS_CONTAINER_METADATA_URI_V4"):
+        version = "v4" if variable.endswith("V4") else "v3"
+        found = with_variables(
+            f"{variable}=http://169.254.170.2/{version}/{metadata_id}",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/role-1",
+        )
+        assert (found.metadata_id, found.task_credentials_id) == (metadata_id, "role-1")
+        assert metadata_id not in repr(found)
+        assert "role-1" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/../v4",
+        "ECS_CONTAINER_METADATA_URI_V4=http://elsewhere/v4/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+        "MY_ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/elsewhere",
+    ],
+)
+def test_what_is_no_id_of_ours_is_none(variable: str) -> None:
+    found = with_variables(variable)
+    assert (found.metadata_id, found.task_credentials_id) == ("", "")
+
+
 def test_what_is_not_ours_is_not_seen() -> None:
     raw = an_inspect()
 

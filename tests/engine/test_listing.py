@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from agent.model.acts import CreateContainer, RemoveContainer, StartContainer, StopContainer
-from agent.model.events import ActFailed, ContainerRemoved, DockerLost, Fault, Observed
+from agent.model.events import ActFailed, ContainerRemoved, DockerLost, Fault, Observed, TaskAssigned
 from agent.model.names import DockerId, Image
 from agent.model.seen import Phase, Summary
 from agent.model.status import Doing, Status
@@ -177,6 +177,41 @@ def test_a_payload_makes_a_found_task_whole_and_begins_nothing_of_one_that_is_ov
     over = Play(heard=False)
     over.list(seen(Phase.EXITED, exit_code=0))
     assert over.assign(whole).changes_nothing
+
+
+METADATA_ID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+
+def test_a_found_container_keeps_the_address_of_its_metadata_also_when_a_payload_fills_its_task_in() -> None:
+    play = Play(heard=False)
+    play.list(seen(metadata_id=METADATA_ID))
+    assert play.app.metadata_id == METADATA_ID
+
+    play.assign(spec(ARN, *spec().containers, ContainerSpec("side", Image("side:1"))))
+    assert play.task.draw
+    assert (play.app.metadata_id, play.task["side"].metadata_id) == (METADATA_ID, "")
+
+
+def test_where_the_address_of_metadata_derives_from_the_draw_what_a_container_says_of_it_is_nothing() -> None:
+    play = Play().running()
+    assert play.list(seen(metadata_id=METADATA_ID)).changes_nothing
+    assert play.app.metadata_id == ""
+
+
+def test_a_found_task_has_the_credentials_that_its_containers_ask_for() -> None:
+    play = Play(heard=False)
+    play.list(seen(), seen(name="side", task_credentials_id="role-1"))
+    assert play.task.spec.credentials_ids == ("role-1",)
+
+
+def test_credentials_of_another_task_are_not_those_of_a_found_one_whatever_its_containers_say() -> None:
+    play = Play(heard=False)
+    play.hear(TaskAssigned(replace(spec(OTHER), task_credentials_id="role-1"), T0, "0" * 40))
+    play.list(seen(task_credentials_id="role-1"))
+    assert play.task.spec.credentials_ids == ()
+
+    play.list(seen(task_credentials_id="role-1"), seen(name="side", task_credentials_id="role-2"))
+    assert play.task.spec.credentials_ids == ()  # two names for one thing: one of them is made up
 
 
 def test_what_was_heard_of_a_forgotten_task_is_forgotten() -> None:

@@ -55,6 +55,13 @@ def test_what_runs_is_called_running_and_nothing_is_started() -> None:
     assert not started_anything(game)
 
 
+def test_it_is_answered_by_the_ids_that_its_containers_have_had_from_the_agent_before_us() -> None:
+    game = play()
+    game.list(seen(metadata_id="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", task_credentials_id="role-1"))
+    assert game.app.metadata_id == "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+    assert game.task.spec.task_credentials_id == "role-1"
+
+
 def test_a_listing_that_was_asked_for_before_and_says_nothing_of_it_starts_nothing_either() -> None:
     game = play()
     for _ in range(3):
