@@ -26,6 +26,7 @@ from agent.aws.roads_client import Roads
 from agent.aws.server_time_driver import SKEWED, ServerTime
 from agent.aws.signing import signed_headers
 from agent.model.errors import TryAgain
+from agent.model.protection import ProtectionWish
 from agent.model.registration import Registered, Registration, RegistrationFailure
 from agent.model.reports import TaskReport, Verdict
 from agent.wire import ecs
@@ -36,6 +37,7 @@ log = get_logger()
 TIMEOUT = aiohttp.ClientTimeout(total=42, sock_connect=30)
 """Seconds for a whole round trip and for a connection (wire protocol, Transport)."""
 SUCCESS = range(200, 300)
+REQUEST_ID = "x-amzn-RequestId"
 
 A = TypeVar("A", bound=ecs.Answer)
 
@@ -152,6 +154,25 @@ class EcsClient:
         answer = await self._ask(ecs.ListTagsForResource(arn), ecs.ListTagsForResourceAnswer)
         return {tag.key: tag.value or "" for tag in answer.tags or ()}
 
+    async def protection(self, cluster: str, task: str, wish: ProtectionWish | None) -> ecs.TaskProtectionAnswer:
+        """How a task is protected from scale-in, after *wish*, if there is one. Raises EcsError."""
+        if wish is None:
+            return await self._ask(ecs.GetTaskProtection(cluster, (task,)), ecs.TaskProtectionAnswer)
+        asked = ecs.UpdateTaskProtection(cluster, (task,), wish.enabled, wish.minutes)
+        return await self._ask(asked, ecs.TaskProtectionAnswer)
+
+    def signed_with(self, keys: Keys) -> Self:
+        """This client, whose calls are signed with *keys*: they say nothing of whether ECS knows the agent."""
+        return type(self)(
+            self._settings,
+            self._session,
+            keys,
+            server_time=self._time,
+            sleep=self._sleep,
+            draw=self._draw,
+            proxy=self._proxy,
+        )
+
     def as_used_by(self, container: str) -> Self:
         """This client, whose calls say in their User-Agent that *container* is why they are made."""
         settings = replace(self._settings, user_agent=f"{self._settings.user_agent} container/{container}")
@@ -230,7 +251,7 @@ class EcsClient:
             ) as response:
                 answer = await response.read()
                 status, header = response.status, response.headers.get(ERROR_HEADER, "")
-                date = response.headers.get("Date", "")
+                date, request_id = response.headers.get("Date", ""), response.headers.get(REQUEST_ID, "")
         except TimeoutError as error:
             text = f"ECS at {self._url} did not answer {action} in time"
             raise EcsError("", text, was_silence=True) from error
@@ -245,7 +266,7 @@ class EcsClient:
             raise WrongDate(code, message, status)
         if code in REFUSED_KEYS:
             self._keys.forget()
-        raise EcsError(code, message, status)
+        raise EcsError(code, message, status, request_id=request_id)
 
 
 class TaskReports:

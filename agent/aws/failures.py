@@ -47,15 +47,18 @@ INACTIVE = "InactiveInstanceException"
 class EcsError(AgentError):
     """A call to ECS failed. `code` is ``""`` where ECS did not speak; `status` is 0 where nothing was answered.
 
-    `was_silence` if it is the time that ran out.
+    `was_silence` if it is the time that ran out. `request_id` is the name that ECS gave the call, if it gave it one.
     """
 
-    def __init__(self, code: str, message: str, status: int = 0, *, was_silence: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, status: int = 0, *, was_silence: bool = False, request_id: str = ""
+    ) -> None:
         super().__init__(f"{code}: {message}" if code else message)
         self.code = code
         self.message = message
         self.status = status
         self.was_silence = was_silence
+        self.request_id = request_id
 
     @property
     def is_transient(self) -> bool:

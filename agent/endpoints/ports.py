@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.model.credentials import RoleCredentials
+from agent.model.credentials import RoleCredentials, SigningKeys
+from agent.model.faults import Fault, FaultOp, FaultPlace, Outcome
 from agent.model.names import NO_ID, DockerId, TaskArn
 from agent.model.portrait import Portrait
+from agent.model.protection import ProtectionAnswer, ProtectionWish
 from agent.model.task import Task
 
 
@@ -36,6 +38,19 @@ class Rates(Protocol):
 
     def rates(self, docker_id: DockerId) -> tuple[float, float] | None:
         """Bytes received and sent a second; None until it was measured twice, and for one without own network."""
+        ...
+
+
+class Protections(Protocol):
+    """The ECS actions GetTaskProtection and UpdateTaskProtection."""
+
+    async def protection(
+        self, cluster: str, task: str, keys: SigningKeys, wish: ProtectionWish | None = None
+    ) -> ProtectionAnswer:
+        """How *task* is protected, after what it wishes, if anything; the call is signed with *keys*.
+
+        Raises ServiceRefused, NoTimelyAnswer.
+        """
         ...
 
 
@@ -104,6 +119,18 @@ class Callers(Protocol):
 
     async def is_ours(self, address: str) -> bool:
         """Is *address* one of this host?"""
+        ...
+
+
+class Faults(Protocol):
+    """Makes faults in networks, and unmakes them. Nothing here raises: what went wrong is an outcome."""
+
+    async def do(self, op: FaultOp, fault: Fault, place: FaultPlace) -> Outcome:
+        """Do it, or nothing: a start that fails leaves nothing behind."""
+        ...
+
+    async def on_host(self) -> Sequence[Fault]:
+        """The faults in the network of the host, whoever made them."""
         ...
 
 

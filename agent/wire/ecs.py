@@ -155,6 +155,45 @@ class DiscoverPollEndpointAnswer(Answer, frozen=True):
     telemetry_endpoint: str | None = None
 
 
+class GetTaskProtection(Request, frozen=True):
+    """API: GetTaskProtection."""
+
+    cluster: str
+    tasks: tuple[str, ...]
+
+
+class UpdateTaskProtection(Request, frozen=True):
+    """API: UpdateTaskProtection."""
+
+    cluster: str
+    tasks: tuple[str, ...]
+    protection_enabled: bool
+    expires_in_minutes: int | None = None
+
+
+class ProtectedTask(Answer, frozen=True):
+    """API: ProtectedTask."""
+
+    task_arn: str | None = None
+    protection_enabled: bool | None = None
+    expiration_date: float | None = None
+
+
+class ProtectionFailed(Answer, frozen=True):
+    """API: Failure."""
+
+    arn: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class TaskProtectionAnswer(Answer, frozen=True):
+    """The answer to GetTaskProtection and to UpdateTaskProtection."""
+
+    protected_tasks: tuple[ProtectedTask, ...] | None = None
+    failures: tuple[ProtectionFailed, ...] | None = None
+
+
 class ListTagsForResource(Request, frozen=True):
     """API: ListTagsForResource."""
 
