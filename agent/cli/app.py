@@ -12,6 +12,7 @@ from agent.cli import explain as explain_command
 from agent.cli import leave as leave_command
 from agent.cli.dev_options import Options, Purpose
 from agent.cli.listen import parse_address
+from agent.controlplane.roles import ROLE_SOURCE, RoleSource
 
 app = typer.Typer(
     name="dockworker",
@@ -64,7 +65,7 @@ def controlplane() -> None:
 
 
 @app.command()
-def dev(
+def dev(  # noqa: PLR0913, PLR0917  # one for each option
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is kept.")] = Path(".dockworker"),
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the ECS API is.")] = "127.0.0.1:51690",
     region: Annotated[str, typer.Option(help="The region it says it is in.")] = "us-east-1",
@@ -72,6 +73,14 @@ def dev(
     sample: Annotated[bool, typer.Option("--sample", help="Run a sample task.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Run a sample task to its end, show its log, clean up.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the tasks that were left running.")] = False,
+    roles: Annotated[
+        RoleSource,
+        typer.Option(
+            "--role-credentials",
+            envvar=ROLE_SOURCE,
+            help="What tasks get for their roles: keys of our own, the keys of this host, or what STS gives.",
+        ),
+    ] = RoleSource.LOCAL,
     stop_line: Annotated[str, typer.Option(hidden=True, help="The line that stops the tasks, if not --stop.")] = "",
 ) -> None:
     """Run the agent and the control plane in one process, with nothing to set up. Stays until Ctrl-C."""
@@ -82,7 +91,7 @@ def dev(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--listen") from error
     purpose = Purpose.SAMPLE if sample else Purpose.DEMO if demo else Purpose.STOP if stop else Purpose.STAY
-    code = dev_command.main(Options(data, address, region, account, purpose, stop_line))
+    code = dev_command.main(Options(data, address, region, account, purpose, stop_line, roles))
     raise typer.Exit(code)
 
 
@@ -109,6 +118,11 @@ def takeover() -> None:
 @app.command(context_settings=REST)
 def doctor() -> None:
     """Look at this machine, and say what is in the way of an agent. See: dockworker doctor --help."""
+
+
+@app.command(context_settings=REST)
+def redirect() -> None:
+    """Make, check or remove the firewall rules for containers. See: dockworker redirect --help."""
 
 
 @app.command()
