@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Self
 
+from agent.aws.protection_client import ProtectionClient
 from agent.aws.tags_client import TagsClient
 from agent.docker.portrait_driver import PortraitDriver
 from agent.endpoints.audit import Audit
@@ -13,15 +15,20 @@ from agent.endpoints.callers_server import Inquiry
 from agent.endpoints.calls import Asked, Desk
 from agent.endpoints.credentials_desk import CredentialsDesk
 from agent.endpoints.directory import Directory
+from agent.endpoints.faults_desk import FaultsDesk
+from agent.endpoints.faults_loop import HostFaults
 from agent.endpoints.limits import Limiter
 from agent.endpoints.looks_client import NOTHING_MEASURED, Looks, Tagger
 from agent.endpoints.metadata_desk import MetadataDesk
 from agent.endpoints.ports import Rates
+from agent.endpoints.protection_desk import ProtectionDesk
 from agent.endpoints.redirect_loop import RedirectLoop
 from agent.endpoints.refusals import Refusals
 from agent.endpoints.server import OFF, EndpointServer
 from agent.host.audit_driver import AuditFile
 from agent.host.callers_driver import CallersDriver
+from agent.host.faults import lifelines
+from agent.host.faults_driver import FaultsDriver
 from agent.host.redirect_driver import RedirectDriver
 from agent.joints import Joints
 from agent.model.clock import utc_now
@@ -38,6 +45,8 @@ class Reception:
     refusals: Refusals
     audit_file: AuditFile
     redirect: RedirectLoop
+    faults: FaultsDriver
+    host_faults: HostFaults
     rates: Rates = NOTHING_MEASURED
 
     @classmethod
@@ -45,10 +54,21 @@ class Reception:
         """Those of one agent."""
         directory = Directory(joints.engine, isolated=joints.settings.isolate_tasks)
         audit_file, redirect = AuditFile.of(joints.settings), RedirectLoop(RedirectDriver.of(joints.settings))
-        return cls(joints, PortraitDriver(joints.docker), directory, Refusals(utc_now), audit_file, redirect)
+        faults = FaultsDriver(lifelines(joints.settings.task_address))
+        return cls(
+            joints,
+            PortraitDriver(joints.docker),
+            directory,
+            Refusals(utc_now),
+            audit_file,
+            redirect,
+            faults,
+            HostFaults(joints.engine, faults),
+        )
 
     def hear(self, decided: Decision) -> None:
         """Something was decided and committed."""
+        self.host_faults.hear(decided)
 
     def open(self, jobs: asyncio.TaskGroup) -> None:
         """Serve from now on."""
@@ -59,12 +79,14 @@ class Reception:
         )
         jobs.create_task(server.run(), name="endpoints")
         jobs.create_task(self.audit_file.run(), name="audit log")
+        if settings.task_address != OFF:
+            jobs.create_task(self.host_faults.run(), name="faults")
         if settings.task_redirect and settings.task_address != OFF:
             jobs.create_task(self.redirect.run(), name="redirect")
 
     def _desks(self) -> Sequence[Desk]:
         """Who is asked, one after the other, until one knows the path."""
-        return (self._credentials(), self._metadata())
+        return (self._credentials(), self._metadata(), self._protection(), self._faults())
 
     def _credentials(self) -> CredentialsDesk:
         joints = self.joints
@@ -83,6 +105,16 @@ class Reception:
             self._place,
             measures=not joints.settings.disable_metrics,
         )
+
+    def _protection(self) -> ProtectionDesk:
+        joints = self.joints
+        asks = ProtectionClient(joints.ecs)
+        return ProtectionDesk(
+            self.directory, joints.vault, asks, self.refusals, utc_now, lambda: joints.owner().cluster
+        )
+
+    def _faults(self) -> FaultsDesk:
+        return FaultsDesk(self.directory, self.portraits, self.faults, self.host_faults, self.refusals, monotonic)
 
     def _place(self) -> Place:
         identity, here = self.joints.owner(), self.joints.instance.place

@@ -19,7 +19,7 @@ class Limiter:
     and is dropped, and where none has, the one that was asked for least lately goes.
     """
 
-    def __init__(self, steady: int, burst: int, most: int = MOST_BUCKETS) -> None:
+    def __init__(self, steady: float, burst: int, most: int = MOST_BUCKETS) -> None:
         self.steady = steady
         self._burst = burst
         self._most = most

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 
 from agent.endpoints import paths
 from agent.endpoints.calls import Answer, Asked, Caller, Desk, Known
@@ -156,14 +157,16 @@ class EndpointServer:
         return NOT_FOUND
 
     def _written(self, asked: Asked, answer: Answer) -> web.Response:
-        headers = {
-            "X-Rate-Limit-Limit": f"{self._limiter.steady:.2f}",
-            "X-Rate-Limit-Duration": "1",
-            "X-Rate-Limit-Request-Forwarded-For": asked.headers.get("x-forwarded-for", ""),
-            "X-Rate-Limit-Request-Remote-Addr": asked.remote,
-            "Content-Type": answer.content_type,
-            **answer.headers,
-        }
+        headers = CIMultiDict(
+            {
+                "X-Rate-Limit-Limit": f"{self._limiter.steady:.2f}",
+                "X-Rate-Limit-Duration": "1",
+                "X-Rate-Limit-Request-Forwarded-For": asked.headers.get("x-forwarded-for", ""),
+                "X-Rate-Limit-Request-Remote-Addr": asked.remote,
+                "Content-Type": answer.content_type,
+            }
+        )
+        headers.extend(answer.headers)  # a desk with a limit of its own tells it beside this one
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 

@@ -113,7 +113,11 @@ def _devices(table: Callable[[str], str]) -> tuple[str, ...]:
         ipv6 = table("ipv6_route")
     except OSError:
         ipv6 = ""
-    return default_interfaces(table("route"), ipv6)
+    try:
+        return default_interfaces(table("route"), ipv6)
+    except (OSError, ValueError) as error:
+        log.warning("routes_unreadable", error=str(error))
+        return ()
 
 
 @contextmanager
