@@ -1,7 +1,8 @@
 """What the endpoints for containers need of the rest of the house."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from agent.model.credentials import RoleCredentials, SigningKeys
@@ -62,6 +63,38 @@ class ResourceTags(Protocol):
 
         Raises TryAgain, whose text begins with how often it was tried.
         """
+        ...
+
+
+class FileState(StrEnum):
+    """How far a container's file of metadata is."""
+
+    ABSENT = "absent"
+    BEGUN = "begun"
+    READY = "ready"
+
+
+class MetadataShelf(Protocol):
+    """The files that tell containers of themselves. All methods raise OSError, also for names that no folder has."""
+
+    async def begin(self, task: TaskArn, container: str, text: bytes) -> str:
+        """Have a file, *text* unless there is one; gives its folder."""
+        ...
+
+    async def complete(self, task: TaskArn, container: str, text: bytes) -> None:
+        """Replace the file: a reader sees the old one or the new one."""
+        ...
+
+    async def state(self, task: TaskArn, container: str) -> FileState:
+        """What is there."""
+        ...
+
+    async def remove(self, task: TaskArn) -> None:
+        """Remove all files of *task*. Absence is success."""
+        ...
+
+    async def keep(self, tasks: Collection[TaskArn]) -> None:
+        """Remove the files of all other tasks."""
         ...
 
 
