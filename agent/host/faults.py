@@ -127,7 +127,7 @@ def _to_and_from(line: Lifeline, fault: Blackhole, *, host: bool) -> Iterator[Co
     """Questions go to *line*; answers come from it to whatever port the asker happens to have."""
     if fault.transport is not Transport.TCP:
         return
-    if fault.port == line.port:
+    if fault.port == line.port and (host or fault.traffic is Traffic.EGRESS):
         yield ("-d", line.address, "--dport", str(fault.port))
     if host or fault.traffic is Traffic.INGRESS:
         yield ("-s", line.address, "--sport", str(line.port), "--dport", str(fault.port))
