@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 import structlog
-from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from agent.controlplane.delivery import Delivery
 from agent.controlplane.events import (
@@ -21,6 +21,7 @@ from agent.controlplane.events import (
     StopsAsked,
 )
 from agent.controlplane.faults import Fault
+from agent.controlplane.line_server import Line, SessionOver
 from agent.controlplane.manifest import cluster_arn, manifest_message, stops_message
 from agent.controlplane.mint_loop import Mint
 from agent.controlplane.notices import Notice
@@ -47,18 +48,8 @@ from agent.wire.acs import (
 
 log = structlog.get_logger()
 
-WAIT_TO_SEND = 10.0
-"""Seconds that an agent may take to read one message."""
 EXPIRED = "ConnectionExpired: Reconnect to continue"
 """Why a session ends that has lasted for as long as one may: the agent comes back at once."""
-
-
-class SessionOver(Exception):
-    """This session ends: with what close code, and why."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +70,7 @@ class AcsSession:
         self, bearer: Bearer, road: Road, cadence: Cadence, clock: Clock, mint: Mint, renew_at: dict[str, datetime]
     ) -> None:
         self.bearer = bearer
-        pings = None if bearer.answers_heartbeats else cadence.silence
-        self._socket = web.WebSocketResponse(compress=False, heartbeat=pings, timeout=WAIT_TO_SEND)
+        self._line = Line(pings=None if bearer.answers_heartbeats else cadence.silence)
         self._road = road
         self._cadence = cadence
         self._clock = clock
@@ -94,7 +84,6 @@ class AcsSession:
         self._list_again_at: float | None = None
         self._all_credentials_due = bearer.send_credentials
         self._touched = asyncio.Event()
-        self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
 
     def touch(self) -> None:
         """The agent may be owed something new."""
@@ -102,29 +91,13 @@ class AcsSession:
 
     def end(self, code: int, reason: str) -> None:
         """End this session soon."""
-        if not self._over.done():
-            self._over.set_result(SessionOver(code, reason))
+        self._line.end(code, reason)
 
     async def run(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the agent until either side has had enough."""
-        await self._socket.prepare(request)
-        code, reason = int(WSCloseCode.OK), ""
-        try:
-            async with asyncio.TaskGroup() as jobs:
-                jobs.create_task(self._send(), name="acs_send")
-                jobs.create_task(self._receive(), name="acs_receive")
-                jobs.create_task(self._wait_for_end(), name="acs_end")
-        except* SessionOver as ends:
-            over = ends.exceptions[0]
-            assert isinstance(over, SessionOver)
-            code, reason = over.code, str(over)
-        finally:
-            await self._socket.close(code=code, message=reason.encode())
-        log.info("acs_session_ended", instance=self.bearer.instance, code=code, reason=reason)
-        return self._socket
-
-    async def _wait_for_end(self) -> None:
-        raise await self._over
+        socket, over = await self._line.serve(request, self._send, self._receive)
+        log.info("acs_session_ended", instance=self.bearer.instance, code=over.code, reason=str(over))
+        return socket
 
     async def _send(self) -> None:
         await self._send_manifest()
@@ -206,7 +179,7 @@ class AcsSession:
         for notice in decision.notices:
             if self._sent.get(notice.message_id, before) <= before:
                 self._sent[notice.message_id] = time.monotonic()
-                await self._put_text(notice_text(notice))
+                await self._line.put(notice_text(notice))
                 log.info("notice_sent", instance=self.bearer.instance, kind=notice.type, message=notice.message_id)
         await self._send_credentials(decision.holders)
 
@@ -259,32 +232,17 @@ class AcsSession:
         self._all_credentials_due = False
 
     async def _put(self, frame: Frame) -> None:
-        await self._put_text(encode(frame))
-
-    async def _put_text(self, text: str) -> None:
-        try:
-            async with asyncio.timeout(WAIT_TO_SEND):
-                await self._socket.send_str(text)
-        except (OSError, TimeoutError) as error:
-            raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error
-        await asyncio.sleep(0)  # a send that need not wait gives nobody else a turn, and an agent may be owed thousands
+        await self._line.put(encode(frame))
 
     async def _receive(self) -> None:
         """Take what the agent says. One that promised no answers may be silent: its socket is pinged instead."""
         patience = self._cadence.silence if self.bearer.answers_heartbeats else None
         while True:
-            try:
-                async with asyncio.timeout(patience):
-                    message = await self._socket.receive()
-            except TimeoutError:
-                raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
-            await self._take(message)
+            await self._take(await self._line.receive(patience))
 
-    async def _take(self, message: WSMessage) -> None:
-        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            raise SessionOver(*farewell(message))
+    async def _take(self, said: bytes) -> None:
         try:
-            frame = decode(message.data)
+            frame = decode(said)
         except BadInput as error:
             log.warning("acs_frame_not_understood", instance=self.bearer.instance, error=str(error))
             return
@@ -327,15 +285,6 @@ class AcsSession:
         except Fault as fault:
             # The message is tried again until this is saved.
             log.warning("news_not_saved", event_kind=type(event).__name__, error=str(fault))
-
-
-def farewell(message: WSMessage) -> tuple[int, str]:
-    """How a session came to its end whose socket gives *message*: a broken one has been closed already."""
-    if message.type is not WSMsgType.ERROR:
-        return WSCloseCode.OK, "the agent closed the connection"
-    if isinstance(message.data, WebSocketError):
-        return message.data.code, f"the agent broke the protocol: {message.data}"
-    return WSCloseCode.ABNORMAL_CLOSURE, f"the connection broke: {type(message.data).__name__}"
 
 
 def notice_text(notice: Notice) -> str:

@@ -3,12 +3,12 @@
 import asyncio
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
-from agent.controlplane.acs_session_server import WAIT_TO_SEND, SessionOver, farewell
 from agent.controlplane.events import PlaneDecision, TelemetryAsked, TelemetryTold
 from agent.controlplane.faults import Fault, forbidden, invalid, server
 from agent.controlplane.gate_server import Gate, Visitor
+from agent.controlplane.line_server import Line, SessionOver
 from agent.controlplane.plane import INACTIVE
 from agent.controlplane.refusals_server import refusal
 from agent.controlplane.road_loop import Road
@@ -20,8 +20,6 @@ from agent.wire.tcs import unseal
 
 log = structlog.get_logger()
 
-LARGEST = 4 * 1024 * 1024
-"""Bytes of a frame: an agent's hold one mebibyte of metrics, and their headers."""
 PATIENCE = 3
 """How much longer than on ACS an agent may be silent: it has nothing to tell of a task that has just begun."""
 
@@ -119,68 +117,37 @@ class TelemetrySession:
         self.instance = hearing.instance
         self._hearing = hearing
         self._cadence = cadence
-        self._socket = web.WebSocketResponse(compress=False, timeout=WAIT_TO_SEND, max_msg_size=LARGEST)
-        self._over: asyncio.Future[SessionOver] = asyncio.get_running_loop().create_future()
+        self._line = Line()
 
     def end(self, code: int, reason: str) -> None:
         """End this session soon."""
-        if not self._over.done():
-            self._over.set_result(SessionOver(code, reason))
+        self._line.end(code, reason)
 
     async def run(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the agent until either side has had enough."""
-        await self._socket.prepare(request)
         log.info("telemetry_session_begun", instance=self.instance)
-        code, reason = int(WSCloseCode.OK), ""
-        try:
-            async with asyncio.TaskGroup() as jobs:
-                jobs.create_task(self._receive(), name="telemetry_receive")
-                jobs.create_task(self._beat(), name="telemetry_beat")
-                jobs.create_task(self._wait_for_end(), name="telemetry_end")
-        except* SessionOver as ends:
-            over = ends.exceptions[0]
-            assert isinstance(over, SessionOver)
-            code, reason = over.code, str(over)
-        finally:
-            await self._socket.close(code=code, message=reason.encode())
-        log.info("telemetry_session_ended", instance=self.instance, code=code, reason=reason)
-        return self._socket
-
-    async def _wait_for_end(self) -> None:
-        raise await self._over
+        socket, over = await self._line.serve(request, self._receive, self._beat)
+        log.info("telemetry_session_ended", instance=self.instance, code=over.code, reason=str(over))
+        return socket
 
     async def _beat(self) -> None:
         while True:
-            await self._put(HEARTBEAT)
+            await self._line.put(HEARTBEAT)
             await asyncio.sleep(self._cadence.heartbeat)
 
     async def _receive(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(PATIENCE * self._cadence.silence):
-                    message = await self._socket.receive()
-            except TimeoutError:
-                raise SessionOver(WSCloseCode.GOING_AWAY, "the agent is silent") from None
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                raise SessionOver(*farewell(message))
-            await self._answer(message.data.encode() if isinstance(message.data, str) else message.data)
+            await self._answer(await self._line.receive(PATIENCE * self._cadence.silence))
 
     async def _answer(self, frame: bytes) -> None:
         """Acknowledge *frame*, or say what was wrong with it. A wrong signature is the last that is heard."""
         try:
-            await self._put(await self._hearing.take(frame))
+            await self._line.put(await self._hearing.take(frame))
         except BadInput as error:
             log.warning("telemetry_not_understood", instance=self.instance, error=str(error))
-            await self._put(error_frame(invalid(f"{error}"[:LONGEST])))
+            await self._line.put(error_frame(invalid(f"{error}"[:LONGEST])))
         except Fault as fault:
             log.warning("telemetry_not_taken", instance=self.instance, code=fault.code, reason=str(fault))
-            await self._put(error_frame(fault))
+            await self._line.put(error_frame(fault))
             if fault.code not in FORGIVEN:
                 raise SessionOver(WSCloseCode.POLICY_VIOLATION, fault.code) from fault
-
-    async def _put(self, text: str) -> None:
-        try:
-            async with asyncio.timeout(WAIT_TO_SEND):
-                await self._socket.send_str(text)
-        except (OSError, TimeoutError) as error:
-            raise SessionOver(WSCloseCode.GOING_AWAY, f"cannot send: {type(error).__name__}") from error

@@ -21,20 +21,24 @@ from agent.controlplane.events import (
     PlaneStarted,
     Refused,
     StopsAsked,
+    TelemetryTold,
     UpdateWanted,
 )
 from agent.controlplane.faults import Fault
+from agent.controlplane.health import HEALTH, WORST_FIRST
 from agent.controlplane.notices import KINDS, TASK_INTERFACE
 from agent.controlplane.plane import Plane
-from agent.controlplane.records import LAST_STATUS, PlaneTask
+from agent.controlplane.records import LAST_STATUS, InstanceCheck, PlaneTask
 from agent.controlplane.scheduler import remaining
+from agent.controlplane.telemetry import ChecksTold, FiguresTold, HealthTold, Told
 from agent.controlplane.world import World
+from agent.wire.tcs_metrics import ContainerMetric
 from tests.controlplane.desk import WEB, Desk
 
 WORDS = """
 register register_again deregister connect connect connect connect lose run run run_again stop report report
 report_container acknowledge acknowledge minute restart fail_commit list_tasks verify_stops
-attach attach attached answer_notice update
+attach attach attached answer_notice update health checks figures
 """
 STEPS = tuple(WORDS.split())
 
@@ -214,8 +218,30 @@ class History:
             self.desk.decide(ack)
             assert not self.desk.last.changes
 
+    def tell(self, home: str, told: Told) -> None:
+        for again in range(2):
+            self.desk.decide(TelemetryTold(home, told, self.desk.now))
+            assert not (again and self.desk.last.changes), "told twice is told once"
+            self.save()
+
+    def health(self) -> None:
+        task, word = self.any_task(), self.die.choice(HEALTH)
+        home = self.world.tasks[task].instance if task in self.world.tasks else self.any_instance()
+        self.tell(home, HealthTold({task: {self.die.choice(("web", "log", "who")): word}}))
+
+    def checks(self) -> None:
+        check = InstanceCheck("CONTAINER_RUNTIME", self.die.choice(WORST_FIRST), self.desk.now, self.desk.now)
+        self.tell(self.any_instance(), ChecksTold((check,)))
+
+    def figures(self) -> None:
+        before = dump(self.world)
+        self.tell(self.any_instance(), FiguresTold({self.any_task(): {"web": ContainerMetric()}}))
+        assert dump(self.world) == before
+
     def minute(self) -> None:
         self.desk.decide(MinutePassed(self.desk.now))
+        live = {task.arn for task in self.world.tasks.values() if not task.stopped}
+        assert set(self.desk.plane.figures._tasks) <= live
 
     def fail_commit(self) -> None:
         before = dump(self.world)
@@ -272,6 +298,7 @@ class History:
             assert task.run_acked >= before.run_acked
             for old, new in zip(before.containers, task.containers, strict=True):
                 assert LAST_STATUS.index(new.last_status) >= LAST_STATUS.index(old.last_status)
+                assert new.last_status != "STOPPED" or new.health in ("", "UNKNOWN")
                 assert old.exit_code is None or new.exit_code == old.exit_code or old.last_status != "STOPPED"
         for number in (task.run_seq, task.stop_seq):
             if number and number not in self.numbers:
