@@ -344,6 +344,16 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "always standard; `AWS_MAX_ATTEMPTS` counts",
     ),
     Deviation(
+        "introspection (port 51678)",
+        "listens at every address; rules of the firewall keep others out",
+        "listens on loopback alone, unless `ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS` opens it; tells health too",
+    ),
+    Deviation(
+        "`/license`",
+        "500 where one of three files is missing",
+        "the texts that there are, and 500 where there is none",
+    ),
+    Deviation(
         "`ECS_EXCLUDE_IPV6_PORTBINDING=true` on a machine that lives on IPv6 alone",
         "ECS is told of no ports",
         "ECS is told of those on IPv6",

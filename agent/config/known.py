@@ -60,7 +60,7 @@ UNHEEDED: tuple[Unheeded, ...] = (
         "ECS_AGENT_HEALTHCHECK_HOST",
     ),
     *_some(
-        "cannot apply: Amazon's agent serves nothing there either",
+        "cannot apply: metrics are told in any case, at GET /metrics of DOCKWORKER_HEALTH_ADDRESS",
         "ECS_ENABLE_PROMETHEUS_METRICS/PrometheusMetricsEnabled",
     ),
     *_some("cannot apply: they are statistics of a Go program", "ECS_ENABLE_RUNTIME_STATS/EnableRuntimeStats"),

@@ -71,7 +71,7 @@ class IntrospectionDesk:
         except OSError as error:
             log.warning("licence_not_read", error=str(error))
             body, status = "", 500
-        return web.Response(text=body, status=status, headers={"Content-Type": "text/plain"})
+        return web.Response(body=body.encode(), status=status, headers={"Content-Type": "text/plain"})
 
     async def _look(self, ids: tuple[DockerId, ...]) -> dict[DockerId, Portrait]:
         """What Docker shows of them; one that it says nothing of in time is not in the answer."""

@@ -68,7 +68,7 @@ class MetricsDesk:
 
     def __init__(self, gauged: Gauged) -> None:
         self._gauged = gauged
-        self._process = ProcessCollector(registry=None)
+        self._process: ProcessCollector | None = None
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -83,6 +83,7 @@ class MetricsDesk:
     def _write(self, written: Callable[[CollectorRegistry], bytes], page: "_Page") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(page)
+        self._process = self._process or ProcessCollector(registry=None)  # reads /proc from the start
         registry.register(self._process)
         return written(registry)
 
