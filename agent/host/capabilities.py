@@ -23,6 +23,10 @@ promised                                                  when
 ``ecs.capability.docker-plugin.*``                        the engine has the volume driver, or its folder the plugin
 ``ecs.capability.nvidia-driver-version.*``,               the operator wants GPUs, and there are some whose driver says
 ``ecs.capability.gpu-driver-version``                     its version
+``ecs.capability.fault-injection``                        containers are answered what they ask, and the machine has
+                                                          iptables, tc, nsenter and the kernel's sch_netem
+``ecs.capability.execution-role-awslogs``                 Docker is served credentials (``DOCKWORKER_TASK_ADDRESS``), and
+                                                          its log driver awslogs is promised
 ``ecs.capability.external``                               ``ECS_EXTERNAL``
 ``com.amazonaws.ecs.capability.task-iam-role``,           containers are answered (``DOCKWORKER_TASK_ADDRESS``), and
 ``...task-iam-role-network-host``                         unless ``ECS_ENABLE_TASK_IAM_ROLE[_NETWORK_HOST]`` is false;
@@ -63,6 +67,7 @@ DRIVERS = {
     "sumologic": (1, 29),
 }
 """Log drivers that ECS knows, and the Docker API version since which."""
+AWS_LOGS = "logging-driver.awslogs"
 IN_EVERY_ENGINE = "none"
 """Not in the engine's list of drivers, because it is none."""
 
@@ -72,7 +77,6 @@ WITHHELD = {
     NEW + "execution-role-ecr-pull": "nobody fetches the login",
     NEW + "ecr-endpoint": "nobody fetches the login",
     NEW + "private-registry-authentication.secretsmanager": "nobody fetches the login",
-    NEW + "execution-role-awslogs": "no credentials endpoint",
     NEW + "secrets.ssm.environment-variables": "nobody fetches them",
     NEW + "secrets.asm.environment-variables": "nobody fetches them",
     NEW + "secrets.ssm.bootstrap.log-driver": "nobody fetches them",
@@ -86,7 +90,6 @@ WITHHELD = {
     NEW + "branch-cni-plugin-version": "no awsvpc network",
     NEW + "aws-appmesh": "no awsvpc network",
     NEW + "service-connect-v1": "no awsvpc network",
-    NEW + "fault-injection": "no endpoint that tasks could ask for faults",
     NEW + "imds-iam-roles": "no credentials endpoint",
     NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task, though those of the host work",
     NEW + "efs": "never tried with a real file system",
@@ -145,6 +148,10 @@ class Wishes:
     task_limits: bool = False
     """True if tasks have cgroups; a matter of the machine too."""
     external: bool = False
+    faults: bool = False
+    """True if containers are answered when they ask for faults in their network; a matter of the machine too."""
+    log_roles: bool = False
+    """True if Docker is served the credentials with which it writes logs."""
     task_roles: bool = False
     """True if containers of tasks are served credentials; ``bridge`` and ``none``."""
     task_roles_on_host: bool = False
@@ -209,6 +216,10 @@ def _new(machine: Machine, engine: EngineOffer, wishes: Wishes) -> Iterator[str]
     yield "docker-plugin.local"
     for driver in sorted(engine.volume_drivers | machine.plugins):
         yield from _plugin(driver)
+    if wishes.faults and not machine.lacks_for_faults:
+        yield "fault-injection"
+    if wishes.log_roles and AWS_LOGS in _old(engine, wishes):
+        yield "execution-role-awslogs"
     if wishes.external:
         yield "external"
 

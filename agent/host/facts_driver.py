@@ -10,6 +10,7 @@ import psutil
 from structlog import get_logger
 
 from agent.host.capabilities import EngineOffer, Wishes, attributes
+from agent.host.fault_tools_driver import lacking
 from agent.host.resources import Machine, Reservations, total_resources
 from agent.model.devices import NO_GPUS, Gpus
 from agent.model.identity import Attribute, Resource
@@ -51,6 +52,8 @@ class HostFacts:
     async def attributes(self) -> Sequence[Attribute]:
         """Capabilities and host attributes, without the operator's own. Raises what asking the engine raises."""
         machine = await asyncio.to_thread(self._read)
+        if self._wishes.faults and machine.lacks_for_faults:
+            log.info("network_faults_not_offered", lacks=machine.lacks_for_faults)
         return attributes(machine, await self._engine(), self._wishes, self._gpus(), self._outpost_arn)
 
     async def gpus(self) -> Gpus:
@@ -70,6 +73,7 @@ def read_machine() -> Machine:
         addresses=_addresses(),
         port_range=read_port_range(PORT_RANGE),
         is_ec2=is_ec2(VENDOR, HYPERVISOR),
+        lacks_for_faults=tuple(lacking()),
         plugins=read_plugins(SOCKETS, SPECIFICATIONS),
     )
 

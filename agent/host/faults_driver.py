@@ -34,8 +34,9 @@ TO_UNDO = 2.0
 class FaultsDriver:
     """One after the other in each network; what waits for its turn does not count as slow."""
 
-    def __init__(self, lifelines: Sequence[Lifeline], processes: Path = PROCESSES) -> None:
+    def __init__(self, lifelines: Sequence[Lifeline], processes: Path = PROCESSES, patience: float = PATIENCE) -> None:
         self._lifelines = tuple(lifelines)
+        self._patience = patience
         self._processes = processes
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
@@ -62,7 +63,7 @@ class FaultsDriver:
                 return await asyncio.to_thread(self._act, op, fault, network)
 
     def _act(self, op: FaultOp, fault: Fault, network: Network) -> Outcome:
-        network.until = monotonic() + PATIENCE
+        network.until = monotonic() + self._patience
         try:
             if isinstance(fault, Blackhole):
                 return self._black_hole(op, fault, network)

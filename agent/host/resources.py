@@ -31,6 +31,8 @@ class Machine:
     port_range: tuple[int, int] = (32768, 60999)
     """From which the kernel takes ports for outgoing connections, both ends included."""
     is_ec2: bool = False
+    lacks_for_faults: tuple[str, ...] = ("nobody looked",)
+    """Which tools and parts of the kernel are missing by which networks are made slow and lossy."""
     plugins: frozenset[str] = frozenset()
     """Docker's plugins that lie in its folders, by name; Docker itself tells only of those that were used."""
 

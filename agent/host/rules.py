@@ -115,6 +115,8 @@ def wishes(settings: Settings, *, task_limits: bool) -> Wishes:
         health_checks=not settings.disable_docker_health_check,
         task_limits=task_limits,
         external=settings.external,
+        faults=serves_tasks(settings),
+        log_roles=serves_tasks(settings),
         task_roles=settings.task_iam_role and serves_tasks(settings),
         task_roles_on_host=settings.task_iam_role_network_host and serves_tasks(settings),
         detailed_os=settings.detailed_os_family,

@@ -39,9 +39,22 @@ def test_all_that_is_promised_by_default() -> None:
 
 def test_nothing_is_both_promised_and_withheld() -> None:
     everything = Wishes(("json-file", "syslog", "awslogs", "awsfirelens", "none"), selinux=True, apparmor=True)
-    everything = replace(everything, task_limits=True, external=True, task_roles=True, task_roles_on_host=True)
+    everything = replace(
+        everything, task_limits=True, external=True, task_roles=True, task_roles_on_host=True, faults=True
+    )
     engine = EngineOffer("1.50", "1.24", ENGINE.log_drivers, frozenset({"selinux", "apparmor"}), frozenset({"local"}))
     assert not names(engine, everything) & WITHHELD.keys()
+    able = replace(DEBIAN, lacks_for_faults=())
+    assert not {one.name for one in attributes(able, engine, everything)} & WITHHELD.keys()
+
+
+@pytest.mark.parametrize(("served", "able"), [(True, True), (True, False), (False, True)])
+def test_faults_are_promised_where_containers_may_ask_and_the_machine_can(*, served: bool, able: bool) -> None:
+    offered = attributes(replace(DEBIAN, lacks_for_faults=() if able else ("tc",)), ENGINE, Wishes(faults=served))
+
+    assert (Attribute("ecs.capability.fault-injection") in offered) is (served and able)
+    assert rules.wishes(Settings(), task_limits=False).faults
+    assert not rules.wishes(Settings(task_address="off"), task_limits=False).faults
 
 
 @pytest.mark.parametrize(
@@ -300,14 +313,26 @@ def test_roles_of_tasks_are_promised_where_containers_are_served_credentials() -
     assert rules.wishes(Settings(task_iam_role=False), task_limits=False).task_roles_on_host
 
 
+@pytest.mark.parametrize(
+    ("drivers", "served", "promised"),
+    [(("awslogs",), True, True), (("syslog",), True, False), (("awslogs",), False, False)],
+)
+def test_logs_by_the_execution_role_are_promised_where_docker_is_served_and_writes_to_aws(
+    *, drivers: tuple[str, ...], served: bool, promised: bool
+) -> None:
+    assert (NEW + "execution-role-awslogs" in names(wishes=Wishes(drivers, log_roles=served))) is promised
+    assert rules.wishes(Settings(), task_limits=False).log_roles
+    assert not rules.wishes(Settings(task_address="off"), task_limits=False).log_roles
+
+
 REFERENCE = """
     private-registry-authentication.secretsmanager secrets.ssm.environment-variables secrets.ssm.bootstrap.log-driver
     ecr-endpoint secrets.asm.environment-variables secrets.asm.bootstrap.log-driver env-files.s3
     task-eni task-eni.ipv6 cni-plugin-version task-eni-block-instance-metadata task-eni-trunking
-    branch-cni-plugin-version execution-role-ecr-pull execution-role-awslogs pid-ipc-namespace-sharing aws-appmesh
+    branch-cni-plugin-version execution-role-ecr-pull pid-ipc-namespace-sharing aws-appmesh
     task-eia task-eia.optimized-cpu firelens.fluentd firelens.fluentbit firelens.non-root-user efs storage.s3-files
     firelens.options.config.file firelens.options.config.s3 gmsa gmsa-domainless efsAuth execute-command
-    service-connect-v1 storage.ebs-task-volume-attach storage.ebsta-non-root-user fault-injection ipv6-only
+    service-connect-v1 storage.ebs-task-volume-attach storage.ebsta-non-root-user ipv6-only
     imds-iam-roles fsxWindowsFileServer
 """
 REFERENCE_OLD = """
