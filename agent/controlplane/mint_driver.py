@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from botocore.config import Config
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotReached
 from botocore.session import Session
 
 from agent.controlplane import arns
@@ -137,6 +138,6 @@ def said(error: Exception) -> str:
     """What *error* says, where it can hold no key."""
     if isinstance(error, ClientError):
         return str(error)[:300]
-    if isinstance(error, HTTPClientError):
-        return type(error).__name__ + f": {error}".rpartition("?")[0][:300]
+    if isinstance(error, HTTPClientError | NotReached):
+        return f"{type(error).__name__}: {error}".partition("?")[0][:300]
     return type(error).__name__

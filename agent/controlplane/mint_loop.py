@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from agent.controlplane.mint_driver import Source
-from agent.controlplane.roles import CannotMint, Minted, Role
+from agent.controlplane.roles import CannotMint, Minted, Role, RoleKeys
 from agent.model.clock import Clock
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class Mint:
         self._wanted: asyncio.Queue[Role] = asyncio.Queue()
 
     def of(self, role: Role, now: datetime, ready: Ready) -> Minted | None:
-        """Values for *role*; None while there are none. *ready* is called once when better ones have come."""
+        """Values for *role*; None while there are none. *ready* is called once when it is worth asking again."""
         if not self._source.blocks:
             return Minted.of(role, self._source.keys(role, now), now)
         kept = self._kept.get(role.credentials_id)
@@ -70,14 +70,16 @@ class Mint:
                     keys = await asyncio.to_thread(self._source.keys, role, self._clock())
             except (CannotMint, TimeoutError) as error:
                 self._failed(role, str(error) or "it takes too long")
-                self._waiting.pop(role.credentials_id, None)
-                continue
-            now = self._clock()
-            self._failures.pop(role.credentials_id, None)
-            self._kept = {name: one for name, one in self._kept.items() if one.keys.expires_at > now}
-            self._kept[role.credentials_id] = Minted.of(role, keys, now)
+            else:
+                self._keep(role, keys)
             for ready in self._waiting.pop(role.credentials_id, ()):
                 ready()
+
+    def _keep(self, role: Role, keys: RoleKeys) -> None:
+        now = self._clock()
+        self._failures.pop(role.credentials_id, None)
+        self._kept = {name: one for name, one in self._kept.items() if one.keys.expires_at > now}
+        self._kept[role.credentials_id] = Minted.of(role, keys, now)
 
     def _failed(self, role: Role, why: str) -> None:
         now = self._monotonic()

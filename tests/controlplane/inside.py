@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from agent.controlplane.events import Called, Event, PlaneDecision
 from agent.controlplane.gate_server import Gate
 from agent.controlplane.idle_loop import Idle
 from agent.controlplane.keys_driver import KeyPair, load_or_make
-from agent.controlplane.mint_driver import LocalSource
+from agent.controlplane.mint_driver import LocalSource, Source
 from agent.controlplane.mint_loop import Mint
 from agent.controlplane.operations import ACTIONS
 from agent.controlplane.records import ContainerInstance, JsonObject
@@ -88,23 +89,30 @@ class Inside:
 
 @asynccontextmanager
 async def inside(
-    folder: Path, cadence: Cadence = QUICK, *, clock: Clock = utc_now, auth: bool = True
+    folder: Path,
+    cadence: Cadence = QUICK,
+    *,
+    clock: Clock = utc_now,
+    auth: bool = True,
+    source: Source | None = None,
 ) -> AsyncIterator[Inside]:
     settings = PlaneSettings(folder, listen_port=0, auth=auth)
     keys = await asyncio.to_thread(load_or_make, folder)
     model = await asyncio.to_thread(model_driver.load, ACTIONS)
     async with open_road(folder, settings.account) as road:
         gate = Gate(settings, keys, clock)
-        acs = AcsServer(road, gate, clock, cadence, Mint(LocalSource(secret_of(keys)), clock))
+        mint = Mint(source or LocalSource(secret_of(keys)), clock, monotonic=lambda: 10 * time.monotonic())
+        acs = AcsServer(road, gate, clock, cadence, mint)
         rooms = Rooms(ApiServer(road, gate, model, clock), acs, TelemetryServer(road, gate, clock, cadence))
-        running = asyncio.ensure_future(road.run())
+        running = [asyncio.ensure_future(job) for job in (road.run(), mint.run())]
         try:
             async with open_site(settings, rooms, Idle(cadence.silence)) as address:
                 yield Inside(House(address, folder, keys), road, acs)
                 rooms.telemetry.end_all()
                 await acs.end_all()
         finally:
-            running.cancel()
+            for job in running:
+                job.cancel()
 
 
 @dataclass
