@@ -12,20 +12,28 @@ def answers(address: str, port: int, asker: int = 0) -> bool:
     """Does somebody who listens there hear, and is he heard?"""
     kind = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.create_server((address, port), family=kind)) as server:
-        server.settimeout(2)
-        Thread(target=_serve, args=(server,), daemon=True).start()
-        with socket.socket(kind) as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            client.bind((address, asker))
-            client.settimeout(0.3)
-            try:
-                client.connect((address, port))
-                return client.recv(5) == b"hello"
-            except TimeoutError:
-                return False
+        greeter = Thread(target=_greet, args=(server,))
+        greeter.start()
+        try:
+            return _is_greeted(kind, address, port, asker)
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            greeter.join()
 
 
-def _serve(server: socket.socket) -> None:
+def _is_greeted(kind: socket.AddressFamily, address: str, port: int, asker: int) -> bool:
+    with socket.socket(kind) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((address, asker))
+        client.settimeout(0.3)
+        try:
+            client.connect((address, port))
+            return client.recv(5) == b"hello"
+        except TimeoutError:
+            return False
+
+
+def _greet(server: socket.socket) -> None:
     try:
         line, _ = server.accept()
     except OSError:

@@ -222,12 +222,14 @@ def test_a_tool_that_is_missing_is_an_error(tools: Tools) -> None:
 def test_two_that_ask_at_once_are_served_one_after_the_other(tools: Tools) -> None:
     other = Blackhole(81, Transport.TCP, Traffic.INGRESS)
 
+    driver = FaultsDriver(())
+
     async def both() -> None:
-        driver = FaultsDriver(())
         await asyncio.gather(*(driver.do(FaultOp.START, one, HOST_NETWORK) for one in (HOLE, other)))
 
     asyncio.run(both())
     about = ["-80" in line for line in tools.told()]
+    assert not driver._turns
     assert about in (sorted(about), sorted(about, reverse=True))
 
 
@@ -239,9 +241,9 @@ def test_one_that_is_cancelled_comes_to_its_end(tools: Tools) -> None:
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
+        assert tools.told()[-1] == "ip6tables -w 5 -I OUTPUT -j egress-tcp-80"
 
     asyncio.run(story())
-    assert tools.told()[-1] == "ip6tables -w 5 -I OUTPUT -j egress-tcp-80"
 
 
 def _until_told(notes: Path) -> None:
@@ -270,14 +272,32 @@ def test_a_host_that_may_not_be_looked_at_has_none(tools: Tools) -> None:
 
 
 def test_a_process_that_docker_did_not_put_there_is_not_entered(tools: Tools) -> None:
-    with subprocess.Popen(["sleep", "30"]) as process:
+    own = Path("/proc/self/ns/net").stat().st_ino
+    with subprocess.Popen(["unshare", "--net", "sleep", "30"]) as process:
         place = FaultPlace(DockerId("d" * 64), process.pid)
+        while Path(f"/proc/{process.pid}/ns/net").stat().st_ino == own:
+            os.sched_yield()
         outcome = asyncio.run(FaultsDriver(()).do(FaultOp.START, HOLE, place))
         process.kill()
 
     assert outcome is Outcome.NO_NETWORK
     gone = FaultPlace(DockerId("d" * 64), process.pid)
     assert asyncio.run(FaultsDriver(()).do(FaultOp.START, HOLE, gone)) is Outcome.NO_NETWORK
+    assert tools.told() == []
+
+
+def test_a_container_that_has_the_network_of_the_host_is_not_entered(tools: Tools) -> None:
+    """Whatever its task says: what is cut there would be cut for everybody."""
+    docker_id = DockerId("d" * 64)
+    for name in ("self", "7"):
+        (tools.folder / name / "ns").mkdir(parents=True)
+        (tools.folder / name / "ns/net").symlink_to("/proc/self/ns/net")
+        (tools.folder / name / "net").symlink_to("/proc/self/net")
+        (tools.folder / name / "cgroup").write_text(f"0::/docker/{docker_id}\n")
+
+    driver = FaultsDriver((), tools.folder)
+
+    assert asyncio.run(driver.do(FaultOp.START, HOLE, FaultPlace(docker_id, 7))) is Outcome.NO_NETWORK
     assert tools.told() == []
 
 
