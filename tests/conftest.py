@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from agent.docker import labels
 from agent.docker.engine_driver import DEFAULT_HOST
 from agent.model.identity import Identity
 from agent.model.names import Image
+from tests import planted
 from tests import sample_image as sample
 from tests.blocking import watch
 
@@ -32,6 +33,25 @@ def nothing_blocks() -> Iterator[None]:
         told = notes.read_text()
         notes.unlink()
         pytest.fail(told, pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_a_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the session in which a secret that some test handed out came to stand in a log."""
+    yield
+    if found := planted.leaks(tmp_path_factory.getbasetemp()):
+        pytest.fail("secrets in logs:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test wrote is looked through too: parts of the agent log within it."""
+    report = yield
+    for name, text in report.sections:
+        planted.heard(f"{item.nodeid}, {name}", text)
+    return report
 
 
 @pytest.fixture(scope="session")

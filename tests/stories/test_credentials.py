@@ -1,19 +1,23 @@
 """Containers get the credentials of their task's role at 169.254.170.2, as every AWS SDK asks for them."""
 
 import json
+import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from agent.model.names import Image
+from tests import planted
 from tests.sample_image import SAMPLE
 from tests.stories.house import DOCKWORKER, House, a_house, clean_environment, free_port, until
 
@@ -37,6 +41,11 @@ body = json.loads(raw)
 kept = found.get_frozen_credentials()
 same = (kept.access_key, kept.secret_key, kept.token) == (body["AccessKeyId"], body["SecretAccessKey"], body["Token"])
 print(json.dumps({"method": found.method, "role": body["RoleArn"], "same": same, "key": bool(kept.access_key)}))
+"""
+CHANGES = """
+import sys, urllib.request
+asked = urllib.request.Request(sys.argv[1], b'{ \\"ProtectionEnabled\\": true}', method='PUT')
+print(urllib.request.urlopen(asked).read().decode())
 """
 
 
@@ -87,8 +96,7 @@ def a_task(house: House, mode: "NetworkModeType") -> str:
                 "name": "app",
                 "image": SAMPLE,
                 "memory": 128,
-                "command": ["sh", "-c", "exec sleep 600"],
-                "stopTimeout": 2,
+                "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"],
                 "mountPoints": [
                     {"sourceVolume": name, "containerPath": path, "readOnly": True}
                     for name, (_, path) in PYTHON.items()
@@ -128,7 +136,9 @@ def path_of(container: str) -> str:
 
 
 def fetch(container: str, path: str) -> str:
-    return execute(container, "wget", "-T", "2", "-O", "-", KNOWN + path)
+    said = execute(container, "wget", "-T", "2", "-O", "-", KNOWN + path)
+    planted.note_credentials(said)
+    return said
 
 
 def test_boto3_finds_the_role_of_its_task_in_either_network_and_again_after_a_flush(street: Street) -> None:
@@ -162,15 +172,93 @@ def test_nobody_gets_the_credentials_of_another_task(street: Street) -> None:
     assert of_bridge.rpartition("/")[2] not in noted + street.house.agent.log.read_text()
 
 
-def test_the_rules_are_checked_and_removed_on_request(street: Street) -> None:
+def test_a_task_of_a_service_protects_itself_and_any_other_hears_why_it_cannot(street: Street) -> None:
+    house, path = street.house, "${ECS_AGENT_URI}/task-protection/v1/state"
+    answer = house.ecs.run_task(taskDefinition="asks-bridge", group="service:web")
+    arn = answer["tasks"][0]["taskArn"]
+    container = house.until_status(arn, "RUNNING")["containers"][0]["runtimeId"]
+    change = f'{sys.executable} -c "{CHANGES}" {path}'
+
+    told = json.loads(execute(container, "sh", "-c", change))
+    assert (told["protection"]["ProtectionEnabled"], told["protection"]["TaskArn"]) == (True, arn)
+    [shown] = house.ecs.get_task_protection(cluster="default", tasks=[arn])["protectedTasks"]
+    assert shown["protectionEnabled"]
+    assert json.loads(execute(container, "sh", "-c", f"wget -q -O - {path}")) == told
+
+    alone = json.loads(execute(street.bridge, "sh", "-c", change))
+    assert alone["failure"]["Reason"] == "TASK_NOT_VALID"
+    house.ecs.stop_task(task=arn)
+    house.until_stopped(arn)
+
+
+class CloudWatch(BaseHTTPRequestHandler):
+    """Takes log events, and remembers with whose keys they were signed."""
+
+    signed_with: ClassVar[list[str]] = []
+    lines: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        CloudWatch.signed_with += re.findall(r"Credential=(\w+)/", self.headers["Authorization"])
+        CloudWatch.lines += [event["message"] for event in body.get("logEvents", ())]
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads that."""
+
+
+def test_docker_writes_logs_with_the_keys_of_the_execution_role(street: Street) -> None:
+    house = street.house
+    with HTTPServer(("127.0.0.1", 0), CloudWatch) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = {
+            "awslogs-region": "us-east-1",
+            "awslogs-group": "tests",
+            "awslogs-stream-prefix": "p",
+            "awslogs-endpoint": f"http://127.0.0.1:{server.server_port}",
+        }
+        answer = house.ecs.register_task_definition(
+            family="logs",
+            executionRoleArn=role("logs"),
+            containerDefinitions=[
+                {
+                    "name": "app",
+                    "image": SAMPLE,
+                    "memory": 32,
+                    "command": ["echo", "hello"],
+                    "logConfiguration": {"logDriver": "awslogs", "options": options},
+                }
+            ],
+        )
+        task = house.until_stopped(house.run(answer["taskDefinition"]["taskDefinitionArn"]))
+        assert task["containers"][0].get("exitCode") == 0, task
+        until(lambda: CloudWatch.lines, "the log to arrive")
+        server.shutdown()
+
+    assert CloudWatch.lines == ["hello"]
+    assert all(key.startswith("ASIA") for key in CloudWatch.signed_with)
+    assert (
+        f"{task['taskArn']} GetCredentialsExecutionRole 2 default {task['containerInstanceArn']}"
+        in street.audit.read_text()
+    )
+
+
+def test_the_rules_are_checked_and_removed_on_request_and_by_who_leaves(street: Street) -> None:
     until(lambda: len(street.rules()) == 2, "the rules to be there")
     assert redirect("check", street.address) == 0
-    street.house.agent.close()
-    try:
-        assert redirect("remove", street.address) == 0
-        assert street.rules() == []
-        assert redirect("check", street.address) == 1
-        assert redirect("make", street.address) == 0
-        assert len(street.rules()) == 2
-    finally:
-        street.house.agent.start()
+    agent = street.house.agent
+    agent.close()
+    assert redirect("remove", street.address) == 0
+    assert street.rules() == []
+    assert redirect("check", street.address) == 1
+    assert redirect("make", street.address) == 0
+    assert len(street.rules()) == 2
+
+    left = subprocess.run(
+        [*DOCKWORKER, "leave", "--force"], check=False, env=agent.environ, capture_output=True, text=True
+    )
+
+    assert (left.returncode, street.rules()) == (0, []), left.stdout
