@@ -13,6 +13,8 @@ import pytest
 from agent.cli.controlplane import main
 from agent.cli.plane_client import ApiError, PlaneClient
 from agent.controlplane.keys_driver import KeyPair, load_or_make
+from agent.controlplane.roles import RoleSource
+from agent.controlplane.settings import PlaneSettings
 from tests.stories.house import clean_environment
 
 PATIENCE = 20
@@ -92,6 +94,30 @@ def test_a_wrong_option_is_named_with_its_rule(option: str, value: str, capsys: 
         main(["--data", "/nonexistent", option, value])
 
     assert f"argument {option}: '{value}' must be" in capsys.readouterr().err
+
+
+def test_where_credentials_of_roles_come_from_is_told_by_an_option_or_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[RoleSource] = []
+
+    async def serve(settings: PlaneSettings) -> int:
+        given.append(settings.role_credentials)
+        return 0
+
+    monkeypatch.setattr("agent.cli.controlplane.serve", serve)
+    monkeypatch.delenv("DOCKWORKER_ROLE_CREDENTIALS", raising=False)
+    here = ["--data", str(tmp_path)]
+    assert main(here) == 0
+    monkeypatch.setenv("DOCKWORKER_ROLE_CREDENTIALS", "host")
+    assert main(here) == 0
+    assert main([*here, "--role-credentials", "assume"]) == 0
+    assert given == [RoleSource.LOCAL, RoleSource.HOST, RoleSource.ASSUME]
+
+    monkeypatch.setenv("DOCKWORKER_ROLE_CREDENTIALS", "nowhere")
+    with pytest.raises(SystemExit):
+        main(here)
+    assert "argument --role-credentials: 'nowhere' must be one of local, host, assume" in capsys.readouterr().err
 
 
 def spoil_keys(data: Path) -> None:

@@ -99,6 +99,10 @@ def test_the_log_of_the_last_time_is_kept(place: Place) -> None:
     assert place.log.with_suffix(".log.before").read_text() == "second"
 
 
+def test_what_is_for_the_control_plane_of_dev_is_no_mistake_in_its_agents_settings(place: Place) -> None:
+    assert settings_for(place, {"DOCKWORKER_ROLE_CREDENTIALS": "host"}) == settings_for(place, {})
+
+
 def test_the_agent_of_dev_is_at_home_whatever_the_environment_says(place: Place) -> None:
     settings = settings_for(
         place,
