@@ -20,6 +20,8 @@ from agent.endpoints.faults_loop import HostFaults
 from agent.endpoints.limits import Limiter
 from agent.endpoints.looks_client import NOTHING_MEASURED, Looks, Tagger
 from agent.endpoints.metadata_desk import MetadataDesk
+from agent.endpoints.metadata_file import Here
+from agent.endpoints.metadata_files_loop import MetadataFiles
 from agent.endpoints.ports import Rates
 from agent.endpoints.protection_desk import ProtectionDesk
 from agent.endpoints.redirect_loop import RedirectLoop
@@ -29,6 +31,7 @@ from agent.host.audit_driver import AuditFile
 from agent.host.callers_driver import CallersDriver
 from agent.host.faults import lifelines
 from agent.host.faults_driver import FaultsDriver
+from agent.host.metadata_file_driver import MetadataFileDriver
 from agent.host.redirect_driver import RedirectDriver
 from agent.joints import Joints
 from agent.model.clock import utc_now
@@ -47,6 +50,7 @@ class Reception:
     redirect: RedirectLoop
     faults: FaultsDriver
     host_faults: HostFaults
+    files: MetadataFiles
     rates: Rates = NOTHING_MEASURED
 
     @classmethod
@@ -55,20 +59,23 @@ class Reception:
         directory = Directory(joints.engine, isolated=joints.settings.isolate_tasks)
         audit_file, redirect = AuditFile.of(joints.settings), RedirectLoop(RedirectDriver.of(joints.settings))
         faults = FaultsDriver(lifelines(joints.settings.task_address))
+        portraits = PortraitDriver(joints.docker)
         return cls(
             joints,
-            PortraitDriver(joints.docker),
+            portraits,
             directory,
             Refusals(utc_now),
             audit_file,
             redirect,
             faults,
             HostFaults(joints.engine, faults),
+            _files(joints, portraits),
         )
 
     def hear(self, decided: Decision) -> None:
         """Something was decided and committed."""
         self.host_faults.hear(decided)
+        self.files.hear(decided)
 
     def open(self, jobs: asyncio.TaskGroup) -> None:
         """Serve from now on."""
@@ -78,6 +85,7 @@ class Reception:
             settings.task_address, self._desks(), visitors, Limiter(*settings.task_rate_limit), limited=self._limited
         )
         jobs.create_task(server.run(), name="endpoints")
+        jobs.create_task(self.files.run(), name="metadata files")
         jobs.create_task(self.audit_file.run(), name="audit log")
         if settings.task_address != OFF:
             jobs.create_task(self.host_faults.run(), name="faults")
@@ -128,3 +136,26 @@ class Reception:
     def _limited(self, asked: Asked) -> None:
         """One asked more often than is allowed."""
         self._audit().limited(asked)
+
+
+def _files(joints: Joints, portraits: PortraitDriver) -> MetadataFiles:
+    """The files of metadata; containers are created with theirs from now on, if they are to have some."""
+
+    async def here() -> Here:
+        identity, addresses = joints.owner(), await joints.instance.addresses()
+        zone = identity.availability_zone
+        known = (addresses.private_ipv4, addresses.public_ipv4, addresses.ipv6)
+        return Here(identity.cluster, identity.instance_arn, zone, *known)
+
+    settings = joints.settings
+    files = MetadataFiles(
+        MetadataFileDriver(settings.data_dir),
+        joints.engine,
+        portraits,
+        here,
+        enabled=settings.container_metadata,
+        selinux="selinux" in joints.facts.security_options,
+    )
+    if settings.container_metadata:
+        joints.containers.prepare = files.prepare
+    return files

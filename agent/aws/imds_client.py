@@ -168,6 +168,14 @@ class ImdsClient:
         """The name of the availability zone, such as ``us-east-1a``."""
         return await self._line("placement/availability-zone")
 
+    async def addresses(self) -> tuple[str, str]:
+        """The private and the public IPv4 address of the machine."""
+        return await self._line("local-ipv4"), await self._line("public-ipv4")
+
+    async def ipv6(self) -> str:
+        """The IPv6 address of the machine."""
+        return await self._line("ipv6")
+
     async def interface(self) -> Interface:
         """The primary network interface, its VPC and its subnet."""
         mac = await self._line("mac")

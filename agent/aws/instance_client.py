@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Self
 
 from structlog import get_logger
@@ -17,6 +18,17 @@ log = get_logger()
 SIGNATURE = "dynamic/instance-identity/signature"
 FIRST_WAIT, LONGEST_WAIT, JITTER = 0.1, 5.0, 0.2
 SWITCHED_OFF = 403
+ADDRESSES_WITHIN = 1.0
+"""Seconds for which the creation of a container may wait to be told them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where this machine is reached, as far as EC2 says so. IPv6 counts where there is nothing else."""
+
+    private_ipv4: str = ""
+    public_ipv4: str = ""
+    ipv6: str = ""
 
 
 class InstanceClient:
@@ -40,6 +52,7 @@ class InstanceClient:
         self._imds = imds
         self._ec2 = ec2
         self._tags: Tags | None = None
+        self._addresses: Addresses | None = None
         self._proves = proves
         self._forget = forget
         self._monotonic = monotonic
@@ -88,6 +101,17 @@ class InstanceClient:
                 raise TryAgain(text)
             self._tags = await self._ec2.tags(instance)
         return self._tags
+
+    async def addresses(self) -> Addresses:
+        """Where the machine is reached, asked for until it is known, and for a moment only."""
+        if self._addresses is None:
+            try:
+                async with asyncio.timeout(ADDRESSES_WITHIN):
+                    private, public = await self._imds.addresses()
+                    self._addresses = Addresses(private, public, "" if private else await self._imds.ipv6())
+            except TimeoutError:
+                return Addresses()
+        return self._addresses
 
     async def spot_action(self) -> str:
         """The notice of a spot interruption, as JSON; ``""`` while there is none. Raises TryAgain, GiveUp."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from functools import partial
 from typing import Any, Self
@@ -61,6 +61,8 @@ class ContainerDriver:
         self._start_bound = start_timeout.total_seconds()
         self._untold = untold
         self._taken = taken
+        self.prepare: Callable[[CreateContainer], Awaitable[CreateContainer]] = _as_it_is
+        """What is done for a container before it is created, and what it is created with after that."""
         self._asking: dict[Image, asyncio.Future[Collection[str]]] = {}
 
     @classmethod
@@ -85,6 +87,7 @@ class ContainerDriver:
 
     async def create(self, act: CreateContainer, values: ContainerValues = NO_VALUES) -> DockerId:
         """Create, or adopt what an earlier call made. An image that is not there is a GiveUp."""
+        act = await self.prepare(act)
         body = translate.create_body(act, values, self._host, await self._environment_of_image(act, values))
         digest = translate.digest(body)
         owner = self._owner()
@@ -264,6 +267,10 @@ class ContainerDriver:
 
     def _seen(self, raw: dict[str, Any]) -> Seen | None:
         return inspected.seen(raw, self._owner(), self._taken, untold=self._untold)
+
+
+async def _as_it_is(act: CreateContainer) -> CreateContainer:
+    return act
 
 
 def _may_be_there(image: Image) -> bool:

@@ -93,8 +93,8 @@ class MetadataShelf(Protocol):
         """Remove all files of *task*. Absence is success."""
         ...
 
-    async def keep(self, tasks: Collection[TaskArn]) -> None:
-        """Remove the files of all other tasks."""
+    async def keep(self, tasks: Collection[TaskArn]) -> bool:
+        """Remove the files of all other tasks; are there any left?"""
         ...
 
 

@@ -4,6 +4,7 @@ Compact, keys in the order they come in (a map of Go's is sorted by whoever make
 they need none, and ``<``, ``>`` and ``&`` escaped within texts.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,11 @@ _TINY, _HUGE = 1e-6, 1e21
 def dumps(value: object) -> bytes:
     """The text of *value*. Raises ValueError for a number that is not finite, TypeError for what has no form."""
     return "".join(_pieces(value)).encode(errors="replace")
+
+
+def indented(value: object) -> bytes:
+    """The text of *value* with a line for each member, and tabs before it."""
+    return json.dumps(value, indent="\t", ensure_ascii=False, allow_nan=False).translate(_ESCAPES).encode()
 
 
 def moment(at: datetime | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.aws.ec2_client import Ec2Client, Ec2Settings
 from agent.aws.imds_client import ImdsClient, ImdsSettings
-from agent.aws.instance_client import InstanceClient
+from agent.aws.instance_client import Addresses, InstanceClient
 from agent.membership.ports import InstanceMetadata, Notices
 from agent.model.errors import TryAgain
 from tests.aws.peers import FixedKeys, run
@@ -163,6 +163,28 @@ def test_an_instance_that_was_opened_knows_where_it_stands() -> None:
         async with a_story() as s:
             opened = await InstanceClient.open(s.imds, None, proves=True, forget=lambda: None)
             assert (opened.place.zone_id, opened.place.interface.vpc_id) == ("euw1-az2", "vpc-1")
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("texts", "addresses"),
+    [
+        ({"local-ipv4": "10.0.1.10", "public-ipv4": "203.0.113.9"}, Addresses("10.0.1.10", "203.0.113.9")),
+        ({"local-ipv4": "10.0.1.10", "ipv6": "2001:db8::1"}, Addresses("10.0.1.10")),
+        ({"ipv6": "2001:db8::1"}, Addresses(ipv6="2001:db8::1")),
+        ({}, Addresses()),
+    ],
+)
+def test_an_instance_is_reached_at_ipv6_only_where_there_is_nothing_else(
+    texts: dict[str, str], addresses: Addresses
+) -> None:
+    async def story() -> None:
+        async with a_story() as s:
+            s.service.texts.update({f"meta-data/{path}": text for path, text in texts.items()})
+            assert await s.instance.addresses() == addresses
+            s.service.texts["meta-data/local-ipv4"] = "192.0.2.1"
+            assert await s.instance.addresses() == addresses, "they are asked for once"
 
     run(story())
 
