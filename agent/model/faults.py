@@ -44,6 +44,9 @@ class Blackhole:
         """Which kind of fault it is."""
         return FaultKind.BLACKHOLE
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.traffic} {self.transport} {self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -60,6 +63,9 @@ class Latency:
         """Which kind of fault it is."""
         return FaultKind.LATENCY
 
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.delay}±{self.jitter} ms for {self.flows}% of flows to {len(self.sources)} sources"
+
 
 @dataclass(frozen=True, slots=True)
 class PacketLoss:
@@ -74,6 +80,9 @@ class PacketLoss:
     def kind(self) -> FaultKind:
         """Which kind of fault it is."""
         return FaultKind.LOSS
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.percent}% for {self.flows}% of flows to {len(self.sources)} sources"
 
 
 Fault = Blackhole | Latency | PacketLoss
