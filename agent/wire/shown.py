@@ -28,8 +28,8 @@ def asked_port(mapping: PortMapping) -> JsonObject:
 
 
 def volumes(portrait: Portrait) -> list[JsonObject]:
-    """What is mounted."""
+    """What is mounted, by where: Docker's own order is another each time."""
     return [
         filled({"DockerName": one.docker_name, "Source": one.source, "Destination": one.destination})
-        for one in portrait.mounts
+        for one in sorted(portrait.mounts, key=lambda mount: mount.destination)
     ]

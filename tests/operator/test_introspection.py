@@ -61,8 +61,8 @@ def test_a_task_is_shown_with_what_docker_shows_of_its_containers() -> None:
         f'"Containers":[{{"DockerId":"{A}","DockerName":"ecs-web-3-app-00","Name":"app","Image":"app:1",'
         '"ImageID":"sha256:9d","CreatedAt":"2026-01-01T00:00:01.512345678Z","StartedAt":"2026-01-01T00:00:02Z",'
         '"Ports":[{"ContainerPort":80,"Protocol":"tcp","HostPort":32768}],"Volumes":['
-        '{"Source":"/srv/data","Destination":"/data"},'
-        '{"DockerName":"v","Source":"/var/lib/docker/v","Destination":"/cache"}]}]}]}'
+        '{"DockerName":"v","Source":"/var/lib/docker/v","Destination":"/cache"},'
+        '{"Source":"/srv/data","Destination":"/data"}]}]}]}'
     )
 
 
