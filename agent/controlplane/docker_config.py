@@ -26,13 +26,26 @@ HOST_CONFIG = {
 }
 
 
-def docker_config(container: JsonObject, network_mode: str) -> DockerConfig:
+STREAM_PREFIX = "awslogs-stream-prefix"
+
+
+def docker_config(container: JsonObject, network_mode: str, task_arn: str) -> DockerConfig:
     """The ``dockerConfig`` of a payload's container."""
+    host = host_config_of(container, network_mode)
+    if "LogConfig" in host:
+        host["LogConfig"] = named_stream(host["LogConfig"], container["name"], task_arn)
     return DockerConfig(
-        version=version_of(container),
-        config=json.dumps(config_of(container)),
-        host_config=json.dumps(host_config_of(container, network_mode)),
+        version=version_of(container), config=json.dumps(config_of(container)), host_config=json.dumps(host)
     )
+
+
+def named_stream(log: JsonObject, container: str, task_arn: str) -> JsonObject:
+    """*log* with the name of the stream in place of its prefix, which Docker does not know (LogConfiguration)."""
+    options = dict(log["Config"])
+    prefix = options.pop(STREAM_PREFIX, "") if log["Type"] == "awslogs" else ""
+    if prefix:
+        options["awslogs-stream"] = f"{prefix}/{container}/{task_arn.rpartition('/')[2]}"
+    return {**log, "Config": options}
 
 
 def config_of(container: JsonObject) -> JsonObject:

@@ -99,7 +99,7 @@ def _container(container: JsonObject, arn: str, launch: Launch, task: PlaneTask)
         mount_points=[mount(point) for point in container["mountPoints"]] or None,
         volumes_from=[source(other) for other in container["volumesFrom"]] or None,
         depends_on=[dependency(other) for other in container.get("dependsOn", ())] or None,
-        docker_config=docker_config(container, launch.network_mode),
+        docker_config=docker_config(container, launch.network_mode, task.arn),
         health_check_type="docker" if container.get("healthCheck") else None,
         start_timeout=container.get("startTimeout"),
         stop_timeout=container.get("stopTimeout"),

@@ -20,6 +20,8 @@ from agent.store.journal_driver import FILE_NAME
 from tests.stories.house import clean_environment, free_port, remove_cgroups
 
 PATIENCE = 60
+NO_RULES = ("env", "DOCKWORKER_TASK_REDIRECT=false")
+"""The firewall is one for all tests."""
 
 
 @pytest.fixture
@@ -27,8 +29,7 @@ def command(tmp_path: Path, docker_host: str) -> Iterator[list[str]]:
     """``dockworker dev`` in a place of its own. Whatever it leaves in Docker is removed at the end."""
     had_image = asyncio.run(_has_image(docker_host))
     listen = f"127.0.0.1:{free_port()}"
-    no_rules = ("env", "DOCKWORKER_TASK_REDIRECT=false")  # the firewall is one for all tests
-    yield [*no_rules, sys.executable, "-m", "agent", "dev", "--data", str(tmp_path), "--listen", listen]
+    yield [*NO_RULES, sys.executable, "-m", "agent", "dev", "--data", str(tmp_path), "--listen", listen]
     asyncio.run(_clean(docker_host, tmp_path, keep_image=had_image))
 
 
@@ -64,8 +65,9 @@ async def _clean(host: str, place: Path, *, keep_image: bool) -> None:
 def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
     command: list[str], tmp_path: Path, docker_host: str
 ) -> None:
+    with_rules = command[len(NO_RULES) :]
     ended = subprocess.run(
-        [*command, "--demo"], capture_output=True, text=True, timeout=PATIENCE, check=False, env=clean_environment()
+        [*with_rules, "--demo"], capture_output=True, text=True, timeout=PATIENCE, check=False, env=clean_environment()
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -75,6 +77,9 @@ def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
     assert "\x1b" not in ended.stdout
     assert containers(docker_host, tmp_path) == []
     assert cgroups(tmp_path) == []
+    assert "redirect_made" in (tmp_path / "dockworker.log").read_text()
+    listed = subprocess.run(["iptables", "-w", "-t", "nat", "-S"], check=True, capture_output=True, text=True).stdout
+    assert f":{int(command[-1].rpartition(':')[2]) + 1}" not in listed
 
 
 def cgroups(place: Path) -> list[Path]:

@@ -57,6 +57,24 @@ def test_a_host_that_is_well_has_nothing_to_mend() -> None:
         ("task-limits", "warning", replace(WELL, cgroup_lack="no cpu controller"), "no cpu controller"),
         ("task-limits", "error", replace(WELL, cgroup_lack="no cpu controller", given=LIMITED), "no cpu controller"),
         ("ip-forward", "warning", replace(WELL, forwards_ip=False), "ip_forward"),
+        (
+            "redirect",
+            "warning",
+            replace(WELL, redirect_lack="there is no iptables"),
+            "at 169.254.170.2: there is no ip",
+        ),
+        (
+            "redirect",
+            "warning",
+            replace(WELL, redirect_lacks=("a rule of somebody else leads it to 127.0.0.1:1",)),
+            "not led to this agent: a rule of somebody else",
+        ),
+        (
+            "redirect",
+            "warning",
+            replace(WELL, redirect_lacks=("there is no route",), own_agent=7, own_troubles={}),
+            "do not reach the agent at 169.254.170.2: there is no route",
+        ),
         ("disk", "warning", replace(WELL, disks=(Disk("/data", 81.0, 10.0),)), "81 % of the bytes of /data"),
         ("disk", "error", replace(WELL, disks=(Disk("/data", 50.0, 99.0),)), "99 % of the inodes of /data"),
         ("disk", "error", replace(WELL, disks=(), silent_disks=("/mnt/efs",)), "/mnt/efs does not answer"),
@@ -100,6 +118,20 @@ def test_a_fault_is_found_weighed_and_comes_with_something_to_do(
     assert found.suggestion
     worse = [one for one in examine(sight) if one.level is not Level.OK]
     assert worse == [found]
+
+
+@pytest.mark.parametrize(
+    ("sight", "words"),
+    [
+        (replace(WELL, redirect_lacks=("there is no rule",)), "the agent makes the rules when it starts"),
+        (replace(WELL, given=Given(Settings(task_redirect=False)), redirect_lack="no"), "no way"),
+        (replace(WELL, given=Given(Settings(task_address="off")), redirect_lack="no"), "no way"),
+        (WELL, "169.254.170.2 leads to 127.0.0.1:51679"),
+    ],
+)
+def test_a_way_for_containers_that_is_not_to_be_there_is_no_fault(sight: Sight, words: str) -> None:
+    found = of(sight, "redirect")
+    assert (found.level, words in found.says) == (Level.OK, True), found
 
 
 def test_what_the_agent_itself_listens_on_is_no_strangers() -> None:

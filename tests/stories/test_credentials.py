@@ -196,10 +196,12 @@ class CloudWatch(BaseHTTPRequestHandler):
 
     signed_with: ClassVar[list[str]] = []
     lines: ClassVar[list[str]] = []
+    streams: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         CloudWatch.signed_with += re.findall(r"Credential=(\w+)/", self.headers["Authorization"])
+        CloudWatch.streams.add(body["logStreamName"])
         CloudWatch.lines += [event["message"] for event in body.get("logEvents", ())]
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -234,11 +236,11 @@ def test_docker_writes_logs_with_the_keys_of_the_execution_role(street: Street) 
             ],
         )
         task = house.until_stopped(house.run(answer["taskDefinition"]["taskDefinitionArn"]))
-        assert task["containers"][0].get("exitCode") == 0, task
+        assert task["containers"][0].get("exitCode") == 0, (task.get("stoppedReason"), task["containers"])
         until(lambda: CloudWatch.lines, "the log to arrive")
         server.shutdown()
 
-    assert CloudWatch.lines == ["hello"]
+    assert (CloudWatch.streams, CloudWatch.lines) == ({f"p/app/{task['taskArn'].rpartition('/')[2]}"}, ["hello"])
     assert all(key.startswith("ASIA") for key in CloudWatch.signed_with)
     assert (
         f"{task['taskArn']} GetCredentialsExecutionRole 2 default {task['containerInstanceArn']}"
