@@ -18,6 +18,7 @@ from agent.docker.labels import Taken
 from agent.docker.trace_driver import TraceDriver
 from agent.host import rules as host_rules
 from agent.host.cgroup_driver import CgroupDriver
+from agent.host.faults_driver import FaultsDriver
 from agent.host.redirect_driver import RedirectDriver
 from agent.membership.decisions import recovered
 from agent.model.acts import RemoveCgroup
@@ -122,6 +123,8 @@ async def _leave(stack: AsyncExitStack, settings: Settings, *, force: bool, say:
     count = await _clear(docker, settings, identity, adoption.taken)
     say(f"Containers ended and removed: {count}.")
     await _remove_redirect(settings, say)
+    for fault, outcome in await FaultsDriver(()).clear_host():
+        say(f"A fault that a task made in the network of this machine, {fault}: {outcome}.")
     for name in (
         adoption.file.copy.name,
         TAKEOVER,

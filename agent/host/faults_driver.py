@@ -53,6 +53,10 @@ class FaultsDriver:
         """The faults in the network of the host, whoever made them."""
         return await asyncio.to_thread(self._on_host)
 
+    async def clear_host(self) -> Sequence[tuple[Fault, Outcome]]:
+        """End all of them, and tell what came of it: for a machine on which no task runs any more."""
+        return [(fault, await self.do(FaultOp.STOP, fault, HOST_NETWORK)) for fault in await self.on_host()]
+
     async def _do(self, op: FaultOp, fault: Fault, place: FaultPlace) -> Outcome:
         network = await asyncio.to_thread(open_network, place, self._processes)
         if network is None:

@@ -46,6 +46,11 @@ async def story() -> None:
     assert await driver.do(FaultOp.START, Latency(5, 0, ("0.0.0.0/0",)), HOST_NETWORK) is Outcome.NO_INTERFACE
     assert set(await driver.on_host()) == set(holes)
 
+    assert {outcome for _, outcome in await driver.clear_host()} == {Outcome.STOPPED}
+    assert rules() == clean
+    for hole in holes[:2]:
+        await driver.do(FaultOp.START, hole, HOST_NETWORK)
+
     again = HostFaults(Rows({}), driver)  # an agent that starts where no task runs
     job = asyncio.create_task(again.run())
     async with asyncio.timeout(10):
