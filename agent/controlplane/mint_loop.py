@@ -14,6 +14,7 @@ import structlog
 from agent.controlplane.mint_driver import Source
 from agent.controlplane.roles import CannotMint, Minted, Role, RoleKeys
 from agent.model.clock import Clock
+from agent.model.errors import place_of
 
 log = structlog.get_logger()
 
@@ -70,6 +71,8 @@ class Mint:
                     keys = await asyncio.to_thread(self._source.keys, role, self._clock())
             except (CannotMint, TimeoutError) as error:
                 self._failed(role, str(error) or "it takes too long")
+            except Exception as bug:  # noqa: BLE001  # of a source's library, it may be: the radius is one role
+                self._failed(role, place_of(bug))
             else:
                 self._keep(role, keys)
             for ready in self._waiting.pop(role.credentials_id, ()):

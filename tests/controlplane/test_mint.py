@@ -66,9 +66,12 @@ class Bank:
     life: timedelta = timedelta(hours=1)
     asked: list[Role] = field(default_factory=list)
     blocks: bool = True
+    breaks: bool = False
 
     def keys(self, role: Role, now: datetime) -> RoleKeys:
         self.asked.append(role)
+        if self.breaks:
+            raise PermissionError("planted-secret")
         if not self.is_open:
             raise CannotMint("STS did not assume the role: AccessDenied")
         return keys(str(len(self.asked)), life=self.life, now=now)
@@ -147,6 +150,23 @@ def test_what_cannot_be_made_is_tried_again_ever_later_and_said_without_ids() ->
     assert {line["event"] for line in logs} == {"role_credentials_not_made"}
     assert (len(logs), logs[0]["role"], logs[0]["again_in"]) == (9, SHOP.role_arn, 1.0)
     assert SHOP.credentials_id not in str(logs)
+
+
+def test_a_source_that_breaks_ends_nothing_and_what_it_said_is_not_told() -> None:
+    async def story(stand: Stand) -> None:
+        stand.of()
+        await stand.until_tried()
+        stand.bank.breaks = False
+        stand.times.seconds += 1
+        stand.of()
+        await stand.until_tried()
+        assert stand.of() == "2"
+
+    with capture_logs() as logs:
+        with_mint(Bank(breaks=True), story)
+    [line] = logs
+    assert line["error"].startswith("PermissionError")
+    assert "planted-secret" not in str(line)
 
 
 def test_values_that_cannot_be_renewed_serve_until_a_minute_before_they_end() -> None:
