@@ -3,6 +3,7 @@
 Whoever builds something that differs adds a row here.
 """
 
+from agent.config.served_deviations import SERVED
 from agent.config.setting import Deviation
 
 DEVIATIONS: tuple[Deviation, ...] = (
@@ -324,21 +325,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "those of the system",
     ),
     Deviation(
-        "task protection: `ExpiresInMinutes` of more than 32 bits",
-        "is cut to 32 bits",
-        "goes to ECS as it is, which refuses it",
-    ),
-    Deviation(
-        "task protection: the credentials of the task's role have expired",
-        "ECS is asked with them, and says so",
-        "403, as where there are none yet",
-    ),
-    Deviation(
-        "task protection: ECS answers with neither a task nor a failure",
-        "the connection breaks",
-        "500, `ServerException`",
-    ),
-    Deviation(
         "keys in a file that nobody is known to rotate",
         "read once",
         "read again every five minutes, and at once when ECS refuses them",
@@ -359,50 +345,9 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "always standard; `AWS_MAX_ATTEMPTS` counts",
     ),
     Deviation(
-        "introspection (port 51678)",
-        "listens at every address; rules of the firewall keep others out",
-        "listens on loopback alone, unless `ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS` opens it; tells health too",
-    ),
-    Deviation(
-        "`/license`",
-        "500 where one of three files is missing",
-        "the texts that there are, and 500 where there is none",
-    ),
-    Deviation(
         "`ECS_EXCLUDE_IPV6_PORTBINDING=true` on a machine that lives on IPv6 alone",
         "ECS is told of no ports",
         "ECS is told of those on IPv6",
     ),
-    Deviation(
-        "faults for a task of the network mode `bridge`",
-        "are refused with 500",
-        "are made in the network of the container that asks",
-    ),
-    Deviation(
-        "`SourcesToFilter` of a black hole for `ingress`",
-        "is compared with where packets go, and so spares nobody",
-        "is compared with where they come from",
-    ),
-    Deviation(
-        "what a black hole spares",
-        "is let in, whatever the other rules of the host say",
-        "goes on to the other rules",
-    ),
-    Deviation(
-        "the way to metadata while there is a fault",
-        "is kept open for `egress` on port 80",
-        "is kept open both ways, whatever the fault: at 169.254.170.2 and, on the host, at the agent's own port;"
-        " latency and loss whose `Sources` cover it leave it out",
-    ),
-    Deviation(
-        "a fault whose start fails or takes too long",
-        "stays half made; all its commands have 5 s",
-        "is undone; all its commands have 4 s, so that the answer still arrives",
-    ),
-    Deviation(
-        "faults in the network of the host",
-        "stay until they are stopped",
-        "end with the last task that asked for them; those that an agent finds when it starts, with the last task that"
-        " may have asked",
-    ),
+    *SERVED,
 )
