@@ -51,11 +51,11 @@ class Reception:
     faults: FaultsDriver
     host_faults: HostFaults
     files: MetadataFiles
-    rates: Rates = NOTHING_MEASURED
+    rates: Rates
 
     @classmethod
-    def of(cls, joints: Joints) -> Self:
-        """Those of one agent."""
+    def of(cls, joints: Joints, rates: Rates = NOTHING_MEASURED) -> Self:
+        """Those of one agent, which knows the *rates* of its containers if it measures them."""
         directory = Directory(joints.engine, isolated=joints.settings.isolate_tasks)
         audit_file, redirect = AuditFile.of(joints.settings), RedirectLoop(RedirectDriver.of(joints.settings))
         faults = FaultsDriver(lifelines(joints.settings.task_address))
@@ -70,6 +70,7 @@ class Reception:
             faults,
             HostFaults(joints.engine, faults),
             _files(joints, portraits),
+            rates,
         )
 
     def hear(self, decided: Decision) -> None:
