@@ -5,6 +5,7 @@ from typing import Protocol
 
 from agent.model.figures import Sample, Watched
 from agent.model.names import DockerId, TaskArn
+from agent.model.portrait import Portrait
 from agent.model.task import Task
 
 
@@ -22,6 +23,26 @@ class Sampler(Protocol):
 
     async def sample(self, watched: Sequence[Watched]) -> Mapping[DockerId, Sample]:
         """One look at each; one that has ended meanwhile is left out."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all that is held of them."""
+        ...
+
+
+class Portraits(Protocol):
+    """Docker, asked for all it shows of a container."""
+
+    async def portrait_now(self, docker_id: DockerId) -> Portrait | None:
+        """As it is now; None where Docker has no such container. Raises TryAgain."""
+        ...
+
+
+class Docker(Protocol):
+    """The Docker Engine."""
+
+    async def ping(self) -> None:
+        """Return if Docker answers. Raises TryAgain."""
         ...
 
 
@@ -46,4 +67,8 @@ class Signer(Protocol):
 
     async def frame_headers(self, url: str, body: bytes) -> dict[str, str]:
         """The SigV4 headers of one frame: a GET of *url* with *body*, host and date among them. Raises TryAgain."""
+        ...
+
+    def refused(self, url: str, date: str, why: str) -> bool:
+        """The handshake at *url* was refused at *date* for the reason *why*. Is the date of the signature to blame?"""
         ...

@@ -154,10 +154,10 @@ class Time:
             if until <= self.now and not future.done():
                 future.set_result(None)
 
-    async def asleep(self, seconds: float) -> None:
-        """Return when somebody sleeps for so many seconds."""
+    async def asleep(self, seconds: float, number: int = 1) -> None:
+        """Return when so many sleep for so many seconds."""
         async with asyncio.timeout(PATIENCE):
-            while not self._find(seconds):
+            while len(self._find(seconds)) < number:
                 self._changed.clear()
                 await self._changed.wait()
 

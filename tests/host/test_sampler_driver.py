@@ -96,11 +96,11 @@ def test_one_that_has_ended_is_left_out_and_the_others_are_measured(host: Host) 
         a_group(host.root / "docker" / one)
         a_process(host.proc, pid, f"0::/docker/{one}\n")
     both = Watched(ME, 77), Watched(other, 78)
-    assert set(host.look(*both)) == {ME, other}
-
+    sharing = Watched(ME, 77, shares_network=True)
+    assert set(host.look(*both, sharing)) == {ME, other}
     shutil.rmtree(host.proc / "77")
 
-    assert set(host.look(*both)) == {other}
+    assert set(host.look(*both, sharing)) == {other}
     assert not host.look(Watched(DockerId("c" * 64), 79))
     host.driver.close()
 

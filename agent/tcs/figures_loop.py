@@ -1,0 +1,133 @@
+"""Looks at all running containers once a second, and keeps what ECS and the stats endpoints want to know.
+
+Docker is asked once for each run of a container, for the number of its first process. All else is read from the
+kernel's files: no stream of statistics is ever opened.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
+from math import isnan
+
+import structlog
+
+from agent.model.errors import TryAgain
+from agent.model.figures import Watched
+from agent.model.names import DockerId
+from agent.model.status import Status
+from agent.model.task import Container, Task
+from agent.tcs.pages import Figures, figures_of
+from agent.tcs.ports import Portraits, Sampler, Tasks
+from agent.tcs.ring import Ring
+
+EVERY = 1.0
+AWSVPC = "awsvpc"
+OF_ANOTHER = ("host", "none", "container:")
+"""Docker's network modes of containers without a network of their own."""
+
+log = structlog.get_logger()
+
+Run = tuple[DockerId, datetime | None]
+"""One run of a container: its id, and when it was started."""
+
+
+class FiguresLoop:
+    """Owns the rings of all running containers."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        sampler: Sampler,
+        portraits: Portraits,
+        *,
+        processors: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._tasks = tasks
+        self._sampler = sampler
+        self._portraits = portraits
+        self._processors = processors
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._watched: dict[Run, Watched] = {}
+        self._rings: dict[DockerId, Ring] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Is nothing measured?"""
+        return not any(True for _ in self._running())
+
+    def rates(self, docker_id: DockerId) -> tuple[float, float] | None:
+        """Bytes received and sent a second; None until it was measured twice, and for one without own network."""
+        ring = self._rings.get(docker_id)
+        if ring is None or not ring.entries or isnan(ring.entries[-1].rx_rate):
+            return None
+        return ring.entries[-1].rx_rate, ring.entries[-1].tx_rate
+
+    def collect(self) -> list[Figures]:
+        """What ECS has not heard of yet, by task."""
+        tasks = {task.arn: task for task, _ in self._running()}
+        found = (figures_of(task, self._rings) for task in tasks.values())
+        return [one for one in found if one is not None]
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        due = self._monotonic()
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                while True:
+                    await self._look(jobs)
+                    due = max(due + EVERY, self._monotonic())
+                    await self._sleep(due - self._monotonic())
+        finally:
+            self._sampler.close()
+
+    async def _look(self, jobs: asyncio.TaskGroup) -> None:
+        runs = {(one.docker_id, one.started_at): (task, one) for task, one in self._running()}
+        self._watched = {run: watched for run, watched in self._watched.items() if run in runs}
+        unknown = {run: task for run, (task, _) in runs.items() if run not in self._watched}
+        if unknown and (self._asking is None or self._asking.done()):
+            self._asking = jobs.create_task(self._ask(unknown), name="figures portraits")
+        samples = await self._sampler.sample(tuple(self._watched.values()))
+        restarts = {one.docker_id: one.restarts for _, one in runs.values()}
+        self._rings = {docker_id: ring for docker_id, ring in self._rings.items() if docker_id in restarts}
+        for docker_id, sample in samples.items():
+            if docker_id in restarts:
+                ring = self._rings.setdefault(docker_id, Ring())
+                ring.add(sample, processors=self._processors, restarts=restarts[docker_id])
+
+    async def _ask(self, unknown: Mapping[Run, Task]) -> None:
+        """Find the processes of containers; one that has none yet is asked for again a second later."""
+        for run, task in unknown.items():
+            try:
+                portrait = await self._portraits.portrait_now(run[0])
+            except TryAgain as error:
+                log.debug("process_not_found", container=run[0][:12], error=str(error))
+                return  # Docker does not answer: the others are not asked for in vain
+            if portrait is not None and portrait.pid:
+                shares = task.spec.network_mode != AWSVPC and portrait.network_mode.startswith(OF_ANOTHER)
+                self._watched[run] = Watched(run[0], portrait.pid, shares, portrait.started_at)
+
+    def _running(self) -> Iterator[tuple[Task, Container]]:
+        for task in self._tasks.tasks.values():
+            if task.known is not Status.STOPPED:
+                for container in task.containers:
+                    if container.known is Status.RUNNING and container.docker_id:
+                        yield task, container
+
+
+class NoFigures:
+    """Stands in the place of the loop where metrics are switched off: nothing is measured."""
+
+    is_idle = True
+
+    def collect(self) -> list[Figures]:
+        """Nothing."""
+        return []
+
+    def rates(self, _docker_id: DockerId) -> tuple[float, float] | None:
+        """Nothing to say."""
+        return None
