@@ -16,6 +16,8 @@ from agent.model.names import DockerId
 
 AT_ONCE = 8
 """Containers that Docker is asked about side by side."""
+PATIENCE = 1.0
+"""Seconds for Docker to show a container. Of one that it is starting it says nothing until that is done."""
 LOOK_AGAIN = 5.0
 """Seconds: who calls from an address that nobody has makes us look at all containers, at most so often."""
 
@@ -24,12 +26,18 @@ class Inquiry:
     """Tells who calls. What Docker does not answer is nobody, and is asked anew with the next connection."""
 
     def __init__(
-        self, tasks: Tasks, docker: Likenesses, host: Callers, clock: Callable[[], float] | None = None
+        self,
+        tasks: Tasks,
+        docker: Likenesses,
+        host: Callers,
+        clock: Callable[[], float] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._tasks = tasks
         self._docker = docker
         self._host = host
         self._clock = clock
+        self._patience = patience
         self._book = AddressBook()
         self._turn = asyncio.Lock()
         self._looked_at_all: float | None = None
@@ -39,9 +47,9 @@ class Inquiry:
         self._book.follow(self._tasks.tasks)
         if (caller := await self._by_address(peer[0])) is not None:
             return caller
-        await self._look_at_new()
         if await self._host.is_ours(peer[0]):
-            return await self._by_socket(peer, server)
+            return await self._on_host(peer, server)
+        await self._look_at_new()
         if (caller := await self._by_address(peer[0])) is not None:
             return caller
         await self._look_at_all()
@@ -64,6 +72,16 @@ class Inquiry:
             return False
         self._book.write(entry(now))
         return bool(now.pid) and address in now.addresses
+
+    async def _on_host(self, peer: tuple[str, int], server: tuple[str, int]) -> Caller:
+        """Docker itself is known without Docker: it asks while it starts a container, and says nothing of that then."""
+        before = self._book.in_host()
+        caller = await self._by_socket(peer, server)
+        if caller.known is Known.NOBODY:
+            await self._look_at_new()  # somebody else may have done so meanwhile
+            if self._book.in_host() != before:
+                caller = await self._by_socket(peer, server)
+        return caller
 
     async def _by_socket(self, peer: tuple[str, int], server: tuple[str, int]) -> Caller:
         among = {one.docker_id: one.pid for one in self._book.in_host()}
@@ -92,8 +110,9 @@ class Inquiry:
         async def look(docker_id: DockerId) -> None:
             async with gate:
                 try:
-                    seen = await self._docker.portrait(docker_id)
-                except TryAgain:
+                    async with asyncio.timeout(self._patience):
+                        seen = await self._docker.portrait(docker_id)
+                except (TryAgain, TimeoutError):
                     return
             if seen is not None:
                 self._book.write(entry(seen))

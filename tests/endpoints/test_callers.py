@@ -34,6 +34,10 @@ class Machine:
     is_silent: bool = False
     inspects: list[DockerId] = field(default_factory=list)
     among: dict[DockerId, int] = field(default_factory=dict)
+    starting: set[DockerId] = field(default_factory=set)
+    """Of these Docker says nothing."""
+    nobody_yet: asyncio.Event | None = None
+    """How long it takes to look for a socket among nobody."""
 
     def runs(self, arn: TaskArn, docker_id: DockerId, address: str, pid: int = 100, mode: str = "default") -> None:
         row = Container("app", known=Status.RUNNING, docker_id=docker_id)
@@ -52,6 +56,8 @@ class Machine:
     async def portrait_now(self, docker_id: DockerId) -> Portrait | None:
         self.inspects.append(docker_id)
         await asyncio.sleep(0)
+        if docker_id in self.starting:
+            await asyncio.Event().wait()
         if self.is_silent:
             raise TryAgain("Docker did not answer")
         return self.shown.get(docker_id)
@@ -59,7 +65,10 @@ class Machine:
     async def holder(self, peer: tuple[str, int], server: tuple[str, int], among: Mapping[DockerId, int]) -> Holder:
         assert server == SERVER
         self.among = dict(among)
-        return self.holders.get(peer, Holder())
+        if not among and self.nobody_yet is not None:
+            await self.nobody_yet.wait()
+        found = self.holders.get(peer, Holder())
+        return found if found.of_host or found.docker_id in among else Holder()
 
     async def is_of(self, pid: int, docker_id: DockerId) -> bool:
         return (pid, docker_id) in self.alive
@@ -202,6 +211,42 @@ def test_who_calls_from_an_address_of_the_host_is_known_by_the_socket(address: s
     assert who(inquiry, address) == [Caller(Known.HOST)]
     machine.holders.clear()
     assert who(inquiry, address) == [Caller()]
+
+
+def test_docker_that_asks_while_it_starts_a_container_is_not_asked_about_it() -> None:
+    machine = Machine(starting={WEB})
+    machine.runs(ARN, WEB, "172.17.0.3")
+    machine.holders[(HOST, 4000)] = Holder(of_host=True)
+
+    assert who(machine.inquiry(), HOST) == [Caller(Known.HOST)]
+    assert machine.inspects == []
+
+
+def test_two_who_are_new_are_both_known_whoever_of_them_is_looked_at_first() -> None:
+    machine = Machine()
+    machine.runs(ARN, IN_HOST, "", pid=300, mode="host")
+    machine.runs(OTHER, WEB, "172.17.0.3")
+    machine.holders[(HOST, 4000)] = Holder(IN_HOST)
+    inquiry = machine.inquiry()
+
+    async def ask() -> list[Caller]:
+        slow = machine.nobody_yet = asyncio.Event()
+        of_host = asyncio.ensure_future(inquiry.who((HOST, 4000), SERVER))
+        await asyncio.sleep(0)
+        of_bridge = await inquiry.who(("172.17.0.3", 4000), SERVER)
+        slow.set()
+        return [await of_host, of_bridge]
+
+    assert [one.task for one in asyncio.run(ask())] == [ARN, OTHER]
+
+
+def test_a_container_that_starts_for_long_keeps_no_other_from_being_known() -> None:
+    machine = Machine(starting={OLD})
+    machine.runs(ARN, IN_HOST, "", pid=300, mode="host")
+    machine.runs(OTHER, OLD, "172.17.0.4")
+    machine.holders[(HOST, 4000)] = Holder(IN_HOST)
+
+    assert who(Inquiry(machine, machine, machine, patience=0.01), HOST)[0].task == ARN
 
 
 def test_many_who_call_at_once_share_one_look() -> None:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from agent.cli import redirect as redirect_command
 from agent.model.names import Image
 from tests import planted
 from tests.sample_image import SAMPLE
-from tests.stories.house import DOCKWORKER, House, a_house, clean_environment, free_port, until
+from tests.stories.house import DOCKWORKER, House, a_house, free_port, until
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.literals import NetworkModeType
@@ -49,6 +50,27 @@ print(urllib.request.urlopen(asked).read().decode())
 """
 
 
+class CloudWatch(BaseHTTPRequestHandler):
+    """Takes log events, and remembers with whose keys they were signed."""
+
+    signed_with: ClassVar[list[str]] = []
+    lines: ClassVar[list[str]] = []
+    streams: ClassVar[set[str]] = set()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        CloudWatch.signed_with += re.findall(r"Credential=(\w+)/", self.headers["Authorization"])
+        CloudWatch.streams.add(body["logStreamName"])
+        CloudWatch.lines += [event["message"] for event in body.get("logEvents", ())]
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads that."""
+
+
 @dataclass(frozen=True)
 class Street:
     """A house whose containers are led to its agent, and a task of each network mode in it."""
@@ -57,6 +79,8 @@ class Street:
     bridge: str
     host: str
     """The Docker ids of two containers."""
+    logs: str
+    """A task that writes a line to CloudWatch, and ends."""
     address: str
     audit: Path
 
@@ -76,11 +100,14 @@ def street(tmp_path_factory: pytest.TempPathFactory, sample_image: Image) -> Ite
     address, audit = f"127.0.0.1:{free_port()}", folder / "audit.log"
     settings = {"DOCKWORKER_TASK_ADDRESS": address, "ECS_AUDIT_LOGFILE": str(audit)}
     try:
-        with a_house(folder, **settings) as house:
+        with a_house(folder, **settings) as house, HTTPServer(("127.0.0.1", 0), CloudWatch) as server:
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            logs = a_task_that_logs(house, server.server_port)  # Docker takes five seconds to send a line
             arns = [a_task(house, mode) for mode in ("bridge", "host")]
             tasks = [house.until_status(arn, "RUNNING") for arn in arns]
             bridge, host = (task["containers"][0]["runtimeId"] for task in tasks)
-            yield Street(house, bridge, host, address, audit)
+            yield Street(house, bridge, host, logs, address, audit)
+            server.shutdown()
     finally:
         redirect("remove", address)
 
@@ -107,15 +134,37 @@ def a_task(house: House, mode: "NetworkModeType") -> str:
     return house.run(answer["taskDefinition"]["taskDefinitionArn"])
 
 
+def a_task_that_logs(house: House, port: int) -> str:
+    options = {
+        "awslogs-region": "us-east-1",
+        "awslogs-group": "tests",
+        "awslogs-stream-prefix": "p",
+        "awslogs-endpoint": f"http://127.0.0.1:{port}",
+    }
+    answer = house.ecs.register_task_definition(
+        family="logs",
+        executionRoleArn=role("logs"),
+        containerDefinitions=[
+            {
+                "name": "app",
+                "image": SAMPLE,
+                "memory": 32,
+                "command": ["echo", "hello"],
+                "logConfiguration": {"logDriver": "awslogs", "options": options},
+            }
+        ],
+    )
+    return house.run(answer["taskDefinition"]["taskDefinitionArn"])
+
+
 def role(mode: str) -> str:
     return f"arn:aws:iam::123456789012:role/{mode}"
 
 
 def redirect(what: str, address: str) -> int:
-    environ = {**clean_environment(), "DOCKWORKER_TASK_ADDRESS": address}
-    return subprocess.run(
-        [*DOCKWORKER, "redirect", what], check=False, env=environ, stdout=subprocess.DEVNULL
-    ).returncode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKWORKER_TASK_ADDRESS", address)
+        return redirect_command.main([what])
 
 
 def execute(container: str, *command: str) -> str:
@@ -168,7 +217,7 @@ def test_nobody_gets_the_credentials_of_another_task(street: Street) -> None:
             urllib.request.urlopen(KNOWN + path, timeout=5)
 
     noted = street.audit.read_text()
-    assert noted.count(" 400 ") == 4
+    assert noted.count(" 400 ") == 4, noted
     assert of_bridge.rpartition("/")[2] not in noted + street.house.agent.log.read_text()
 
 
@@ -191,61 +240,15 @@ def test_a_task_of_a_service_protects_itself_and_any_other_hears_why_it_cannot(s
     house.until_stopped(arn)
 
 
-class CloudWatch(BaseHTTPRequestHandler):
-    """Takes log events, and remembers with whose keys they were signed."""
-
-    signed_with: ClassVar[list[str]] = []
-    lines: ClassVar[list[str]] = []
-    streams: ClassVar[set[str]] = set()
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        CloudWatch.signed_with += re.findall(r"Credential=(\w+)/", self.headers["Authorization"])
-        CloudWatch.streams.add(body["logStreamName"])
-        CloudWatch.lines += [event["message"] for event in body.get("logEvents", ())]
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads that."""
-
-
 def test_docker_writes_logs_with_the_keys_of_the_execution_role(street: Street) -> None:
-    house = street.house
-    with HTTPServer(("127.0.0.1", 0), CloudWatch) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        options = {
-            "awslogs-region": "us-east-1",
-            "awslogs-group": "tests",
-            "awslogs-stream-prefix": "p",
-            "awslogs-endpoint": f"http://127.0.0.1:{server.server_port}",
-        }
-        answer = house.ecs.register_task_definition(
-            family="logs",
-            executionRoleArn=role("logs"),
-            containerDefinitions=[
-                {
-                    "name": "app",
-                    "image": SAMPLE,
-                    "memory": 32,
-                    "command": ["echo", "hello"],
-                    "logConfiguration": {"logDriver": "awslogs", "options": options},
-                }
-            ],
-        )
-        task = house.until_stopped(house.run(answer["taskDefinition"]["taskDefinitionArn"]))
-        assert task["containers"][0].get("exitCode") == 0, (task.get("stoppedReason"), task["containers"])
-        until(lambda: CloudWatch.lines, "the log to arrive")
-        server.shutdown()
+    task = street.house.until_stopped(street.logs)
+    assert task["containers"][0].get("exitCode") == 0, (task.get("stoppedReason"), task["containers"])
+    until(lambda: CloudWatch.lines, "the log to arrive")
 
     assert (CloudWatch.streams, CloudWatch.lines) == ({f"p/app/{task['taskArn'].rpartition('/')[2]}"}, ["hello"])
     assert all(key.startswith("ASIA") for key in CloudWatch.signed_with)
-    assert (
-        f"{task['taskArn']} GetCredentialsExecutionRole 2 default {task['containerInstanceArn']}"
-        in street.audit.read_text()
-    )
+    noted = f"{task['taskArn']} GetCredentialsExecutionRole 2 default {task['containerInstanceArn']}"
+    assert noted in street.audit.read_text()
 
 
 def test_the_rules_are_checked_and_removed_on_request_and_by_who_leaves(street: Street) -> None:
