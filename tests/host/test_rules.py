@@ -172,9 +172,12 @@ def test_wishes_are_what_the_operator_set() -> None:
         disable_docker_health_check=True,
     )
 
-    assert wishes(Settings(), task_limits=False) == Wishes(Settings().available_logging_drivers)
-    assert wishes(settings, task_limits=True) == Wishes(
-        ("syslog",),
+    served = Wishes(Settings().available_logging_drivers, task_roles=True, task_roles_on_host=True)
+    served = replace(served, log_roles=True, faults=True)
+    assert wishes(Settings(), task_limits=False) == served
+    assert wishes(settings, task_limits=True) == replace(
+        served,
+        log_drivers=("syslog",),
         privileged=False,
         selinux=True,
         apparmor=True,
