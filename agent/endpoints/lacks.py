@@ -6,7 +6,7 @@ it would only ask again.
 
 from collections.abc import Mapping
 
-from agent.endpoints.bodies import V2, V3, V4
+from agent.endpoints.bodies import V3, V4
 from agent.endpoints.calls import Answer
 from agent.endpoints.routes import Kind, Route
 from agent.wire import go_json
@@ -58,15 +58,15 @@ def unknown_caller(remote: str) -> Answer:
     return said(BAD_REQUEST, f"Unable to get task arn from request: unable to associate '{address}' with task")
 
 
-def no_container(version: int, docker_id: str) -> Answer:
-    """Docker shows nothing of a container."""
-    text = f"nable to generate metadata for container '{docker_id}'"
-    return said(BAD_REQUEST, f"U{text}") if version == V2 else said(FAILED, f"{_initial(version)}{text}")
+def no_container(docker_id: str) -> Answer:
+    """No container is called so whose metadata the caller may have; only version 2 goes by that name."""
+    return said(BAD_REQUEST, f"Unable to generate metadata for container '{docker_id}'")
 
 
 def no_networks(version: int, docker_id: str) -> Answer:
     """Docker does not say in which networks a container is."""
-    return said(FAILED, f"{_initial(version)}nable to generate network response for container '{docker_id}'")
+    initial = "U" if version == V3 else "u"
+    return said(FAILED, f"{initial}nable to generate network response for container '{docker_id}'")
 
 
 def no_stats(version: int, docker_id: str) -> Answer:
@@ -83,7 +83,3 @@ def no_association(kind: str, name: str) -> Answer:
     """The task has no such association."""
     text = f"unable to get association from association type {kind} and association name {name}"
     return said(BAD_REQUEST, f"Unable to write container association response: {text}")
-
-
-def _initial(version: int) -> str:
-    return "U" if version == V3 else "u"

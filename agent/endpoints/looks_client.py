@@ -1,8 +1,8 @@
 """Asks Docker, and ECS, for what metadata are made of beside the rows: several at once, and not for long."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from agent.endpoints.bodies import Look, TagsFound
 from agent.endpoints.ports import Portraits, Rates, ResourceTags
@@ -18,6 +18,10 @@ TAGS_WITHIN = 4.0
 TASK_TAGS, INSTANCE_TAGS = "TaskTags", "ContainerInstanceTags"
 
 
+A = TypeVar("A")
+B = TypeVar("B")
+
+
 def _none(_task: Task) -> Eni | None:
     return None
 
@@ -31,6 +35,11 @@ class _Unmeasured:
 
 
 NOTHING_MEASURED: Rates = _Unmeasured()
+
+
+async def side_by_side(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """Both, which takes as long as the longer of them: whoever asks has not much time."""
+    return await asyncio.gather(one, other)
 
 
 class Looks:

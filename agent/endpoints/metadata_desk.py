@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.endpoints import bodies, lacks, routes
-from agent.endpoints.bodies import V2, V3, V4, Place
+from agent.endpoints.bodies import V2, V3, V4, Place, TagsFound
 from agent.endpoints.bodies_networks import AWSVPC
 from agent.endpoints.calls import Answer, Asked, Known
 from agent.endpoints.directory import Directory, Found
-from agent.endpoints.looks_client import Looks, Tagger
+from agent.endpoints.looks_client import Looks, Tagger, side_by_side
 from agent.endpoints.ports import Rates
 from agent.endpoints.refusals import Refusals
 from agent.endpoints.routes import Kind, Route
@@ -62,8 +62,7 @@ class MetadataDesk:
                 return await self._of(route, found)
         elif found is not None:
             self.refusals.tell(asked.caller, "metadata")
-        missing = lacks.no_container if route.kind is Kind.CONTAINER else lacks.no_stats
-        return missing(V2, route.key)
+        return lacks.no_container(route.key) if route.kind is Kind.CONTAINER else lacks.no_stats(V2, route.key)
 
     async def _of(self, route: Route, found: Found) -> Answer:
         match route.kind:
@@ -87,14 +86,16 @@ class MetadataDesk:
     async def _of_task(self, route: Route, task: Task, asker: str) -> Answer:
         if route.kind is Kind.TASK_STATS:
             return await self._task_stats(route, task)
-        looks = await self.looks.all_of(task)
+        looks, tags = await side_by_side(self.looks.all_of(task), self._tags(route, task, asker))
         lost = [look for look in looks if look.container.docker_id and not look.has_networks]
         if lost and route.version < V4:
             return lacks.no_networks(V3, lost[0].container.docker_id)
-        tags = bodies.NO_TAGS
-        if route.kind is Kind.TASK_WITH_TAGS:
-            tags = await self.tagger.find(task, asker if route.version == V4 else "")
         return _shown(bodies.task(task, looks, self.place(), route.version, tags))
+
+    async def _tags(self, route: Route, task: Task, asker: str) -> TagsFound:
+        if route.kind is not Kind.TASK_WITH_TAGS:
+            return bodies.NO_TAGS
+        return await self.tagger.find(task, asker if route.version == V4 else "")
 
     async def _stats(self, route: Route, found: Found) -> Answer:
         row = found.container

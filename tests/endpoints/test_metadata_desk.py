@@ -4,15 +4,18 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.endpoints import routes
 from agent.endpoints.bodies import Place
 from agent.endpoints.calls import Answer, Asked, Caller, Known
-from agent.endpoints.looks_client import Tagger
+from agent.endpoints.looks_client import Looks, Tagger
 from agent.endpoints.routes import Kind, Route
 from agent.model.errors import TryAgain
+from agent.model.names import DockerId
+from agent.model.portrait import Portrait
 from agent.model.status import Status
 from tests.endpoints.metadata_scene import INSTANCE, Scene, arn, bridge, docker_id, key
 
@@ -178,6 +181,37 @@ def test_tags_that_ecs_does_not_tell_in_time_are_left_out_and_named() -> None:
         f"GetResourceTags failed for {INSTANCE} after 1 attempts: no answer within 0.01 s",
         f"GetResourceTags failed for {arn('bridge')} after 3 attempts: ThrottlingException: slow down",
     ]
+
+
+def test_docker_and_ecs_are_asked_side_by_side() -> None:
+    scene, both = Scene(), asyncio.Barrier(2)
+
+    class Meets:
+        """Answers nothing before the other is asked, too."""
+
+        async def portrait(self, docker_id_: DockerId) -> Portrait | None:
+            if docker_id_ == docker_id("a"):
+                await both.wait()
+            return await scene.docker.portrait(docker_id_)
+
+        async def stats(self, docker_id_: DockerId) -> dict[str, Any] | None:
+            return await scene.docker.stats(docker_id_)
+
+        async def resource_tags(self, arn_: str, asker: str) -> Mapping[str, str]:
+            if arn_ == INSTANCE:
+                await both.wait()
+            return await scene.tags.resource_tags(arn_, asker)
+
+    async def ask() -> Answer | None:
+        desk = replace(scene.desk(), looks=Looks(Meets()), tagger=Tagger(Meets(), lambda: INSTANCE))
+        caller = Caller(Known.ADDRESS, arn("bridge"), "web")
+        async with asyncio.timeout(5):
+            return await desk.answer(Asked("GET", f"/v4/{WEB}/taskWithTags", "1.2.3.4:5", caller))
+
+    answer = asyncio.run(ask())
+
+    assert answer is not None
+    assert answer.body == asyncio.run(Scene().of("bridge", f"/v4/{WEB}/taskWithTags")).body
 
 
 def test_an_instance_without_a_name_has_no_tags_and_is_not_asked_about() -> None:
