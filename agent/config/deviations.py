@@ -350,4 +350,26 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "ECS is told of those on IPv6",
     ),
     *SERVED,
+    Deviation(
+        "who is given what is asked for at 169.254.170.2",
+        "whoever knows the id in the path",
+        "a container what is of its own task; processes of the host the credentials with which logs are written."
+        " Others hear that there is no such id. `DOCKWORKER_ISOLATE_TASKS=false` goes by the id",
+    ),
+    Deviation(
+        "credentials of a role that have expired",
+        "are given",
+        "are not: the answer is 503 until others come, for which ECS is asked anew from 15 minutes before",
+    ),
+    Deviation(
+        "`ECS_AUDIT_LOGFILE`",
+        "the agent's own log has its lines too; of a path that was asked for too often the ids are in it",
+        "in the file alone, and no ids; of a request that was refused, the task is the one that asked",
+    ),
+    Deviation(
+        "the firewall rules for 169.254.170.2",
+        "its package makes them before the start and removes them after the end",
+        "the agent makes them, and again where somebody flushed them; they stay when it ends."
+        " `dockworker redirect remove` and `dockworker leave` remove them; those of another agent are left alone",
+    ),
 )

@@ -91,8 +91,9 @@ UNHEEDED: tuple[Unheeded, ...] = (
     ),
     *_some(NO_AGENT_CONTAINER, "ECS_HOST_DATA_DIR/DataDirOnHost"),
     *_some(
-        "is not here yet: the logs of a container are sent with the agent's keys",
+        "cannot apply: where containers are answered, so is Docker, and ECS is told so",
         "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE/OverrideAWSLogsExecutionRole",
+        TRUE,
     ),
     *_some(
         NO_AWSVPC,
