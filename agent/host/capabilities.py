@@ -24,9 +24,9 @@ promised                                                  when
 ``ecs.capability.nvidia-driver-version.*``,               the operator wants GPUs, and there are some whose driver says
 ``ecs.capability.gpu-driver-version``                     its version
 ``ecs.capability.fault-injection``                        containers are answered what they ask, and the machine has
-                                                          iptables, tc, nsenter and the kernel's sch_netem
-``ecs.capability.execution-role-awslogs``                 Docker is served credentials (``DOCKWORKER_TASK_ADDRESS``), and
-                                                          its log driver awslogs is promised
+                                                          iptables, tc, nsenter and unshare, and its kernel netem
+``ecs.capability.execution-role-awslogs``                 Docker is served credentials, and its log driver awslogs is
+                                                          promised
 ``ecs.capability.external``                               ``ECS_EXTERNAL``
 ``com.amazonaws.ecs.capability.task-iam-role``,           containers are answered (``DOCKWORKER_TASK_ADDRESS``), and
 ``...task-iam-role-network-host``                         unless ``ECS_ENABLE_TASK_IAM_ROLE[_NETWORK_HOST]`` is false;
