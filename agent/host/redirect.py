@@ -23,6 +23,7 @@ NAT, FILTER = "nat", "filter"
 PREROUTING, OUTPUT, INPUT = "PREROUTING", "OUTPUT", "INPUT"
 LOOPBACK = "127.0.0.0/8"
 _LOOPBACK_ADDRESS = "127.0.0.1"
+_LOOPBACK_BEGINS = "127."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ class Wanted:
 def read(table: str, listing: str) -> Iterator[Listed]:
     """The rules in what ``iptables -S`` prints."""
     for line in listing.splitlines():
+        if KNOWN_ADDRESS not in line and _LOOPBACK_BEGINS not in line:
+            continue  # thousands may be Docker's
         add, *words = shlex.split(line)
         if add == "-A" and words:
             yield Listed(table, words[0], tuple(words[1:]))
@@ -169,9 +172,8 @@ class View:
 
     def uses_loopback_but_for(self, wanted: Wanted) -> bool:
         """Does another rule than ours lead packets of others to the loopback?"""
-        loopback = (
-            one for one in self.rules if one.chain == PREROUTING and one.after("--to-destination")[:4] == "127."
-        )
+        led = (one for one in self.rules if one.chain == PREROUTING)
+        loopback = (one for one in led if one.after("--to-destination").startswith(_LOOPBACK_BEGINS))
         return any(not (one.is_ours and one.leads_to == wanted.target) for one in loopback)
 
     def _first(self, chain: str) -> Listed | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agent.controlplane.docker_config import named_stream
 from agent.controlplane.events import DeliveriesAsked
 from agent.controlplane.payload import payload
 from agent.wire.acs_spec import read_spec
@@ -278,3 +279,19 @@ def test_overrides_take_the_place_of_files_and_gpus() -> None:
 )
 def test_the_documents_say_which_docker_understands_them(container: dict[str, object], version: str) -> None:
     assert told(WEB | container)["containers"][0]["dockerConfig"]["version"] == version
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "sent"),
+    [
+        ("awslogs", {"awslogs-stream-prefix": "p"}, {"awslogs-stream": "p/web/0f1e"}),
+        ("awslogs", {"awslogs-group": "g"}, {"awslogs-group": "g"}),
+        ("splunk", {"awslogs-stream-prefix": "p"}, {"awslogs-stream-prefix": "p"}),
+    ],
+)
+def test_a_stream_of_logs_is_named_by_its_prefix_the_container_and_the_task(
+    driver: str, options: dict[str, str], sent: dict[str, str]
+) -> None:
+    log = {"Type": driver, "Config": options}
+
+    assert named_stream(log, "web", "arn:aws:ecs:us-east-1:123456789012:task/default/0f1e") == {**log, "Config": sent}
