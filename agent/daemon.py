@@ -23,7 +23,6 @@ from agent.aws.access_client import Access
 from agent.aws.ecs_client import EcsClient, TaskReports
 from agent.aws.imds_client import ImdsClient
 from agent.aws.instance_client import InstanceClient
-from agent.aws.poll_client import PollEndpointsClient
 from agent.config.settings import Settings
 from agent.docker.container_driver import ContainerDriver
 from agent.docker.engine_driver import DockerEngine
@@ -239,7 +238,7 @@ class House:
         desk = StopDesk(engine, runner.post)
         joints = self._joints(owner, engine, runner, vault, shelves)
         watcher = joints.watcher
-        strains = Strains(runner.post, utc_now)
+        strains, telemetry = Strains(runner.post, utc_now), Telemetry.of(joints)
         self.journal.tell(lambda lack: strains.say("journal", lack))
         disks = shelves.disks(self.facts, engine, runner, strains)
         health = Health(
@@ -249,7 +248,7 @@ class House:
             self.journal, TaskReports(self.ecs, self.identity.cluster), runner, is_wanted=attachments.is_wanted
         )
         self.flush.reporter = reporter
-        reception, telemetry = Reception.of(joints), Telemetry.of(joints)
+        reception = Reception.of(joints, telemetry.figures)
         health.others.append(lambda: Condition("redirect", reception.redirect.trouble, is_vital=False))
         doors = Doors(joints, witness, desk, health, reporter)
         leaving.rooms = Rooms(owner, self.membership, self.ecs, engine, runner, reporter)
@@ -267,7 +266,7 @@ class House:
             self._watch_gpus(jobs, owner, runner)
             await self._belong(jobs, owner, leaving)
             telemetry.open(jobs)
-            acs = self._acs(owner, runner, vault, manifests, ready)
+            acs = self._acs(owner, joints, manifests, ready, telemetry)
             doors.connect(acs)
             jobs.create_task(acs.run(), name="acs")
 
@@ -346,7 +345,7 @@ class House:
         jobs.create_task(self.adoption.settle(runner.save, self.docker), name="takeover")
 
     def _acs(
-        self, owner: "_Owner", runner: Runner, vault: Vault, manifests: Manifests, ready: Callable[[str], None]
+        self, owner: "_Owner", joints: Joints, manifests: Manifests, ready: Callable[[str], None], telemetry: Telemetry
     ) -> AcsLoop:
         identity = owner.identity
 
@@ -367,13 +366,14 @@ class House:
                 agent_hash=AGENT_HASH,
                 docker_version=self.facts.version,
             ),
-            engine=runner,
-            vault=vault,
-            endpoints=PollEndpointsClient.of(self.ecs, identity.cluster, self.settings),
+            engine=joints.runner,
+            vault=joints.vault,
+            endpoints=telemetry.endpoints,
             signer=self.access.signer(),
             manifests=manifests,
             connected=connected,
             renew=renew if self.settings.reregister_when_inactive else None,
+            telemetry=telemetry,
             world=World(dial=partial(dial, road=self.access.roads.to_socket)),
         )
 

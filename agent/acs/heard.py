@@ -34,6 +34,11 @@ class Heard:
     """A list of tasks, whose answers depend on what the engine makes of it (`answers`)."""
 
     @property
+    def is_heartbeat(self) -> bool:
+        """Did the server only say that it is there?"""
+        return any(isinstance(reply, acs.HeartbeatAckRequest) for reply in self.replies)
+
+    @property
     def wants_a_stop(self) -> bool:
         """Is a task to be stopped? Then nothing may hold the events back, not even a disk that is full."""
         return any(isinstance(event, TaskStopRequested | StopsVerified) for event in self.events)

@@ -20,7 +20,7 @@ import structlog
 from agent.acs.backoff import INACTIVE, PROBATION, Ended, Pace
 from agent.acs.heard import Heard
 from agent.acs.manifests import Manifests
-from agent.acs.ports import Engine, PollEndpoints, Signer, Vault
+from agent.acs.ports import Engine, PollEndpoints, Signer, Telemetry, Vault
 from agent.acs.renewal import Renewal
 from agent.acs.session import Draw, answers, received
 from agent.acs.settings import AcsSettings, session_url
@@ -103,6 +103,7 @@ class AcsLoop:
         manifests: Manifests | None = None,
         connected: Callable[[], None] = lambda: None,
         renew: Callable[[], Awaitable[str]] | None = None,
+        telemetry: Telemetry | None = None,
         world: World | None = None,
     ) -> None:
         self._settings = settings
@@ -113,6 +114,7 @@ class AcsLoop:
         self._manifests = manifests or Manifests()
         self._connected = connected
         self._renew = renew
+        self._telemetry = telemetry
         self._world = world or World()
         self._has_connected = False
         self._renewal = Renewal()
@@ -139,6 +141,8 @@ class AcsLoop:
                 connection = submits.create_task(self._one_connection(submits), name="acs connection")
                 await asyncio.wait({connection})
                 ended = connection.result()
+                if self._telemetry is not None and ended.is_inactive:
+                    self._telemetry.let_go()
                 if self._renew is not None and (ended.is_inactive or ended.is_unknown):
                     pace = await self._start_over(ended, self._renew)
                     continue
@@ -222,6 +226,8 @@ class AcsLoop:
             if heard.understood:
                 inactivity.cancel()
                 inactivity = jobs.create_task(self._miss(), name="acs inactivity timer")
+            if self._telemetry is not None and heard.is_heartbeat:
+                self._telemetry.heartbeat()
             for note in heard.notes:
                 (log.warning if note.warning else log.info)(note.event, **note.fields)
             for reply in heard.replies:

@@ -75,3 +75,15 @@ class Signer(Protocol):
         Then the next one has a better date.
         """
         ...
+
+
+class Telemetry(Protocol):
+    """Tells ECS of this instance, on a connection of its own."""
+
+    def heartbeat(self) -> None:
+        """ECS has sent a heartbeat: what the instance is able to do is looked at again."""
+        ...
+
+    def let_go(self) -> None:
+        """ECS has let go of this instance: there is nothing more to tell of it."""
+        ...

@@ -63,7 +63,7 @@ INSTANCE: tuple[Setting, ...] = (
         "telemetry_endpoint",
         "DOCKWORKER_TELEMETRY_ENDPOINT",
         kinds.http_url(),
-        "Read, and without effect yet: where TCS is, with which the agent opens no session.",
+        "Where TCS is; unset asks ECS for it. A pinned one is never asked for.",
     ),
     row("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT", kinds.flag(), "Call the FIPS endpoints of AWS services."),
     row(
