@@ -46,6 +46,10 @@ class Scene:
         """The bodies of metadata v4 at *paths*, as the container called *name* is answered."""
         return [json.loads(line) for line in self.inside(name, ASK, *paths).splitlines()]
 
+    def measured_twice(self) -> dict[str, Any] | None:
+        [stats] = self.ask("other", "/task/stats")
+        return stats if all("network_rate_stats" in one for one in stats.values()) else None
+
     def file(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.inside("web", "cat $ECS_CONTAINER_METADATA_FILE"))
         return found
@@ -143,7 +147,8 @@ def test_a_container_is_told_of_itself_what_docker_says(scene: Scene) -> None:
 def test_a_container_is_told_of_its_task_with_the_tags_and_of_what_docker_measures(scene: Scene) -> None:
     row = scene.house.task(scene.task)
 
-    task, stats = scene.ask("other", "/taskWithTags", "/task/stats")
+    [task] = scene.ask("other", "/taskWithTags")
+    stats = until(scene.measured_twice, "the rates of both containers")
 
     assert (task["TaskARN"], task["Cluster"], task["Family"], task["Revision"]) == (scene.task, "default", "told", "1")
     assert (task["KnownStatus"], task["LaunchType"], task["FaultInjectionEnabled"]) == ("RUNNING", "EC2", False)
@@ -158,6 +163,7 @@ def test_a_container_is_told_of_its_task_with_the_tags_and_of_what_docker_measur
         assert one["memory_stats"]["usage"] > 0
         assert one["cpu_stats"]["system_cpu_usage"] > one["precpu_stats"]["system_cpu_usage"], "measured twice"
         assert list(one)[:2] == ["read", "preread"], "in Docker's own order"
+        assert list(one["network_rate_stats"]) == ["rx_bytes_per_sec", "tx_bytes_per_sec"]
 
 
 def test_the_file_tells_the_same_until_its_task_is_cleaned_up(scene: Scene) -> None:
