@@ -216,6 +216,7 @@ def test_nobody_gets_the_credentials_of_another_task(street: Street) -> None:
         with pytest.raises(urllib.error.HTTPError, match="400"):
             urllib.request.urlopen(KNOWN + path, timeout=5)
 
+    until(lambda: street.audit.read_text().count(" 400 ") >= 4, "the refusals to be noted")
     noted = street.audit.read_text()
     assert noted.count(" 400 ") == 4, noted
     assert of_bridge.rpartition("/")[2] not in noted + street.house.agent.log.read_text()
@@ -248,7 +249,7 @@ def test_docker_writes_logs_with_the_keys_of_the_execution_role(street: Street) 
     assert (CloudWatch.streams, CloudWatch.lines) == ({f"p/app/{task['taskArn'].rpartition('/')[2]}"}, ["hello"])
     assert all(key.startswith("ASIA") for key in CloudWatch.signed_with)
     noted = f"{task['taskArn']} GetCredentialsExecutionRole 2 default {task['containerInstanceArn']}"
-    assert noted in street.audit.read_text()
+    until(lambda: noted in street.audit.read_text(), "it to be noted whose keys they were")
 
 
 def test_the_rules_are_checked_and_removed_on_request_and_by_who_leaves(street: Street) -> None:
