@@ -214,7 +214,7 @@ class House:
         """Run every loop, register, and stay."""
         owner, saved = _Owner(self.identity), self.saved
         engine = Engine(self.rules, saved.tasks, saved.tombstones, saved.manifest, saved.attachments)
-        vault = Vault(lambda: engine.tasks.values())
+        vault = Vault(lambda: engine.tasks.values())  # noqa: PLW0108 -- other rows after each decision
         shelves = Shelves.of(self.settings, self.docker, self.journal, Held(saved.tasks))
         manifests = Manifests()
 

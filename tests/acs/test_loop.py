@@ -675,3 +675,44 @@ def test_credentials_that_are_not_refreshed_are_asked_for_with_a_new_connection(
             await beat(again)
 
     asyncio.run(story())
+
+
+class Told:
+    """Telemetry, which notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def heartbeat(self) -> None:
+        self.heard.append("heartbeat")
+
+    def let_go(self) -> None:
+        self.heard.append("let go")
+
+
+def test_telemetry_hears_of_each_heartbeat_and_of_nothing_else() -> None:
+    async def story() -> None:
+        telemetry = Told()
+        async with a_server() as acs, an_agent(acs.url, telemetry=telemetry):
+            server = await acs.accepted()
+            await beat(server, "1")
+            await server.tell("ServerException", message="hm")
+            await beat(server, "2")
+
+            assert telemetry.heard == ["heartbeat"] * 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("why", "heard"), [("InactiveInstanceException: gone", ["let go"]), ("tired", [])])
+def test_telemetry_hears_that_ecs_has_let_go_of_the_instance(why: str, heard: list[str]) -> None:
+    async def story() -> None:
+        telemetry = Told()
+        async with a_server() as acs, an_agent(acs.url, telemetry=telemetry) as agent:
+            server = await acs.accepted()
+            await server.ws.close(code=1008, message=why.encode())
+            await agent.time.asleep(HOUR if heard else FIRST_WAIT)
+
+            assert telemetry.heard == heard
+
+    asyncio.run(story())

@@ -14,6 +14,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from agent.acs.loop import AcsLoop, World
 from agent.acs.manifests import Manifests
+from agent.acs.ports import Telemetry
 from agent.acs.settings import AcsSettings
 from agent.model.credentials import RoleCredentials
 from agent.model.events import Event
@@ -272,6 +273,7 @@ async def an_agent(
     settings: AcsSettings = SETTINGS,
     dial: Callable[..., Awaitable[Any]] = dial,
     renew: Callable[[], Awaitable[str]] | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Agent]:
     """Run a session at *url* until the block ends. Chance says one half until told otherwise."""
     time, vault, endpoints, greeted = Time(), Vault(), Endpoints(url), list[bool]()
@@ -286,6 +288,7 @@ async def an_agent(
         manifests=manifests,
         connected=lambda: greeted.append(loop.is_connected),
         renew=renew,
+        telemetry=telemetry,
         world=World(monotonic=lambda: time.now, sleep=time.sleep, chance=lambda: time.chance, dial=dial),
     )
     job = asyncio.create_task(loop.run())
