@@ -65,18 +65,24 @@ class Dev:
 
     async def run(self) -> int:
         """Do it all; gives the exit code."""
-        keys = (await asyncio.to_thread(self._place.keys)).operator
         with stop_on_signals(self._told):
-            async with engine(self._settings.docker_host) as docker:
-                try:
-                    async with PlaneClient(self._place.endpoint, keys, self._place.region) as client:
-                        return await self._at_work(docker, Walk(client, self._screen))
-                finally:
-                    await self._close()
-                    if self._options.purpose in (Purpose.DEMO, Purpose.STOP) and self._instance:
-                        count = await remove_stopped(docker, self._instance)
-                        self._screen.say(f"Containers removed: {count}.")
-                        await self._remove_redirect()
+            try:
+                return await self._with_engine()
+            finally:
+                if self._options.purpose in (Purpose.DEMO, Purpose.STOP):
+                    await self._remove_redirect()
+
+    async def _with_engine(self) -> int:
+        keys = (await asyncio.to_thread(self._place.keys)).operator
+        async with engine(self._settings.docker_host) as docker:
+            try:
+                async with PlaneClient(self._place.endpoint, keys, self._place.region) as client:
+                    return await self._at_work(docker, Walk(client, self._screen))
+            finally:
+                await self._close()
+                if self._options.purpose in (Purpose.DEMO, Purpose.STOP) and self._instance:
+                    count = await remove_stopped(docker, self._instance)
+                    self._screen.say(f"Containers removed: {count}.")
 
     async def _remove_redirect(self) -> None:
         """Remove the firewall rules for containers, which the agent made if it could."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiodocker
 import pytest
 
-from agent.cli import sample
+from agent.cli import redirect, sample
 from agent.cli.walk import short
 from agent.store.journal_driver import FILE_NAME
 from tests.stories.house import clean_environment, free_port, remove_cgroups
@@ -78,8 +78,7 @@ def test_the_demo_runs_a_task_to_its_end_and_leaves_nothing(
     assert containers(docker_host, tmp_path) == []
     assert cgroups(tmp_path) == []
     assert "redirect_made" in (tmp_path / "dockworker.log").read_text()
-    listed = subprocess.run(["iptables", "-w", "-t", "nat", "-S"], check=True, capture_output=True, text=True).stdout
-    assert f":{int(command[-1].rpartition(':')[2]) + 1}" not in listed
+    assert rules_to(int(command[-1].rpartition(":")[2]) + 1) == []
 
 
 def cgroups(place: Path) -> list[Path]:
@@ -149,3 +148,28 @@ def test_without_an_engine_it_says_what_to_do(command: list[str], tmp_path: Path
     assert ended.returncode == 1
     assert "`packaging/engine up` starts one" in ended.stdout
     assert "Traceback" not in ended.stderr
+
+
+def test_what_an_earlier_one_left_in_the_firewall_is_removed_also_without_an_engine(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(command[-1].rpartition(":")[2]) + 1
+    monkeypatch.setenv("DOCKWORKER_TASK_ADDRESS", f"127.0.0.1:{port}")
+    assert redirect.main(["make"]) == 0
+    was = rules_to(port)
+    ended = subprocess.run(
+        [*command[len(NO_RULES) :], "--stop"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**clean_environment(), "DOCKER_HOST": f"unix://{tmp_path}/no.sock"},
+    )
+
+    assert (ended.returncode, len(was), rules_to(port)) == (0, 2, [])
+
+
+def rules_to(port: int) -> list[str]:
+    """The firewall rules that lead containers to *port*."""
+    listed = subprocess.run(["iptables", "-w", "-t", "nat", "-S"], check=True, capture_output=True, text=True).stdout
+    return [line for line in listed.splitlines() if line.endswith((f":{port}", f"--to-ports {port}"))]
