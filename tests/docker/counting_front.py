@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
@@ -12,11 +12,12 @@ UNIX = "unix://"
 
 @dataclass
 class Front:
-    """Where it listens, and how often it was asked for a digest, and for a pull."""
+    """Where it listens, what it was asked, and how often for a digest, and for a pull."""
 
     host: str = ""
     asked: int = 0
     pulls: int = 0
+    paths: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -25,6 +26,7 @@ async def a_front(docker_host: str, *, dumb: bool) -> AsyncIterator[Front]:
     connector = aiohttp.UnixConnector(docker_host.removeprefix(UNIX))
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
+        front.paths.append(request.path)
         front.asked += "/distribution/" in request.path
         front.pulls += request.path.endswith("/images/create")
         if dumb and "/distribution/" in request.path:

@@ -172,6 +172,22 @@ def test_what_was_measured_while_there_was_no_session_is_told_as_soon_as_there_i
     told(story)
 
 
+def test_after_a_long_outage_there_is_one_frame_and_the_rhythm_begins_anew() -> None:
+    async def story(server: Server, agent: Agent, session: Accepted) -> None:
+        session.reset()
+        await agent.time.asleep(FIRST_WAIT)
+        agent.time.advance(1000)
+        again = await server.accepted()
+
+        assert await is_idle(again)
+        await tick(agent)
+        assert await is_idle(again)
+        await agent.time.asleep(EVERY, 2)
+        await read_up_to_here(again)  # there was no third frame
+
+    told(story)
+
+
 def test_a_session_that_is_opened_soon_again_keeps_the_rhythm() -> None:
     async def story(server: Server, agent: Agent, session: Accepted) -> None:
         await agent.time.asleep(EVERY)
