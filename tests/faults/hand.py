@@ -78,7 +78,8 @@ class Hand(Plane):
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer a call, or be the other end of a WebSocket, unless it is of an instance that is not known."""
-        if request.method == "GET" and request.query["containerInstanceArn"] == self.not_known:
+        asks_for = request.query.get("containerInstanceArn", request.query.get("containerInstance"))
+        if request.method == "GET" and asks_for == self.not_known:
             unknown = {"type": "InvalidInstanceException", "message": {"message": "there is no such instance"}}
             return web.json_response(unknown, status=400)
         return await super().serve(request)
@@ -121,7 +122,7 @@ class Hand(Plane):
 
     def _answer(self, action: str, body: dict[str, Any], at: float) -> dict[str, Any]:
         if action == "DiscoverPollEndpoint" and self.acs_url:
-            return {"endpoint": self.acs_url, "telemetryEndpoint": self.acs_url}
+            return {"endpoint": self.acs_url, "telemetryEndpoint": self.url}
         if "attachments" in body:
             self.attached.append((action, body))
             self._changed.set()
