@@ -372,4 +372,29 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "the agent makes them, and again where somebody flushed them; they stay when it ends."
         " `dockworker redirect remove` and `dockworker leave` remove them; those of another agent are left alone",
     ),
+    Deviation(
+        "how containers are measured",
+        "a stream of statistics that Docker sends for each",
+        "the kernel's files, read once a second; Docker is asked once for each start of a container",
+    ),
+    Deviation(
+        "figures that could not be sent",
+        "15 messages wait, others are lost a second later",
+        "stay for the next frame, those of the last 80 seconds",
+    ),
+    Deviation(
+        "figures of a task with a network of its own",
+        "those of the network cover up to 13 minutes, and are told again and again",
+        "are told once, as all others",
+    ),
+    Deviation(
+        "counters of a container that its restart policy started again, after a restart of the agent",
+        "go on",
+        "begin with the present run of the container",
+    ),
+    Deviation(
+        "a telemetry server that ends sessions as soon as they begin",
+        "is connected to again without a wait",
+        "is waited for from the second time on",
+    ),
 )
