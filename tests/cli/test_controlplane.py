@@ -106,6 +106,7 @@ def test_where_credentials_of_roles_come_from_is_told_by_an_option_or_by_the_env
         return 0
 
     monkeypatch.setattr("agent.cli.controlplane.serve", serve)
+    monkeypatch.setattr("agent.cli.logs.configure", lambda *_: None)  # it would hold on to what this test writes to
     monkeypatch.delenv("DOCKWORKER_ROLE_CREDENTIALS", raising=False)
     here = ["--data", str(tmp_path)]
     assert main(here) == 0
