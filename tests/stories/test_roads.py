@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.aws.certificates import Authority
 from tests.aws.proxy import Proxy, a_proxy, pour
-from tests.stories.house import House, standing
+from tests.stories.house import House, standing, until
+
+NAMES = ("ecs.test", "acs.test", "tcs.test")
 
 
 @asynccontextmanager
@@ -33,14 +35,14 @@ async def over_tls(port: int, tls: ssl.SSLContext) -> AsyncIterator[int]:
 
 @contextmanager
 def a_network(port: int, tls: ssl.SSLContext) -> Iterator[Proxy]:
-    """A network in which the control plane on *port* is known by two names, and only to a proxy."""
+    """A network in which the control plane on *port* is known by three names, and only to a proxy."""
     ready, found = threading.Event(), list[Proxy]()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def live() -> None:
         async with AsyncExitStack() as stack:
             front = await stack.enter_async_context(over_tls(port, tls))
-            found.append(await stack.enter_async_context(a_proxy("http", {"ecs.test": front, "acs.test": front})))
+            found.append(await stack.enter_async_context(a_proxy("http", dict.fromkeys(NAMES, front))))
             over = asyncio.Event()
             loops.append((asyncio.get_running_loop(), over))
             ready.set()
@@ -57,16 +59,18 @@ def a_network(port: int, tls: ssl.SSLContext) -> Iterator[Proxy]:
         thread.join(10)
 
 
-def test_an_agent_behind_a_proxy_finds_ecs_and_its_pinned_control_channel(tmp_path: Path) -> None:
+def test_an_agent_behind_a_proxy_finds_ecs_and_its_pinned_channels(tmp_path: Path) -> None:
     authority = Authority.in_folder(tmp_path / "authority")
     house = House(tmp_path, {})
-    with a_network(house.port, authority.server("ecs.test", "acs.test")) as proxy:
+    with a_network(house.port, authority.server(*NAMES)) as proxy:
         house.agent.environ |= {
             "HTTP_PROXY": f"127.0.0.1:{proxy.port}",
             "AWS_CA_BUNDLE": str(authority.file),
             "ECS_BACKEND_HOST": "ecs.test",
             "DOCKWORKER_AGENT_ENDPOINT": "https://acs.test:8443",
+            "DOCKWORKER_TELEMETRY_ENDPOINT": "https://tcs.test:8444/telemetry/",
         }
         with standing(house):
             assert house.instance()["agentConnected"]
-    assert set(proxy.asked) == {"CONNECT ecs.test:443", "CONNECT acs.test:8443"}
+            until(lambda: "telemetry_session_begun" in house.plane.log.read_text(), "telemetry")
+    assert set(proxy.asked) == {"CONNECT ecs.test:443", "CONNECT acs.test:8443", "CONNECT tcs.test:8444"}
