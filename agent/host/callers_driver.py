@@ -11,6 +11,7 @@ import re
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
@@ -25,6 +26,7 @@ REDIRECTED = ("169.254.170.2", 80)
 """What a client has as its peer whose connection was led to us by the redirect."""
 NOBODY = Holder()
 _ESTABLISHED = "01"
+_NO_INODE = "0"
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 _FRESH = 5.0
 """Seconds for which the addresses of the host are remembered."""
@@ -61,7 +63,7 @@ class CallersDriver:
         return address in self._own
 
     def _holder(self, peer: tuple[str, int], server: tuple[str, int], among: Mapping[DockerId, int]) -> Holder:
-        inodes = self._inodes(peer, (server, REDIRECTED))
+        inodes = self._inodes(peer, server)
         if len(inodes) != 1:
             return NOBODY
         mark = f"socket:[{inodes.pop()}]"
@@ -70,17 +72,20 @@ class CallersDriver:
                 return Holder(docker_id)
         return Holder(of_host=self._is_of_host(mark))
 
-    def _inodes(self, peer: tuple[str, int], servers: tuple[tuple[str, int], ...]) -> set[str]:
-        """The sockets of this network namespace whose own end is *peer* and whose other end is one of *servers*."""
-        own = _written(*peer)
-        others = {one for server in servers for one in _written(*server)}
-        found = set()
-        for name in ("tcp", "tcp6"):
-            for line in _read(self._proc / "net" / name).splitlines()[1:]:
-                _, local, remote, state, *rest = line.split()
-                if local in own and remote in others and state == _ESTABLISHED and rest[5] != "0":
-                    found.add(rest[5])
-        return found
+    def _inodes(self, peer: tuple[str, int], server: tuple[str, int]) -> set[str]:
+        """The sockets of this network namespace that may be the client's end of this connection.
+
+        Its own address may be another than we see: Docker's firewall rules masquerade what the host sends to the
+        address of a bridge. Then the port tells, among those that are not the clients of other connections of ours.
+        """
+        open_ones = [one for name in ("tcp", "tcp6") for one in _open(_read(self._proc / "net" / name))]
+        here, servers = _written(*server), _written(*server) | _written(*REDIRECTED)
+        clients = [one for one in open_ones if one.remote in servers and one.inode != _NO_INODE]
+        if exact := {one.inode for one in clients if one.local in _written(*peer)}:
+            return exact
+        known = {one.remote for one in open_ones if one.local in here}
+        port = f":{peer[1]:04X}"
+        return {one.inode for one in clients if one.local.endswith(port) and one.local not in known}
 
     def _members(self, docker_id: DockerId, first: int) -> Iterator[int]:
         """The processes in the container's cgroup, and below it. *first* alone where no cgroup can be read."""
@@ -114,6 +119,22 @@ class CallersDriver:
                 return any(_target(one.path) == mark for one in files)
         except OSError:  # it has ended, or is hidden from us
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """One line of the kernel's list, in its own writing."""
+
+    local: str
+    remote: str
+    inode: str
+
+
+def _open(table: str) -> Iterator[_Socket]:
+    for line in table.splitlines()[1:]:
+        _, local, remote, state, *rest = line.split()
+        if state == _ESTABLISHED:
+            yield _Socket(local, remote, rest[5])
 
 
 def _written(address: str, port: int) -> frozenset[str]:

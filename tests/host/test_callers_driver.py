@@ -134,6 +134,28 @@ def test_a_connection_that_the_redirect_led_to_us_has_another_peer_in_the_client
     assert kernel.holder(peer=("192.0.2.10", 40000)) == Holder(of_host=True)
 
 
+MASQUERADED = "010011AC:9C40 0100007F:C9DF 01 @77 1"
+
+
+def test_a_client_whose_address_was_masqueraded_is_found_by_its_port(kernel: Kernel) -> None:
+    kernel.sockets(MASQUERADED, "0100007F:C9DF 0A0200C0:9C40 01 @70 1")
+    kernel.process(10, "0::/\n", 77)
+
+    assert kernel.holder(peer=("192.0.2.10", 40000)) == Holder(of_host=True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["0100007F:C9DF 010011AC:9C40 01 @71 1", "020011AC:9C40 0100007F:C9DF 01 @78 1"],
+    ids=["which is the client of another connection", "and there are two"],
+)
+def test_a_client_with_the_same_port_is_not_taken_for_another(kernel: Kernel, other: str) -> None:
+    kernel.sockets(MASQUERADED, "0100007F:C9DF 0A0200C0:9C40 01 @70 1", other)
+    kernel.process(10, "0::/\n", 77)
+
+    assert kernel.holder(peer=("192.0.2.10", 40000)) == Holder()
+
+
 def test_one_of_two_that_might_be_meant_is_nobody(kernel: Kernel) -> None:
     kernel.sockets(DIRECT, "0100007F:9C40 02AAFEA9:0050 01 @78 1")
     kernel.process(10, "0::/\n", 77)
