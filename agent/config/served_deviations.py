@@ -61,6 +61,16 @@ SERVED: tuple[Deviation, ...] = (
         " may have asked",
     ),
     Deviation(
+        "what containers may ask of the agent at a time",
+        "any number of connections; a bucket for each path that was ever asked for is kept for good",
+        "1024 connections, 256 of them of one address; 64 KiB of body, else 413; 8192 buckets",
+    ),
+    Deviation(
+        "an answer to a container that breaks for a bug",
+        "the connection is closed",
+        "500 without a body",
+    ),
+    Deviation(
         "metadata and credentials of another task",
         "are told to whoever knows the id in the path",
         "are told to containers of that task alone, known by address or socket; others are answered as for an unknown"
