@@ -149,7 +149,7 @@ def test_the_same_command_again_writes_the_same_agent_and_what_is_there_now(
     assert (web["docker_id"], web["stop_timeout"], web["memory"]) == (one, 42, 64)
     identity = json.loads((desk.folder / "data" / "identity.json").read_text())["identity"]
     assert (identity["agent_id"], identity["instance_arn"]) == (first["agent_id"], INSTANCE)
-    assert f"fetch credentials of their task from the agent, and get none from this one yet: {one[:12]}" in desk.text
+    assert f"get none from its end until Dockworker runs: {one[:12]}" in desk.text
 
 
 @pytest.mark.docker
