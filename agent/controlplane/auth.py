@@ -69,6 +69,8 @@ def read_signature(headers: Mapping[str, str]) -> Signature:
     needed = {"host", "x-amz-date"} | ({"x-amz-target"} if "x-amz-target" in headers else set())
     if not needed <= set(signed):
         raise _incomplete(f"SignedHeaders must name {', '.join(sorted(needed - set(signed)))}")
+    if len(set(signed)) < len(signed):  # each would be hashed again: a few octets would buy much work
+        raise _incomplete("SignedHeaders must name each header once")
     return Signature(scope["key"], scope["date"], scope["region"], signed, value)
 
 

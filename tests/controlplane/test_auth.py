@@ -62,6 +62,14 @@ def test_a_signature_must_cover_the_host_the_date_and_the_action() -> None:
         assert caught.value.code == "IncompleteSignatureException"
 
 
+def test_a_header_may_be_named_once_however_often_it_would_be_hashed() -> None:
+    named = upgrade().headers["authorization"].replace("host;", "host;" + "x-long;" * 1000)
+
+    with pytest.raises(Fault, match="each header once") as caught:
+        verify(upgrade(authorization=named, **{"x-long": "a " * 4000}), SECRETS, NOW)
+    assert caught.value.code == "IncompleteSignatureException"
+
+
 def test_time_runs_out_on_both_sides() -> None:
     for minutes, words in (
         (-5, r"Signature not yet current: 20260115T120000Z is still later than 20260115T11\d{4}Z \(.* \+ 5 min\.\)"),
