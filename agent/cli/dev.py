@@ -16,7 +16,7 @@ from agent.config.load import BadSettings, load
 from agent.config.settings import Settings
 from agent.controlplane.keys_driver import KeyFileUnreadable
 from agent.controlplane.mint_driver import chain_as_it_is
-from agent.controlplane.roles import ROLE_SOURCE, RoleSource
+from agent.controlplane.roles import ROLE_SOURCE, CannotMint, RoleSource
 
 FAILED = 1
 
@@ -49,7 +49,7 @@ def main(options: Options) -> int:
             screen.say("No Docker Engine answers, so no task runs.")
             return 0
         screen.say(f"That did not work: {error}", "red")
-    except KeyFileUnreadable as error:
+    except (KeyFileUnreadable, CannotMint) as error:
         screen.say(f"That did not work: {error}", "red")
     except (WentWrong, ApiError, OSError, TimeoutError) as error:
         screen.say(f"That did not work: {told(error)}", "red")

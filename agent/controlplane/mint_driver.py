@@ -4,6 +4,7 @@ The last two may block for seconds: they are asked in threads (mint_loop.py). Te
 of anything else only its kind: a program that fetches keys may print them.
 """
 
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from botocore.config import Config
-from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.credentials import Credentials, EnvProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotReached
 from botocore.session import Session
@@ -128,9 +129,17 @@ def source_of(kind: RoleSource, secret: bytes, find: Callable[[], Session] = Ses
 
 
 def chain_as_it_is() -> Callable[[], Session]:
-    """Gives the keys of this process's environment as it is now, whatever becomes of the environment later."""
+    """Gives the keys of this process's environment as it is now, whatever becomes of the environment later.
+
+    Where there are none now, variables that come later are not taken for some: they may be somebody else's. Raises
+    CannotMint where the chain cannot even be looked at.
+    """
     session = Session()
-    session.get_credentials()
+    try:
+        session.get_component("credential_provider").get_provider(EnvProvider.METHOD).environ = dict(os.environ)
+        session.get_credentials()
+    except (BotoCoreError, ClientError, RuntimeError, ValueError) as error:  # ValueError: of a time that is none
+        raise CannotMint(f"the AWS credentials of this host cannot be read: {said(error)}") from error
     return lambda: session
 
 

@@ -5,14 +5,17 @@ for any more is not fetched.
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from agent.controlplane.mint_driver import Source
-from agent.controlplane.roles import CannotMint, Minted, Role, RoleKeys
+from agent.controlplane.roles import TEXT, CannotMint, Minted, Role, RoleKeys
 from agent.model.clock import Clock
 from agent.model.errors import place_of
 
@@ -21,6 +24,8 @@ log = structlog.get_logger()
 AT_ONCE = 4
 PATIENCE = 40.0
 """Seconds after which a thread that fetches is given up; it ends by itself, whenever that is."""
+MOST_THREADS = 12
+"""Those that were given up among them: a program that is asked for keys may hang for good."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 SPENT = timedelta(minutes=1)
 """What is left to values that nobody is given any more."""
@@ -39,6 +44,7 @@ class Mint:
         self._waiting: dict[str, set[Ready]] = {}
         self._failures: dict[str, tuple[int, float]] = {}
         self._wanted: asyncio.Queue[Role] = asyncio.Queue()
+        self._threads: list[threading.Thread] = []
 
     def of(self, role: Role, now: datetime, ready: Ready) -> Minted | None:
         """Values for *role*; None while there are none. *ready* is called once when it is worth asking again."""
@@ -68,7 +74,8 @@ class Mint:
             role = await self._wanted.get()
             try:
                 async with asyncio.timeout(PATIENCE):
-                    keys = await asyncio.to_thread(self._source.keys, role, self._clock())
+                    keys = await self._fetch(role)
+                self._check_life(keys)
             except (CannotMint, TimeoutError) as error:
                 self._failed(role, str(error) or "it takes too long")
             except Exception as bug:  # noqa: BLE001  # of a source's library, it may be: the radius is one role
@@ -77,6 +84,36 @@ class Mint:
                 self._keep(role, keys)
             for ready in self._waiting.pop(role.credentials_id, ()):
                 ready()
+
+    async def _fetch(self, role: Role) -> RoleKeys:
+        """Ask the source in a thread of its own, which holds up nobody else and not the end of this program."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= MOST_THREADS:
+            raise CannotMint("those who were asked before have not answered yet")
+        loop, now = asyncio.get_running_loop(), self._clock()
+        answer: asyncio.Future[RoleKeys] = loop.create_future()
+
+        def tell(put: Callable[[], None]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(lambda: None if answer.done() else put())
+
+        def ask() -> None:
+            try:
+                keys = self._source.keys(role, now)
+            except Exception as error:  # noqa: BLE001  # raised again where it is waited for
+                tell(partial(answer.set_exception, error))
+            else:
+                tell(partial(answer.set_result, keys))
+
+        thread = threading.Thread(target=ask, name="mint", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return await answer
+
+    def _check_life(self, keys: RoleKeys) -> None:
+        """Raise CannotMint where nobody would be given *keys* any more."""
+        if keys.expires_at - SPENT <= self._clock():
+            raise CannotMint(f"what came ends too soon, at {keys.expires_at:{TEXT}}")
 
     def _keep(self, role: Role, keys: RoleKeys) -> None:
         now = self._clock()

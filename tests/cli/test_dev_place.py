@@ -10,6 +10,7 @@ from agent.cli.dev import main, settings_for
 from agent.cli.dev_options import Options, Purpose
 from agent.cli.dev_place import Place, Taken
 from agent.cli.listen import Address
+from agent.controlplane.roles import RoleSource
 from agent.model.status import PullBehavior
 
 
@@ -124,3 +125,16 @@ def test_the_agent_of_dev_is_at_home_whatever_the_environment_says(place: Place)
     assert settings.pull_behavior is PullBehavior.PREFER_CACHED
     assert settings.imds_disabled
     assert settings.reserved_memory == 5
+
+
+def test_keys_of_this_host_that_cannot_be_read_are_told_where_tasks_are_to_get_them(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    options = Options(place.data, place.listen, place.region, place.account, Purpose.STAY, roles=RoleSource.HOST)
+
+    assert main(options) == 1
+
+    assert "the AWS credentials of this host cannot be read: ProfileNotFound" in " ".join(
+        capsys.readouterr().out.split()
+    )

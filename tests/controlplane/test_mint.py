@@ -13,6 +13,7 @@ import boto3
 import pytest
 from structlog.testing import capture_logs
 
+from agent.controlplane import mint_loop
 from agent.controlplane.events import PlaneDecision
 from agent.controlplane.mint_driver import AssumeSource, HostSource, LocalSource, chain_as_it_is, source_of
 from agent.controlplane.mint_loop import Mint
@@ -169,6 +170,55 @@ def test_a_source_that_breaks_ends_nothing_and_what_it_said_is_not_told() -> Non
     assert "planted-secret" not in str(line)
 
 
+def test_values_that_end_at_once_are_a_failure_like_others() -> None:
+    async def story(stand: Stand) -> None:
+        for _ in range(2):
+            assert stand.of() == ""
+            await stand.until_tried()
+            assert stand.of() == ""
+            assert not stand.mint._waiting, "not at once"
+            stand.times.seconds += 60
+
+    with capture_logs() as logs:
+        with_mint(Bank(life=timedelta(seconds=-1)), story)
+    assert {line["event"] for line in logs} == {"role_credentials_not_made"}
+    assert [line["again_in"] for line in logs] == [1, 2]
+    assert logs[0]["error"] == "what came ends too soon, at 2026-01-15T11:59:59Z"
+
+
+@dataclass
+class Hangs(Bank):
+    """One that never answers."""
+
+    until: threading.Event = field(default_factory=threading.Event)
+
+    def keys(self, role: Role, now: datetime) -> RoleKeys:
+        self.asked.append(role)
+        self.until.wait()
+        return super().keys(role, now)
+
+
+def test_a_source_that_hangs_takes_no_threads_of_others_and_not_ever_more_and_holds_up_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mint_loop, "PATIENCE", 0.001)
+    bank = Hangs()
+
+    async def story(stand: Stand) -> None:
+        for _ in range(20):
+            assert stand.of() == ""
+            await stand.until_tried()
+            stand.times.seconds += 60
+        assert await asyncio.to_thread(lambda: "others work on") == "others work on"
+
+    with capture_logs() as logs:
+        with_mint(bank, story)
+    bank.until.set()
+    assert len(bank.asked) == mint_loop.MOST_THREADS
+    told = [line["error"] for line in logs]
+    assert (told[0], told[-1]) == ("it takes too long", "those who were asked before have not answered yet")
+
+
 def test_values_that_cannot_be_renewed_serve_until_a_minute_before_they_end() -> None:
     async def story(stand: Stand) -> None:
         stand.of()
@@ -260,6 +310,47 @@ def test_the_keys_that_dev_was_started_with_count_though_it_gives_its_agent_othe
     bare.setenv("AWS_ACCESS_KEY_ID", "AKIAAGENT")
 
     assert HostSource(find).keys(SHOP, NOON).access_key_id == "AKIAPERSON"
+
+
+def test_where_dev_was_started_without_keys_tasks_do_not_get_those_of_its_agent(bare: pytest.MonkeyPatch) -> None:
+    find = chain_as_it_is()
+    bare.setenv("AWS_ACCESS_KEY_ID", "AKIAAGENT")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "of an agent")
+
+    with pytest.raises(CannotMint, match="this host has no AWS credentials"):
+        HostSource(find).keys(SHOP, NOON)
+    with pytest.raises(CannotMint, match="NoCredentials"):
+        AssumeSource(find).keys(SHOP, NOON)
+
+
+def test_keys_of_dev_that_end_are_not_renewed_with_those_of_its_agent(bare: pytest.MonkeyPatch) -> None:
+    person = {
+        "AWS_ACCESS_KEY_ID": "AKIAPERSON",
+        "AWS_SECRET_ACCESS_KEY": "of a person",
+        "AWS_CREDENTIAL_EXPIRATION": f"{datetime.now(UTC) + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    for name, value in person.items():
+        bare.setenv(name, value)
+    find = chain_as_it_is()
+    bare.setenv("AWS_ACCESS_KEY_ID", "AKIAAGENT")
+
+    assert HostSource(find).keys(SHOP, NOON).access_key_id == "AKIAPERSON"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("AWS_PROFILE", "nobody", "ProfileNotFound"),
+        ("AWS_ACCESS_KEY_ID", "AKIAPERSON", "PartialCredentialsError"),
+    ],
+)
+def test_a_chain_that_cannot_be_looked_at_is_told_at_once(
+    bare: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    bare.setenv(name, value)
+
+    with pytest.raises(CannotMint, match=f"the AWS credentials of this host cannot be read: {says}"):
+        chain_as_it_is()
 
 
 def test_sts_is_asked_to_assume_the_role(bare: pytest.MonkeyPatch, moto: str) -> None:
