@@ -51,14 +51,14 @@ class FiguresLoop:
         self._processors = processors
         self._monotonic = monotonic
         self._sleep = sleep
-        self._watched: dict[Run, Watched] = {}
+        self._watched: dict[DockerId, tuple[Run, Watched]] = {}
         self._rings: dict[DockerId, Ring] = {}
         self._asking: asyncio.Task[None] | None = None
 
     @property
     def is_idle(self) -> bool:
         """Is nothing measured?"""
-        return not any(True for _ in self._running())
+        return not any(True for _ in self._begun())
 
     def rates(self, docker_id: DockerId) -> tuple[float, float] | None:
         """Bytes received and sent a second; None until it was measured twice, and for one without own network."""
@@ -69,7 +69,7 @@ class FiguresLoop:
 
     def collect(self) -> list[Figures]:
         """What ECS has not heard of yet, by task."""
-        tasks = {task.arn: task for task, _ in self._running()}
+        tasks = {task.arn: task for task, _ in self._begun()}
         found = (figures_of(task, self._rings) for task in tasks.values())
         return [one for one in found if one is not None]
 
@@ -86,18 +86,29 @@ class FiguresLoop:
             self._sampler.close()
 
     async def _look(self, jobs: asyncio.TaskGroup) -> None:
-        runs = {(one.docker_id, one.started_at): (task, one) for task, one in self._running()}
-        self._watched = {run: watched for run, watched in self._watched.items() if run in runs}
-        unknown = {run: task for run, (task, _) in runs.items() if run not in self._watched}
+        """Take one sample of each. The process of a run that is over stays until that of the next one is known.
+
+        So what the run came to is not forgotten between the two; of a process that has ended no sample is made.
+        """
+        rows = {one.docker_id: (task, one) for task, one in self._begun()}
+        self._watched = {docker_id: known for docker_id, known in self._watched.items() if docker_id in rows}
+        self._rings = {docker_id: ring for docker_id, ring in self._rings.items() if docker_id in rows}
+        unknown = {run: task for run, task in self._runs(rows) if self._known_run(run[0]) != run}
         if unknown and (self._asking is None or self._asking.done()):
             self._asking = jobs.create_task(self._ask(unknown), name="figures portraits")
-        samples = await self._sampler.sample(tuple(self._watched.values()))
-        restarts = {one.docker_id: one.restarts for _, one in runs.values()}
-        self._rings = {docker_id: ring for docker_id, ring in self._rings.items() if docker_id in restarts}
+        samples = await self._sampler.sample(tuple(watched for _, watched in self._watched.values()))
         for docker_id, sample in samples.items():
-            if docker_id in restarts:
-                ring = self._rings.setdefault(docker_id, Ring())
-                ring.add(sample, processors=self._processors, restarts=restarts[docker_id])
+            ring = self._rings.setdefault(docker_id, Ring())
+            ring.add(sample, processors=self._processors, restarts=rows[docker_id][1].restarts)
+
+    def _runs(self, rows: Mapping[DockerId, tuple[Task, Container]]) -> Iterator[tuple[Run, Task]]:
+        for task, one in rows.values():
+            if one.known is Status.RUNNING:
+                yield (one.docker_id, one.started_at), task
+
+    def _known_run(self, docker_id: DockerId) -> Run | None:
+        known = self._watched.get(docker_id)
+        return None if known is None else known[0]
 
     async def _ask(self, unknown: Mapping[Run, Task]) -> None:
         """Find the processes of containers; one that has none yet is asked for again a second later."""
@@ -109,14 +120,16 @@ class FiguresLoop:
                 return  # Docker does not answer: the others are not asked for in vain
             if portrait is not None and portrait.pid:
                 shares = task.spec.network_mode != AWSVPC and portrait.network_mode.startswith(OF_ANOTHER)
-                self._watched[run] = Watched(run[0], portrait.pid, shares, portrait.started_at)
+                self._watched[run[0]] = run, Watched(run[0], portrait.pid, shares, portrait.started_at)
 
-    def _running(self) -> Iterator[tuple[Task, Container]]:
+    def _begun(self) -> Iterator[tuple[Task, Container]]:
+        """Containers that run, and those that have run and are to start again: for ECS these have run all the time."""
         for task in self._tasks.tasks.values():
             if task.known is not Status.STOPPED:
-                for container in task.containers:
-                    if container.known is Status.RUNNING and container.docker_id:
-                        yield task, container
+                for one in task.containers:
+                    waits = one.known < Status.RUNNING and one.first_started_at is not None
+                    if one.docker_id and (waits or one.known is Status.RUNNING):
+                        yield task, one
 
 
 class NoFigures:

@@ -1,10 +1,13 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
+from agent.host.sampler_driver import SamplerDriver
 from agent.model.errors import TryAgain
 from agent.model.figures import Sample, Watched
 from agent.model.names import DockerId, TaskArn
@@ -13,7 +16,8 @@ from agent.model.status import Status
 from agent.model.task import Task
 from agent.tcs.figures_loop import FiguresLoop
 from tests.acs.world import PATIENCE, Time
-from tests.tcs.rows import a_sample, a_task, restarted
+from tests.host.kernel_files import ID, a_group, a_process
+from tests.tcs.rows import NOW, a_sample, a_task, later, restarted
 
 SECOND = 10**9
 
@@ -134,6 +138,50 @@ def test_a_container_that_was_started_again_is_asked_for_again_and_goes_on() -> 
             [only] = list(found.metric.container_metrics or ())
             assert only.restart_stats_set is not None
             assert only.restart_stats_set.restart_count == 1
+
+    asyncio.run(story())
+
+
+def test_what_a_run_came_to_is_not_lost_before_the_next_one_is_measured(tmp_path: Path) -> None:
+    root, proc, time, host = tmp_path / "cgroup", tmp_path / "proc", Time(), Host()
+    sampler = SamplerDriver(root, proc, clock=lambda: later(time.now))
+    a_group(root / "docker" / ID)
+    a_process(proc, 77, f"0::/docker/{ID}\n")
+
+    def row(**now: object) -> None:
+        task = a_task(policy=True)
+        one = replace(task.containers[0], docker_id=DockerId(ID), first_started_at=NOW, **now)  # type: ignore[arg-type]
+        host.run(replace(task, containers=(one,)))
+
+    async def story() -> None:
+        row()
+        loop = FiguresLoop(host, sampler, host, processors=1, monotonic=lambda: time.now, sleep=time.sleep)
+        here, job = Figured(loop, host, time), asyncio.create_task(loop.run())
+        try:
+            await here.seconds(3)
+            shutil.rmtree(proc / "77")
+            row(known=Status.CREATED, restarts=1)  # it has ended, and is to start again
+            await here.seconds(2)
+            idle = loop.is_idle
+            a_process(proc, 78, f"0::/docker/{ID}\n")
+            host.pid = 78
+            row(restarts=1, started_at=later(1))
+            await here.seconds(3)
+        finally:
+            job.cancel()
+            await asyncio.wait({job}, timeout=PATIENCE)
+
+        [found] = loop.collect()
+        [only] = list(found.metric.container_metrics or ())
+        assert not idle
+        assert only.restart_stats_set is not None
+        assert only.restart_stats_set.restart_count == 1
+        assert only.cpu_stats_set is not None
+        assert only.cpu_stats_set.min == 0
+        assert only.storage_stats_set is not None
+        read = only.storage_stats_set.read_size_bytes
+        assert read is not None
+        assert (read.min, read.max) == (45056, 2 * 45056)
 
     asyncio.run(story())
 
