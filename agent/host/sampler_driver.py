@@ -114,7 +114,7 @@ class SamplerDriver:
             whole.memory,
             whole.read_bytes,
             whole.write_bytes,
-            whole.network,
+            raw.network if watched.keeps_network else whole.network,
         )
 
     def _find(self, watched: Watched) -> _Place:

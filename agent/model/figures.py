@@ -48,3 +48,5 @@ class Watched:
     """Is its network not its own (``host``, ``none``, another container's)?"""
     since: str = field(default="", compare=True)
     """When it was started last; a later one begins its counters anew."""
+    keeps_network: bool = False
+    """Is its network its task's, whose counters go on when the container is started again?"""

@@ -119,8 +119,10 @@ class FiguresLoop:
                 log.debug("process_not_found", container=run[0][:12], error=str(error))
                 return  # Docker does not answer: the others are not asked for in vain
             if portrait is not None and portrait.pid:
-                shares = task.spec.network_mode != AWSVPC and portrait.network_mode.startswith(OF_ANOTHER)
-                self._watched[run[0]] = run, Watched(run[0], portrait.pid, shares, portrait.started_at)
+                of_task = task.spec.network_mode == AWSVPC
+                shares = not of_task and portrait.network_mode.startswith(OF_ANOTHER)
+                process = Watched(run[0], portrait.pid, shares, portrait.started_at, keeps_network=of_task)
+                self._watched[run[0]] = run, process
 
     def _begun(self) -> Iterator[tuple[Task, Container]]:
         """Containers that run, and those that have run and are to start again: for ECS these have run all the time."""

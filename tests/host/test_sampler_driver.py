@@ -143,6 +143,18 @@ def test_counters_go_on_when_a_container_is_started_again(host: Host) -> None:
     host.driver.close()
 
 
+def test_the_network_of_a_task_counts_on_by_itself_when_a_container_is_started_again(host: Host) -> None:
+    a_group(host.root / SCOPE)
+    a_process(host.proc, 77, f"0::/{SCOPE}\n")
+    a_process(host.proc, 78, f"0::/{SCOPE}\n")
+    first = host.look(Watched(ME, 77, since="1", keeps_network=True))[ME]
+
+    second = host.look(Watched(ME, 78, since="2", keeps_network=True))[ME]
+
+    assert (second.cpu, second.network) == (2 * first.cpu, NETWORK)
+    host.driver.close()
+
+
 def test_nothing_is_held_of_containers_that_are_watched_no_more(host: Host) -> None:
     a_group(host.root / SCOPE)
     a_process(host.proc, 77, f"0::/{SCOPE}\n")

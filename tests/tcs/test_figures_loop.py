@@ -234,6 +234,7 @@ def test_a_network_is_looked_at_where_it_is_not_the_hosts(of_task: str, of_docke
             await here.seconds(2)
 
             assert here.last_look == [("a1", 77, shares)]
+            assert [one.keeps_network for one in here.host.looks[-1]] == [of_task == "awsvpc"]
 
     asyncio.run(story())
 
