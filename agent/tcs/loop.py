@@ -192,12 +192,14 @@ class TcsLoop:
                 log.warning("tcs_message_noted", type=type(message).__name__, message=message.message)
 
     async def _tell_figures(self, session: "_Session") -> None:
-        """Tell a batch at once, if one is due, and every 20 seconds."""
+        """Tell a batch at once, if one is due, and every 20 seconds, while the instance is the one of the session."""
         while True:
             now = self._world.monotonic()
             due = now if self._due is None else self._due
             if due > now:
                 await self._world.sleep(due - now)
+            if self._who() != session.who:
+                raise ConnectionEnded("the instance was registered anew", clean=True)
             now = self._world.monotonic()
             self._due = due + EVERY if due + EVERY > now else now + EVERY
             try:

@@ -51,7 +51,12 @@ class Page:
 
 
 def figures_of(task: Task, rings: Mapping[DockerId, Ring]) -> Figures | None:
-    """What is to be told of *task*, whose containers have these *rings*; None while there is nothing."""
+    """What is to be told of *task*, whose containers have these *rings*; None while there is nothing.
+
+    ECS takes neither figures nor health of a task that has no family.
+    """
+    if not task.spec.family:
+        return None
     metrics: list[ContainerMetric] = []
     told: list[Told] = []
     for spec, container in task.pairs():
@@ -133,6 +138,6 @@ def _health(task: Task, now: datetime) -> tcs.TaskHealth | None:
         for spec, container in task.pairs()
         if spec.health_check and container.known is Status.RUNNING
     ]
-    if not containers:
+    if not containers or not task.spec.family:
         return None
     return tcs.TaskHealth(containers, task.arn, task.spec.family, task.spec.version)

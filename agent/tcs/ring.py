@@ -62,10 +62,10 @@ class Ring:
             if nanoseconds <= 0:  # the clock was set back
                 cpu, rx_rate, tx_rate = last.cpu, last.rx_rate, last.tx_rate
             else:
-                cpu = PER_CENT * (time - last.processor_time) / nanoseconds
+                cpu = PER_CENT * _growth(last.processor_time, time) / nanoseconds
                 if network is not None and last.network is not None:
-                    rx_rate = 1e9 * (network.rx_bytes - last.network.rx_bytes) / nanoseconds
-                    tx_rate = 1e9 * (network.tx_bytes - last.network.tx_bytes) / nanoseconds
+                    rx_rate = 1e9 * _growth(last.network.rx_bytes, network.rx_bytes) / nanoseconds
+                    tx_rate = 1e9 * _growth(last.network.tx_bytes, network.tx_bytes) / nanoseconds
         self.entries.append(
             Entry(
                 last.number + 1 if last is not None else self._sent + 1,
@@ -92,6 +92,11 @@ class Ring:
         self._sent = max(self._sent, number)
         while len(self.entries) > KEPT_OF_SENT and self.entries[KEPT_OF_SENT].number <= self._sent:
             self.entries.popleft()
+
+
+def _growth(before: int, now: int) -> float:
+    """NaN where the counter went back, as when a network was taken away: ECS takes no rate below zero."""
+    return now - before if now >= before else nan
 
 
 def total(network: Mapping[str, Interface] | None) -> Interface | None:

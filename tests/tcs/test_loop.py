@@ -359,6 +359,21 @@ def test_an_instance_that_was_let_go_ends_its_session_and_comes_back_as_another(
     told(story)
 
 
+def test_a_session_ends_where_the_instance_came_to_be_another() -> None:
+    async def story(server: Server, agent: Agent, session: Accepted) -> None:
+        agent.who.append(replace(WHO, instance_arn="arn:new"))
+        await tick(agent)
+        again = await server.accepted()
+
+        assert again.request.query["containerInstance"] == "arn:new"
+        metadata = (await metrics(again)).metadata
+        assert metadata is not None
+        assert metadata.container_instance == "arn:new"
+        assert (await session.receive()).type is not WSMsgType.TEXT
+
+    told(story)
+
+
 def test_a_server_that_does_not_answer_our_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "CLOSE_TIMEOUT", 0.05)
 

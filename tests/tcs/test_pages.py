@@ -236,3 +236,11 @@ def test_a_restarted_container_is_the_same_one() -> None:
     task = restarted(a_task(policy=True), 2)
 
     assert shown(task, a1=a_ring())[0]["containerName"] == "a"
+
+
+def test_a_task_of_no_family_is_not_told_of() -> None:
+    task = a_task(checked=True)
+    nameless = replace(task, spec=replace(task.spec, family=""))
+
+    assert figures_of(nameless, {DockerId("a1"): a_ring()}) is None
+    assert health_pages({nameless.arn: nameless}, WHO, "c0de", NOW) == []

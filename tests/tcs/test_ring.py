@@ -55,6 +55,16 @@ def test_where_a_network_was_not_read_there_is_no_rate() -> None:
     assert all(isnan(one.rx_rate) and isnan(one.tx_rate) for one in ring.entries)
 
 
+def test_counters_that_went_back_have_no_rate() -> None:
+    ring = Ring()
+    for second, count in enumerate((500, 400, 700)):  # a network was taken away, and another one given
+        ring.add(a_sample(second, count, rx=count, tx=count), processors=1)
+
+    told = [(one.cpu, one.rx_rate, one.tx_rate) for one in ring.entries]
+    assert [[isnan(value) for value in values] for values in told] == [[True] * 3, [True] * 3, [False] * 3]
+    assert told[2][1:] == (300, 300)
+
+
 def test_a_clock_that_was_set_back_repeats_what_was_known() -> None:
     ring = filled(3)
     ring.add(a_sample(-3600, 9 * SECOND), processors=4)
