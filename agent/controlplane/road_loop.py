@@ -117,17 +117,16 @@ class Road:
             await asyncio.sleep(0)  # writing an answer takes milliseconds: one answer a turn of the event loop
 
     def _decide(self, waiting: Waiting) -> PlaneDecision:
+        """Callers name regions as they like: a plane is kept once there is something in it."""
+        plane = self._planes.get(waiting.region) or Plane(waiting.region, self._account)
         try:
-            return self._plane(waiting.region).decide(waiting.event)
+            decision = plane.decide(waiting.event)
         except Exception as bug:  # noqa: BLE001  # a bug has the radius of one event
             log.error("decision_broke", occasion=type(waiting.event).__name__, error=place_of(bug))  # noqa: TRY400
             return PlaneDecision(fault=server(f"Internal error: {type(bug).__name__}"))
-
-    def _plane(self, region: str) -> Plane:
-        plane = self._planes.get(region)
-        if plane is None:
-            plane = self._planes[region] = Plane(region, self._account)
-        return plane
+        if decision.changes:
+            self._planes[waiting.region] = plane
+        return decision
 
     async def _commit(self, decided: Sequence[tuple[Waiting, PlaneDecision]]) -> None:
         changed = [(waiting.region, decision.changes) for waiting, decision in decided if decision.changes]
@@ -142,7 +141,8 @@ class Road:
 
     def _take_back(self, decided: Sequence[tuple[Waiting, PlaneDecision]]) -> None:
         for waiting, decision in reversed(decided):
-            self._plane(waiting.region).undo(decision.changes)
+            if decision.changes:
+                self._planes[waiting.region].undo(decision.changes)
             if not waiting.decided.done():
                 waiting.decided.set_result(PlaneDecision(fault=server("The control plane cannot write to its disk.")))
 

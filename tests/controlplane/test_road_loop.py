@@ -2,6 +2,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,6 +82,23 @@ def test_a_bug_in_one_call_costs_that_call_alone(tmp_path: Path) -> None:
                 await road.decide("here", bad)
             assert (caught.value.code, caught.value.status) == ("ServerException", 500)
             assert names(await road.decide("here", listing())) == []
+            running.cancel()
+
+    asyncio.run(story())
+
+
+def test_a_region_that_somebody_only_asks_about_is_not_kept(tmp_path: Path) -> None:
+    """Who holds keys of any kind, such as those of a task's role, may sign for a million regions."""
+
+    async def story() -> None:
+        async with open_road(tmp_path, "123456789012") as road, asyncio.TaskGroup() as jobs:
+            running = jobs.create_task(road.run())
+            await road.decide("here", create("kept"))
+            for number in range(3):
+                await road.decide(f"nowhere-{number}", listing())
+                with pytest.raises(Fault, match="AccessDenied|not authorized"):
+                    await road.decide(f"nowhere-{number}", replace(listing(), key="role:arn"))
+            assert road.regions == ("here",)
             running.cancel()
 
     asyncio.run(story())
