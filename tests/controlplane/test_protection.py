@@ -1,14 +1,18 @@
 """Tasks of services are protected for a while, and tags are shown of each thing that can have some."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from agent.controlplane import tables
 from agent.controlplane.plane import Plane
 from agent.controlplane.protection import is_protected
-from agent.controlplane.records import JsonObject
+from agent.controlplane.records import JsonObject, Record
+from agent.controlplane.world import Change
+from agent.store.db import Database
 from tests.controlplane.desk import T0, Desk
 from tests.controlplane.house import running
 from tests.controlplane.inside import REGION
@@ -119,7 +123,7 @@ def test_minutes_are_between_one_and_two_days(desk: Desk, minutes: int) -> None:
         assert "expiresInMinutes" in str(fault)
 
 
-def test_what_was_protected_is_so_after_a_restart(tmp_path: Path) -> None:
+def test_an_agent_asks_for_nobodys_protection_and_an_operator_may(tmp_path: Path) -> None:
     with running(tmp_path) as house:
         client, agents = house.client(), house.client(house.keys.agent)
         agents.register_container_instance(
@@ -129,12 +133,20 @@ def test_what_was_protected_is_so_after_a_restart(tmp_path: Path) -> None:
             agents.get_task_protection(cluster="default", tasks=["a"])
         answer = client.update_task_protection(cluster="default", tasks=["a" * 32], protectionEnabled=True)
         assert [failure["reason"] for failure in answer["failures"]] == ["MISSING"]
-    desk = Desk()
-    desk.define()
-    desk.host()
+
+
+def test_what_was_protected_is_so_after_a_restart(desk: Desk, tmp_path: Path) -> None:
     task = desk.run(group="service:web")
     protect(desk, task)
-    kept = Desk(Plane(REGION, "123456789012", [*desk.plane.world.clusters.values(), *desk.plane.world.tasks.values()]))
+    world = desk.plane.world
+    rows = [Change(None, record) for record in (*world.clusters.values(), *world.tasks.values())]
+
+    async def through_a_file() -> list[Record]:
+        async with Database.open(tmp_path / "plane.db", tables.STEPS) as database:
+            await database.write(lambda connection: tables.write(connection, REGION, rows))
+            return await database.write(lambda connection: tables.read(connection)[REGION])
+
+    kept = Desk(Plane(REGION, "123456789012", asyncio.run(through_a_file())))
 
     assert shown(kept, task)["protectedTasks"] == [until(task, hours=2)]
 
