@@ -139,7 +139,8 @@ def test_what_was_protected_is_so_after_a_restart(desk: Desk, tmp_path: Path) ->
     task = desk.run(group="service:web")
     protect(desk, task)
     world = desk.plane.world
-    rows = [Change(None, record) for record in (*world.clusters.values(), *world.tasks.values())]
+    records: list[Record] = [*world.clusters.values(), *world.tasks.values()]
+    rows = [Change(None, record) for record in records]
 
     async def through_a_file() -> list[Record]:
         async with Database.open(tmp_path / "plane.db", tables.STEPS) as database:

@@ -96,7 +96,7 @@ def test_a_region_that_somebody_only_asks_about_is_not_kept(tmp_path: Path) -> N
             await road.decide("here", create("kept"))
             for number in range(3):
                 await road.decide(f"nowhere-{number}", listing())
-                with pytest.raises(Fault, match="AccessDenied|not authorized"):
+                with pytest.raises(Fault, match="not authorized"):
                     await road.decide(f"nowhere-{number}", replace(listing(), key="role:arn"))
             assert road.regions == ("here",)
             running.cancel()
