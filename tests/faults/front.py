@@ -22,6 +22,8 @@ T = TypeVar("T")
 HOST = "127.0.0.1"
 TARGET = "x-amz-target"
 OK = 200
+OF_ACS = b"containerInstanceArn="
+"""In the URL of ACS; that of telemetry names the instance otherwise."""
 
 
 class Weather(StrEnum):
@@ -142,7 +144,7 @@ class Front:
         while True:
             head, fields = await _head(reader)
             if fields.get("upgrade", "").lower() == "websocket":
-                self.upgrades += 1
+                self.upgrades += OF_ACS in head.partition(b"\r\n")[0]
                 await self._tunnel(head, reader, writer)
                 return
             body = await reader.readexactly(int(fields.get("content-length", 0)))

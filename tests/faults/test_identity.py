@@ -51,10 +51,15 @@ def agent_id(house: House) -> str:
     return str(json.loads(identity(house).read_text())["identity"]["agent_id"])
 
 
+def ids_of(agent: str) -> list[str]:
+    """The ids of all containers of *agent*, which may go while one looks."""
+    listing = ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label=dockworker.agent={agent}"]
+    return subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
+
+
 def all_of(agent: str) -> dict[str, str]:
     """Every container of *agent*, in any state, and since when it runs."""
-    listing = ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label=dockworker.agent={agent}"]
-    ids = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
+    ids = ids_of(agent)
     shape = "{{.Id}} {{.State.Running}} {{.State.StartedAt}}"
     lines = subprocess.run(["docker", "inspect", "-f", shape, *ids], check=True, capture_output=True, text=True).stdout
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines.splitlines()}
@@ -134,7 +139,7 @@ def test_with_the_journal_gone_as_well_labels_say_who_we_are_what_runs_and_what_
 
         front.weather = Weather.CLEAR
         assert house.until_stopped(ends, 36)["containers"][0]["exitCode"] == 137
-        until(lambda: container not in all_of(agent), "the container to be removed")
+        until(lambda: container not in ids_of(agent), "the container to be removed")
         until(lambda: not of_agent(house, "volume", "ls", "-q"), "the volumes to be removed")
         until(lambda: not cgroup.exists(), "the cgroup to be removed")
         assert house.instance()["containerInstanceArn"] == instance
