@@ -102,7 +102,8 @@ def test_it_says_what_is_so() -> None:
 def test_values_that_have_not_come_and_those_whose_time_is_up_are_counted() -> None:
     source = gauged(4)
     assert samples(source)["dockworker_credentials_missing"] == 1
-    source.credentials = Vault({"id-of-0": credentials("id-of-0", "2026-01-01T00:09:00Z")})
+    late = credentials("id-of-0", "2026-01-01T00:09:00Z")
+    source.credentials = Vault({"id-of-0": late, "id-of-1": credentials("id-of-1")})
 
     now = samples(source)
     assert now["dockworker_credentials_expired"] == 1
