@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from agent.wire.tcs import (
 from agent.wire.tcs_metrics import ContainerMetric, TaskMetric, level_set
 from tests.controlplane.desk import WEB
 from tests.controlplane.hand_agent import register, signed_frame
+from tests.controlplane.house import QUICK, SETTLED
 from tests.controlplane.inside import REGION, Inside, inside, tcs
 
 CHECKED: JsonObject = WEB | {"cpu": 0, "healthCheck": {"command": ["CMD", "true"]}}
@@ -201,6 +202,16 @@ def test_a_frame_is_heard_near_the_time_that_it_is_signed_for(tmp_path: Path, mi
                 told = await agent.next(REFUSED)
                 assert told["message"].startswith("Signature expired" if minutes > 0 else "Signature not yet current")
                 assert (await agent.end())[0] == WSCloseCode.POLICY_VIOLATION
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_tells_nothing_for_long_is_taken_for_gone(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with inside(tmp_path, replace(QUICK, silence=0.05)) as there:
+            host = await there.host()
+            async with tcs(there.house, host) as agent, asyncio.timeout(SETTLED):
+                assert await agent.end() == (WSCloseCode.GOING_AWAY, "the agent is silent")
 
     asyncio.run(story())
 
