@@ -4,6 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+import structlog
+
 from agent.docker.portrait_driver import PortraitDriver
 from agent.joints import Joints
 from agent.model.clock import utc_now
@@ -22,7 +24,10 @@ from agent.operator.metrics_server import Gauged, MetricsDesk, Program
 from agent.operator.operator_server import OperatorServer, Sources
 from agent.operator.ports import Link, Reports
 from agent.operator.stop_server import StopDesk
+from agent.runner.story import of_bug
 from agent.version import AGENT_HASH, AGENT_VERSION, VERSION
+
+log = structlog.get_logger()
 
 LATE = 1.0
 """Seconds by which the loop may be late without a word about it."""
@@ -36,9 +41,12 @@ class Witness:
     meter: Meter = field(default_factory=lambda: Meter(time.monotonic))
 
     def note(self, event: Event, decided: Decision) -> None:
-        """Keep what *event* came to."""
-        self.chronicle.note(event, decided)
-        self.meter.note(event, decided)
+        """Keep what *event* came to. A bug in here costs a line or a figure, and not the agent."""
+        for hears in (self.chronicle.note, self.meter.note):
+            try:
+                hears(event, decided)
+            except Exception as bug:  # noqa: BLE001 -- who watches ends nothing
+                log.error("witness_broke", event_kind=type(event).__name__, **of_bug(bug))  # noqa: TRY400 -- no values
 
 
 class Doors:

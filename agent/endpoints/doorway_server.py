@@ -47,7 +47,7 @@ class Doorway(web.Server):
         self._of[handler] = address
         self._by_address[address] += 1
         if len(self._of) > MOST_CONNECTIONS or self._by_address[address] > MOST_OF_ONE:
-            cut(transport)
+            asyncio.get_running_loop().call_soon(cut, transport)  # the library is not ready to lose it yet
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Make room for another."""

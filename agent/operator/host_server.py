@@ -16,7 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 log = structlog.get_logger()
 
 PATIENCE = 5.0
-"""Seconds that a request may take to arrive, and its answer to be made; and that a connection may be idle."""
+"""Seconds for a request to arrive, for its answer to be made, and to be sent; and that a connection may be idle."""
 MOST_CONNECTIONS = 64
 WAITING_CALLERS = 16
 LAST_WORDS = 1.0
@@ -118,7 +118,7 @@ class _Doorway(web.Server):
         super().connection_made(handler, transport)
         self._open.add(handler)
         if len(self._open) > MOST_CONNECTIONS:
-            transport.abort()
+            asyncio.get_running_loop().call_soon(transport.abort)  # the library is not ready to lose it yet
             return
         self._silent[transport] = asyncio.get_running_loop().call_later(PATIENCE, self._give_up, transport)
 
@@ -134,4 +134,13 @@ class _Doorway(web.Server):
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is not None and (timer := self._silent.pop(request.transport, None)) is not None:
             timer.cancel()
-        return await self._answer(request)
+        response = await self._answer(request)
+        try:
+            async with asyncio.timeout(PATIENCE):  # the library alone would wait for the reader for ever
+                await response.prepare(request)
+                await response.write_eof()
+                await request.writer.drain()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return response

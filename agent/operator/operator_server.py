@@ -1,7 +1,8 @@
 """Answers people on this machine: a socket in the data directory that only its owner may open.
 
 ``GET /v1/tasks`` lists the tasks, ``GET /v1/tasks/{ARN, id or beginning of one}`` says everything that is known of one,
-``POST /v1/tasks/{...}/stop`` stops it (stop_server.py), and ``GET /health/ready`` says whether the agent is well.
+``POST /v1/tasks/{...}/stop`` stops it (stop_server.py), ``GET /health/ready`` and ``/health/live`` say whether it is
+well.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from aiohttp import web
 from agent.model.clock import utc_now
 from agent.operator import views
 from agent.operator.chronicle import Chronicle
-from agent.operator.health_server import PATH, HealthDesk
+from agent.operator.health_server import LIVE, PATH, HealthDesk
 from agent.operator.ports import Credentials, Outbox, Pulls, Tasks
 from agent.operator.stop_server import AMBIGUOUS, UNKNOWN, StopDesk
 
@@ -72,6 +73,7 @@ class OperatorServer:
         app.router.add_get("/v1/tasks/{task:.+}", self._show)
         if self._health is not None:
             app.router.add_get(PATH, self._health.ready)
+            app.router.add_get(LIVE, self._health.live)
         if self._desk is not None:
             app.router.add_post("/v1/tasks/{task:.*}/stop", self._desk.stop)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS)

@@ -185,7 +185,9 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
     asyncio.run(scene())
 
 
-def test_one_address_has_only_so_many_connections_and_room_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_address_has_only_so_many_connections_and_room_comes_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(doorway_server, "MOST_OF_ONE", 2)
 
     async def scene() -> None:
@@ -205,6 +207,7 @@ def test_one_address_has_only_so_many_connections_and_room_comes_back(monkeypatc
             return False
 
     asyncio.run(scene())
+    assert caplog.text == ""
 
 
 def test_what_cannot_be_read_is_a_bad_request_and_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

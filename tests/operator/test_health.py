@@ -55,6 +55,12 @@ def test_everything_vital_must_be_there() -> None:
     assert view(Health(lambda: True, lambda: "", lambda: "")())[0] == 503  # before there was any connection
 
 
+@dataclass
+class Deciding:
+    busy_since: float | None = None
+    waiting: int = 0
+
+
 class Place:
     """An agent whose health a test decides, served on a socket and by TCP."""
 
@@ -62,16 +68,17 @@ class Place:
         self.trouble = ""
         self.port = port
         self.socket = folder / SOCKET
-        desk = HealthDesk(lambda: [Condition("docker"), Condition("disk", self.trouble)])
+        self.deciding = Deciding()
+        desk = HealthDesk(lambda: [Condition("docker"), Condition("disk", self.trouble)], self.deciding)
         sources = Sources(Engine(), Chronicle(), Outbox(), Pulls(), Vault())
-        host = HostServer(lambda: [("127.0.0.1", port)], {PATH: desk.ready}, desk.ready)
+        host = HostServer(lambda: [("127.0.0.1", port)], {PATH: desk.ready, LIVE: desk.live}, desk.ready)
         self.servers = (host, OperatorServer(folder, sources, health=desk))
 
-    async def statuses(self) -> tuple[int, int]:
+    async def statuses(self, path: str = PATH) -> tuple[int, int]:
         """What both answer."""
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.socket))) as local:
-            by_socket = (await local.get(f"http://agent{PATH}")).status
-        async with aiohttp.ClientSession() as remote, remote.get(f"http://127.0.0.1:{self.port}{PATH}") as answer:
+            by_socket = (await local.get(f"http://agent{path}")).status
+        async with aiohttp.ClientSession() as remote, remote.get(f"http://127.0.0.1:{self.port}{path}") as answer:
             assert answer.headers["Cache-Control"] == "no-store"
             return by_socket, answer.status
 
@@ -93,20 +100,17 @@ def test_the_operators_socket_and_a_tcp_port_say_the_same_and_at_once_when_it_ch
             assert await place.statuses() == (200, 200)
             place.trouble = "full"
             assert await place.statuses() == (503, 503)
+            assert await place.statuses(LIVE) == (200, 200)
             place.trouble = ""
             assert await place.statuses() == (200, 200)
+            place.deciding.busy_since = asyncio.get_running_loop().time() - DECIDED_WITHIN - 1
+            assert await place.statuses(LIVE) == (503, 503)
         for job in jobs:
             job.cancel()
             with suppress(asyncio.CancelledError):
                 await job
 
     asyncio.run(story())
-
-
-@dataclass
-class Deciding:
-    busy_since: float | None = None
-    waiting: int = 0
 
 
 def test_an_agent_is_alive_while_its_batches_come_to_an_end_whatever_else_is_wrong() -> None:

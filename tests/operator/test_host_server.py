@@ -29,12 +29,16 @@ async def broken(_request: web.BaseRequest) -> web.Response:
     raise RuntimeError("a bug")
 
 
+async def long(_request: web.BaseRequest) -> web.Response:
+    return web.Response(body=bytes(32 << 20))
+
+
 async def slow(_request: web.BaseRequest) -> web.Response:
     await asyncio.Event().wait()
     return web.Response()
 
 
-PAGES = {"/v1/page": page, "/broken": broken, "/slow": slow}
+PAGES = {"/v1/page": page, "/broken": broken, "/slow": slow, "/long": long}
 
 
 async def said(port: int, request: str) -> tuple[int, dict[str, str], str]:
@@ -119,7 +123,33 @@ def test_who_asks_for_nothing_or_waits_too_long_is_let_go(monkeypatch: pytest.Mo
     serving(story)
 
 
-def test_more_connections_than_there_is_room_for_are_closed_and_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_read_what_he_asked_for_is_let_go_and_leaves_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(host_server, "PATIENCE", 0.1)
+    monkeypatch.setattr(host_server, "MOST_CONNECTIONS", 1)
+
+    async def story(port: int) -> None:
+        with socket.socket() as deaf:
+            deaf.setblocking(False)  # noqa: FBT003 -- its only way
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, ("127.0.0.1", port))
+            await loop.sock_sendall(deaf, b"GET /long HTTP/1.1\r\nHost: agent\r\n\r\n")
+            while True:  # the story has a bound
+                try:
+                    status, _, body = await said(port, "GET /v1/page")
+                except (ConnectionError, IndexError):  # no room yet
+                    continue
+                assert (status, body) == (200, "GET page")
+                return
+
+    serving(story)
+    assert caplog.text == ""
+
+
+def test_more_connections_than_there_is_room_for_are_closed_and_leave_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(host_server, "MOST_CONNECTIONS", 2)
 
     async def story(port: int) -> None:
@@ -152,7 +182,7 @@ def test_a_port_that_is_taken_is_told_and_tried_again() -> None:
                 while not server.addresses:
                     await asyncio.wait({job}, timeout=0.005)
             assert (await said(port, "GET /v1/page"))[0] == 200
-            assert [0.8 * longest <= wait <= 1.2 * longest for wait, longest in zip(waits, (1, 2, 4), strict=True)]
+            assert all(0.8 * longest <= wait <= 1.2 * longest for wait, longest in zip(waits, (1, 2, 4), strict=True))
             job.cancel()
             await asyncio.wait({job})
 
@@ -174,3 +204,22 @@ def test_by_default_it_is_the_address_alone_and_the_operator_may_open_it() -> No
 def test_an_interface_that_is_not_there_yet_is_said() -> None:
     with pytest.raises(OSError, match="nowhere0 has no address"):
         Addresses("127.0.0.1:9", offhost=True, interface="nowhere0")()
+
+
+def test_opened_to_the_network_it_is_answered_at_every_address_of_both_kinds() -> None:
+    async def story() -> None:
+        port = free_port()
+        server = HostServer(Addresses(f"127.0.0.1:{port}", offhost=True), PAGES, rest)
+        job = asyncio.create_task(server.run())
+        async with asyncio.timeout(10):
+            while not server.addresses:
+                await asyncio.wait({job}, timeout=0.005)
+            for address in ("127.0.0.1", "127.0.0.2", "::1"):
+                reader, writer = await asyncio.open_connection(address, port)
+                writer.write(b"GET /v1/page HTTP/1.0\r\n\r\n")
+                assert b"GET page" in await reader.read()
+                writer.close()
+        job.cancel()
+        await asyncio.wait({job})
+
+    asyncio.run(story())
