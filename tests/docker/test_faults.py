@@ -46,10 +46,16 @@ class Neighbour:
     address: str
     gateway: str
     metadata_id: str
+    pid: int
 
     def run(self, script: str, *words: str) -> str:
-        command = ("docker", "exec", self.docker_id, "sh", "-c", script, *words)
-        done = subprocess.run(command, capture_output=True, check=False)
+        enter = (
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--net",
+        )  # what ``docker exec`` does, in a tenth of its time
+        done = subprocess.run((*enter, "sh", "-c", script, *words), capture_output=True, check=False)
         return done.stdout.decode()
 
     async def reaches(self, other: "Neighbour") -> bool:
@@ -58,10 +64,6 @@ class Neighbour:
 
     async def rules(self) -> str:
         return await asyncio.to_thread(self.inside, "iptables", "-S")
-
-    @property
-    def pid(self) -> int:
-        return int(docker("inspect", "-f", "{{.State.Pid}}", self.docker_id))
 
     def inside(self, *command: str) -> str:
         """What a tool of the host prints in this container's network."""
@@ -81,8 +83,9 @@ class Neighbour:
 
 
 def neighbour(docker_id: DockerId, metadata_id: str) -> Neighbour:
-    address, gateway = docker("inspect", "-f", f"{NETWORK % 'IPAddress'} {NETWORK % 'Gateway'}", docker_id).split()
-    return Neighbour(docker_id, address, gateway, metadata_id)
+    asked = f"{NETWORK % 'IPAddress'} {NETWORK % 'Gateway'} {{{{.State.Pid}}}}"
+    address, gateway, pid = docker("inspect", "-f", asked, docker_id).split()
+    return Neighbour(docker_id, address, gateway, metadata_id, int(pid))
 
 
 def docker(*words: str) -> str:
