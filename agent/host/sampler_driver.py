@@ -153,7 +153,7 @@ class SamplerDriver:
 
     def _v2(self, process: int, groups: Mapping[str, PurePosixPath]) -> _Place:
         if "" not in groups:
-            raise _NoCgroupError("version 2")
+            raise _NoCgroupError("a group with its name")
         below = _below(self._root, groups[""])
         io = below / "io.stat"
         cpu, usage, stat = (str(below / name) for name in ("cpu.stat", "memory.current", "memory.stat"))

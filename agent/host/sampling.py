@@ -70,22 +70,25 @@ class Runs:
 
 
 def groups_of(text: str, docker_id: DockerId) -> dict[str, PurePosixPath]:
-    """Where ``/proc/<pid>/cgroup`` says that a container is: by controller of v1; under ``""`` in v2."""
+    """Where ``/proc/<pid>/cgroup`` says that a container is: by controller of v1; under ``""`` in v2.
+
+    A group that is not named for the container is left out: the process may be another one by now.
+    """
     found: dict[str, PurePosixPath] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
-        names, colon, path = rest.partition(":")
-        if colon:
-            found.update(dict.fromkeys(names.split(","), _own(PurePosixPath(path), docker_id)))
+        names, _, path = rest.partition(":")
+        if own := _own(PurePosixPath(path), docker_id):
+            found.update(dict.fromkeys(names.split(","), own))
     return found
 
 
-def _own(path: PurePosixPath, docker_id: DockerId) -> PurePosixPath:
-    """*path* up to the directory that is named for the container, such as ``docker-<id>.scope``; else all of it."""
+def _own(path: PurePosixPath, docker_id: DockerId) -> PurePosixPath | None:
+    """*path* up to the directory that is named for the container, such as ``docker-<id>.scope``."""
     for at, part in enumerate(path.parts):
         if docker_id and docker_id in part:
             return PurePosixPath(*path.parts[: at + 1])
-    return path
+    return None
 
 
 def places_of(path: PurePosixPath) -> Iterator[PurePosixPath]:

@@ -54,6 +54,8 @@ class FiguresLoop:
         self._watched: dict[DockerId, tuple[Run, Watched]] = {}
         self._rings: dict[DockerId, Ring] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._unanswered: frozenset[Run] = frozenset()
+        """Those of which Docker told nothing when it was asked last: they come after the others."""
 
     @property
     def is_idle(self) -> bool:
@@ -112,12 +114,15 @@ class FiguresLoop:
 
     async def _ask(self, unknown: Mapping[Run, Task]) -> None:
         """Find the processes of containers; one that has none yet is asked for again a second later."""
-        for run, task in unknown.items():
+        self._unanswered &= unknown.keys()
+        for run, task in sorted(unknown.items(), key=lambda one: one[0] in self._unanswered):
             try:
                 portrait = await self._portraits.portrait_now(run[0])
             except TryAgain as error:
                 log.debug("process_not_found", container=run[0][:12], error=str(error))
+                self._unanswered |= {run}
                 return  # Docker does not answer: the others are not asked for in vain
+            self._unanswered -= {run}
             if portrait is not None and portrait.pid:
                 of_task = task.spec.network_mode == AWSVPC
                 shares = not of_task and portrait.network_mode.startswith(OF_ANOTHER)

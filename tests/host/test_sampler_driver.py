@@ -118,6 +118,18 @@ def test_another_process_of_the_same_number_is_not_taken_for_the_container(host:
     host.driver.close()
 
 
+@pytest.mark.parametrize("other", [f"docker/{'b' * 64}", "system.slice/ssh.service"])
+def test_a_process_of_another_group_is_not_taken_for_the_container(host: Host, other: str) -> None:
+    a_group(host.root / other)
+    a_process(host.proc, 77, f"0::/{other}\n")
+
+    with capture_logs() as lines:
+        assert not host.look(Watched(ME, 77))
+
+    assert [line["event"] for line in lines] == ["container_not_measured"]
+    host.driver.close()
+
+
 def test_a_container_whose_cgroup_is_nowhere_is_said_once(host: Host) -> None:
     a_process(host.proc, 77, "0::/elsewhere\n")
 

@@ -18,11 +18,15 @@ ME = DockerId(ID)
         (f"0::/system.slice/docker-{ID}.scope/init.scope\n", f"/system.slice/docker-{ID}.scope"),
         (f"0::/ecs.slice/ecs-0123.slice/docker-{ID}.scope\n", f"/ecs.slice/ecs-0123.slice/docker-{ID}.scope"),
         (f"0::/../../ecs/0123/{ID}/a:b\n", f"/../../ecs/0123/{ID}"),
-        ("0::/user.slice/app.scope\n", "/user.slice/app.scope"),
     ],
 )
 def test_a_container_of_version_2_is_where_its_own_directory_is(text: str, place: str) -> None:
     assert groups_of(text, ME) == {"": PurePosixPath(place)}
+
+
+def test_a_group_that_is_not_named_for_the_container_is_none_of_its() -> None:
+    assert groups_of("0::/user.slice/app.scope\n", ME) == {}
+    assert "" not in groups_of(V1_GROUPS.format(id=ID), ME)
 
 
 def test_each_controller_of_version_1_has_a_place() -> None:

@@ -32,6 +32,8 @@ class Host:
     mode: str = "default"
     pid: int = 77
     docker_answers: bool = True
+    broken: str = ""
+    """The container that Docker cannot look at."""
     closed: bool = False
 
     @property
@@ -40,7 +42,7 @@ class Host:
 
     async def portrait_now(self, docker_id: DockerId) -> Portrait | None:
         self.asked.append(docker_id)
-        if not self.docker_answers:
+        if not self.docker_answers or docker_id == self.broken:
             raise TryAgain("Docker is away")
         started_at = f"start-{len(self.asked)}"
         return Portrait(docker_id, "name", pid=self.pid, network_mode=self.mode, started_at=started_at)
@@ -194,11 +196,23 @@ def test_while_docker_does_not_answer_known_containers_are_looked_at_all_the_sam
             here.host.run(a_task(1), a_task(2), a_task(3))
             await here.seconds(2)
             assert here.last_look == [("a1", 77, False)]
-            assert here.host.asked == ["a1", "a2", "a2", "a2"][: len(here.host.asked)]  # the third one not in vain
+            assert here.host.asked == ["a1", "a2", "a3", "a2"][: len(here.host.asked)]  # one at a time
 
             here.host.docker_answers = True
             await here.seconds(2)
             assert len(here.last_look) == 3
+
+    asyncio.run(story())
+
+
+def test_a_container_that_docker_cannot_look_at_keeps_no_other_from_being_measured() -> None:
+    async def story() -> None:
+        async with figures() as here:
+            here.host.broken = "a1"
+            here.host.run(a_task(1), a_task(2), a_task(3))
+            await here.seconds(3)
+
+            assert here.last_look == [("a2", 77, False), ("a3", 77, False)]
 
     asyncio.run(story())
 
