@@ -95,9 +95,9 @@ class RedirectDriver:
         """Make what is missing; first of all what keeps strangers out. Raises TryAgain."""
         wanted = self._wanted()
         view = await self._without_stale(wanted)
-        others = view.others(wanted)
-        missing = view.missing(wanted)
-        for rule in missing if not others else ():
+        if others := view.others(wanted):  # the loopback is opened only behind the rule that keeps strangers out
+            raise TryAgain("; ".join(in_words((), others)))
+        for rule in view.missing(wanted):
             await self._iptables(*rule.to_add())
             if rule.chain == INPUT:
                 log.info("loopback_kept_from_containers")
@@ -105,8 +105,6 @@ class RedirectDriver:
             await asyncio.to_thread(self._set_localnet, "1")
         if await asyncio.to_thread(self._needs_route):
             await self._run(("ip", "route", "replace", f"{KNOWN_ADDRESS}/32", "dev", "lo", "scope", "link"))
-        if others:
-            raise TryAgain("; ".join(in_words((), others)))
 
     async def remove(self) -> None:
         """Remove what was made for this address, and what nobody else needs any more. Raises TryAgain."""
@@ -120,7 +118,7 @@ class RedirectDriver:
                 await self._iptables(*rule.to_delete())
         if wanted.needs_localnet and not view.uses_loopback_but_for(wanted):
             await asyncio.to_thread(self._set_localnet, await asyncio.to_thread(self._usual_localnet))
-        if await asyncio.to_thread(self._has_own_route):
+        if not view.others(wanted) and await asyncio.to_thread(self._has_own_route):
             await self._run(("ip", "route", "del", f"{KNOWN_ADDRESS}/32", "dev", "lo"))
 
     def _wanted(self) -> Wanted:

@@ -171,7 +171,8 @@ def _tell(taken: Takeover, scene: joining.Scene, say: Say) -> None:
     fetching = sorted({one.docker_id for one in scene.looks.values() if one.fetches_credentials})
     if fetching:
         say(
-            "These containers fetch credentials of their task from the agent, and get none from its end until Dockworker runs: "
+            "These containers fetch credentials of their task from the agent, "
+            "and get none from its end until Dockworker runs: "
             f"{', '.join(one[:12] for one in fetching)}."
         )
 

@@ -88,7 +88,10 @@ def test_on_a_bare_machine_it_starts_one_and_stops_it(engine: Path) -> None:
     assert left == ""
 
 
-@pytest.mark.parametrize("script", sorted({path.name for path in (ROOT / "packaging").iterdir() if path.is_file()} - {"Dockerfile"}))
+SCRIPTS = {path.name for path in (ROOT / "packaging").iterdir() if path.is_file()} - {"Dockerfile"}
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
 def test_the_scripts_are_posix_shell_and_executable(script: str) -> None:
     path = ROOT / "packaging" / script
 
