@@ -94,7 +94,9 @@ def test_another_agents_way_is_said_and_left_alone(network: Network) -> None:
         assert "127.0.0.1:51700" in (await redirect.lacks())[0]
         with pytest.raises(TryAgain, match=r"somebody else leads .* to 127\.0\.0\.1:51700"):
             await redirect.make()
-        assert network.localnet().read_text() == "0", "without the rule that keeps strangers out it stays closed"
+        assert network.localnet().read_text().strip() == "0", (
+            "without the rule that keeps strangers out it stays closed"
+        )
         network.localnet().write_text("1")
         await redirect.remove()
 
