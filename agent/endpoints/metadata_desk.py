@@ -14,7 +14,7 @@ from agent.endpoints.refusals import Refusals
 from agent.endpoints.routes import Kind, Route
 from agent.model.names import DockerId
 from agent.model.status import Status
-from agent.model.task import Task
+from agent.model.task import Container, Task
 from agent.wire import go_json
 from agent.wire.go_json import JsonObject
 
@@ -87,7 +87,7 @@ class MetadataDesk:
         if route.kind is Kind.TASK_STATS:
             return await self._task_stats(route, task)
         looks, tags = await side_by_side(self.looks.all_of(task), self._tags(route, task, asker))
-        lost = [look for look in looks if look.container.docker_id and not look.has_networks]
+        lost = [look for look in looks if _is_in_some_network(look.container) and not look.has_networks]
         if lost and route.version < V4:
             return lacks.no_networks(V3, lost[0].container.docker_id)
         return _shown(bodies.task(task, looks, self.place(), route.version, tags))
@@ -119,6 +119,11 @@ class MetadataDesk:
             return stats
         received, sent = rates
         return stats | {"network_rate_stats": {"rx_bytes_per_sec": received, "tx_bytes_per_sec": sent}}
+
+
+def _is_in_some_network(row: Container) -> bool:
+    """One that ended is in none, and Docker may have been told to forget it."""
+    return bool(row.docker_id) and row.known is not Status.STOPPED
 
 
 def _associations(route: Route, found: Found) -> Answer:

@@ -7,10 +7,10 @@ one, and the new one as soon as it is there.
 import asyncio
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
@@ -21,6 +21,8 @@ FOLDER, NAME = "metadata", "ecs-container-metadata.json"
 _READY = "READY"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _LONGEST = 1 << 20
+_DEEPEST = 100_000
+"""Folders within each other, beyond which a container's are left where they are."""
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 """Whoever the container runs as may read."""
 
@@ -88,7 +90,7 @@ class MetadataFileDriver:
     def _remove(self, task: TaskArn) -> None:
         folder = self._of_task(task)
         if folder.is_dir():
-            shutil.rmtree(folder)
+            _clear(folder)
         for parent in folder.parents:
             if parent == self._root or self._root not in parent.parents:
                 return
@@ -103,7 +105,7 @@ class MetadataFileDriver:
             if folder.is_symlink() or not folder.is_dir() or folder in kept or _holds(folder, kept):
                 continue
             if not any(one in folder.parents for one in kept):
-                shutil.rmtree(folder)
+                _clear(folder)
         return any(self._root.glob("*"))
 
     def _folder(self, task: TaskArn, container: str) -> Path:
@@ -125,6 +127,47 @@ def _read(path: Path) -> bytes:
         return os.read(descriptor, _LONGEST)
     finally:
         os.close(descriptor)
+
+
+def _clear(folder: Path) -> None:
+    """Remove *folder* with all that is in it. Raises OSError.
+
+    The container may have made folders in each other deeper than a recursion, a path or our open files reach: so each
+    is emptied into the topmost one. It may still be at it, too: no link is followed.
+    """
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for _ in range(_DEEPEST):
+            if not (within := _emptied(top)):
+                break
+            for name in within:
+                _lift(name, top)
+        else:
+            raise OSError(f"{folder} holds folders more than {_DEEPEST} deep")
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _lift(name: str, top: int) -> None:
+    """Remove the folder *name* in *top*, once those that it holds are in *top* themselves."""
+    one = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    try:
+        for inner in _emptied(one):
+            os.rename(inner, uuid4().hex, src_dir_fd=one, dst_dir_fd=top)
+    finally:
+        os.close(one)
+    os.rmdir(name, dir_fd=top)
+
+
+def _emptied(one: int) -> list[str]:
+    """Remove all but the folders in an open folder; their names."""
+    with os.scandir(one) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        if not is_folder:
+            os.unlink(name, dir_fd=one)
+    return [name for name, is_folder in found if is_folder]
 
 
 def _holds(folder: Path, kept: Collection[Path]) -> bool:

@@ -285,9 +285,10 @@ class Mirror:
 
     async def _end(self) -> None:
         """Leave the file whole, if the disk lets us."""
-        if self.lack:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wrap_future(self._file.submit(lambda: None))  # what is under way may fail yet
+                if self.lack:
                     await self.catch_up()
 
     def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from json.encoder import encode_basestring
 
 JsonObject = dict[str, object]
@@ -24,7 +25,9 @@ def dumps(value: object) -> bytes:
 
 def indented(value: object) -> bytes:
     """The text of *value* with a line for each member, and tabs before it."""
-    return json.dumps(value, indent="\t", ensure_ascii=False, allow_nan=False).translate(_ESCAPES).encode()
+    return (
+        json.dumps(value, indent="\t", ensure_ascii=False, allow_nan=False).translate(_ESCAPES).encode(errors="replace")
+    )
 
 
 def moment(at: datetime | None) -> str:
@@ -97,15 +100,11 @@ def _number(value: float) -> str:
     size = abs(value)
     if value == 0 or _TINY <= size < _HUGE:
         written = repr(value)
-        if "e" in written:
-            return _without_exponent(value)
-        return written.removesuffix(".0")
+        return _without_exponent(value) if "e" in written else written.removesuffix(".0")
     mantissa, _, exponent = repr(value).partition("e")
     return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
 
 
 def _without_exponent(value: float) -> str:
-    """Python goes over to exponents sooner than Go does."""
-    mantissa, _, exponent = repr(value).partition("e")
-    decimals = len(mantissa.partition(".")[2]) - int(exponent)
-    return f"{value:.{max(decimals, 0)}f}"
+    """Python goes over to exponents sooner than Go does; the digits are the fewest that tell the number."""
+    return format(Decimal(repr(value)), "f")

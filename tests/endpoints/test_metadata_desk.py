@@ -121,6 +121,19 @@ def test_while_docker_is_silent_a_container_has_no_metadata_and_a_task_has_what_
     )
 
 
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_an_ended_container_that_somebody_removed_from_docker_takes_the_metadata_from_nobody(version: str) -> None:
+    scene = Scene()
+    scene.docker.portraits = {docker_id("a"): scene.docker.portraits[docker_id("a")]}
+
+    answer = asyncio.run(scene.of("bridge", f"/{version}/{key('bridge', 'web')}/task"))
+
+    assert answer.status == 200
+    job = next(one for one in json.loads(answer.body)["Containers"] if one["Name"] == "job")
+    assert (job["KnownStatus"], job["ExitCode"]) == ("STOPPED", 0)
+    assert "Networks" not in job
+
+
 def test_while_docker_is_silent_statistics_are_empty_in_the_form_of_each_version() -> None:
     scene = Scene()
     scene.docker.silent = True

@@ -141,3 +141,30 @@ def test_an_arn_that_leads_elsewhere_has_no_file(tmp_path: Path, arn: str) -> No
     with pytest.raises(OSError, match="no names of folders"):
         asyncio.run(shelf(tmp_path).remove(TaskArn(arn)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("take_away", ["remove", "keep"])
+def test_folders_in_each_other_beyond_any_depth_go_too_and_links_are_not_followed(
+    tmp_path: Path, take_away: str
+) -> None:
+    kept = tmp_path / "of the host"
+    kept.mkdir()
+    (kept / "file").touch()
+    folder = begin(tmp_path)
+    (folder / "link").symlink_to(kept)
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+
+    asyncio.run(shelf(tmp_path).remove(ARN) if take_away == "remove" else _keep_none(tmp_path))
+
+    assert not folder.parent.exists()
+    assert (kept / "file").exists()
+
+
+async def _keep_none(folder: Path) -> None:
+    assert not await shelf(folder).keep(())

@@ -124,6 +124,28 @@ def test_a_file_that_is_gone_or_turns_to_noise_under_the_agent_is_written_anew(t
     assert list(tmp_path.glob("agent.db.aside-*"))
 
 
+def test_a_change_that_is_on_its_way_to_the_disk_at_the_end_and_fails_there_is_written_still(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def refuses(change: Callable[[sqlite3.Connection], object]) -> str:
+        assert go.wait(10)
+        return "DiskFailed: disk I/O error"
+
+    async def main() -> None:
+        async with own_journal(tmp_path / "agent.db", "one", clock=lambda: T0) as (journal, _):
+            await journal.commit(numbered(1))
+            journal._rows.lack = "DiskFailed: it was lost, and is being caught up"  # so nobody waits for the disk
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(type(journal._rows._disk), "write", lambda _, change: refuses(change))
+                await journal.commit(numbered(2))
+            journal._rows.lack = ""
+            asyncio.get_running_loop().call_soon(go.set)
+
+    asyncio.run(main())
+
+    assert on_disk(tmp_path) == (2, ["1", "2"])
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32), commits=st.integers(1, 12))
 def test_whatever_the_disk_refuses_no_row_is_lost_and_no_report_out_of_order(
