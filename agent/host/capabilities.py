@@ -16,7 +16,7 @@ promised                                                  when
 ``ecs.capability.network.container-port-range``           always
 ``ecs.capability.container-health-check``                 the engine speaks 1.24, unless
                                                           ``ECS_DISABLE_DOCKER_HEALTH_CHECK``; health is kept and obeyed
-                                                          here, and not yet sent to ECS
+                                                          here, and sent to ECS
 ``ecs.capability.task-cpu-mem-limit``,                    tasks have cgroups: the operator wants them, the machine lets
 ``ecs.capability.increased-task-cpu-limit``               us make them; for the first the engine speaks 1.22
 ``ecs.capability.docker-plugin.local``                    always
@@ -90,10 +90,10 @@ WITHHELD = {
     NEW + "branch-cni-plugin-version": "no awsvpc network",
     NEW + "aws-appmesh": "no awsvpc network",
     NEW + "service-connect-v1": "no awsvpc network",
-    NEW + "imds-iam-roles": "no credentials endpoint",
+    NEW + "imds-iam-roles": "nobody looks for roles in instance metadata",
     NEW + "pid-ipc-namespace-sharing": "no namespaces shared by a task, though those of the host work",
     NEW + "efs": "never tried with a real file system",
-    NEW + "efsAuth": "no credentials endpoint",
+    NEW + "efsAuth": "never tried with a real file system",
     NEW + "execute-command": "no exec sessions",
     NEW + "firelens.fluentd": "no log router",
     NEW + "firelens.fluentbit": "no log router",
